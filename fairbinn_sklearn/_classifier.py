@@ -1,0 +1,656 @@
+"""The estimator: validate, encode, build, train."""
+
+import copy
+import functools
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.special import expit
+from skorch.callbacks import PrintLog
+from skorch.helper import predefined_split
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._batches import Rows, predict_logits
+from ._callbacks import ForwardToSklearn
+from ._criterion import VIOLATIONS, TwoPlayerCriterion
+from ._groups import encode_groups, group_index, warn_of_small_groups
+from ._module import ACTIVATIONS, FairBiNNModule
+from ._net import OPTIMIZERS, SCHEDULES, StopEarly, TwoPlayerNet
+from ._resolve import (
+    resolve_class,
+    resolve_constraint,
+    resolve_device,
+    resolve_layer_sizes,
+    resolve_position,
+)
+from ._rules import METHODS
+
+
+_X_CHECKS = {"accept_sparse": "csr", "dtype": np.float32, "order": "C"}
+_USER = 8  # frames from a warning up to the caller of fit
+
+
+def _all_or_nothing(method):
+    """Leave the estimator as it was if the method fails."""
+
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        before = vars(self).copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return wrapper
+
+
+class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    r"""Neural net classifier trained by two players, for accuracy and for parity of groups.
+
+    FairBiNN [1]_ splits a net into base layers, fairness layers and a head. The accuracy player
+    (leader) owns base and head, :math:`\theta_a`; the fairness player (follower) owns the fairness
+    layers, :math:`\theta_s`. With the cross-entropy :math:`L_{acc}` and the fairness loss
+    :math:`\varphi`, the squared gap between the positive rates of groups, it seeks
+
+    .. math::
+
+        \min_{\theta_a} L_{acc}(\theta_a, \theta_s^*) \quad\text{with}\quad
+        \theta_s^* \in \arg\min_{\theta_s} \eta\,\varphi(\theta_a, \theta_s) .
+
+    Sensitive features are needed to fit, never to predict. Their influence on the result is
+    a difference that was measured, not a promise: audit it on rows that were not trained on.
+
+    Parameters
+    ----------
+    eta : float, default=1.0
+        Weight of the fairness loss, >= 0. With 0 the net is trained for accuracy alone.
+
+    constraint : {"demographic_parity"} or FairnessLoss, default="demographic_parity"
+        What the follower equalises between groups. An object of
+        :class:`fairbinn_sklearn.losses.FairnessLoss` states a criterion of your own.
+
+    method : {"bilevel", "lagrangian"}, default="bilevel"
+        The update rule.
+
+        - "bilevel": the leader steps along the gradient of :math:`L_{acc} + \eta\varphi` in
+          :math:`\theta_a`, the follower along that of :math:`\eta\varphi` in :math:`\theta_s`,
+          each with its own optimizer. The leader anticipates the follower: where the follower
+          holds :math:`\varphi` at its level, this is the leader's total derivative.
+        - "lagrangian": one optimizer steps along the gradient of :math:`L_{acc} + \eta\varphi` in
+          all parameters. The baseline that the paper compares with.
+
+    violation : {"decision", "score"}, default="decision"
+        What the rates of groups count: the thresholded decisions that an audit sees, as in the
+        proxy-Lagrangian of [2]_, or the mean scores, as in [1]_. The gradient flows through the
+        scores in both cases.
+
+    rate_window : int, default=10000
+        About how many of the last training rows the rates of groups are averaged over
+        (exponentially weighted; at most one epoch). Longer windows have less noise, above all for
+        small groups. 0 takes each batch for itself, as in [1]_.
+
+    hidden_layer_sizes : int or sequence of int, default=(128, 128)
+        Widths of the hidden layers of base and head; may be empty.
+
+    fairness_layer_sizes : int or sequence of int, default=None
+        Widths of the fairness layers. None means one layer as wide as its input.
+
+    fairness_position : int, default=-1
+        Where the fairness layers go among the hidden layers, as an index: 0 in front of the first,
+        1 behind the first, -1 behind the last, just before the output.
+
+    activation : str or torch.nn.Module class, default="relu"
+        Activation behind each layer but the last: "relu", "tanh", "sigmoid", "leaky_relu",
+        "relu6", "elu", "gelu", "silu", "softplus", "identity", or a class that can be called
+        without arguments.
+
+    optimizer : str or torch.optim.Optimizer class, default="adam"
+        The leader's optimizer, and that of all parameters where there is no follower: "adam",
+        "adamw", "nadam", "rmsprop", "sgd", or a class.
+
+    lr : float, default=1e-3
+        The leader's learning rate, > 0.
+
+    weight_decay : float, default=1e-4
+        Weight decay of the leader's optimizer, >= 0.
+
+    fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"
+        The follower's optimizer, as for `optimizer`. Adaptive ones such as "adam" rescale the
+        gradient, so that `eta` hardly reaches the follower.
+
+    fairness_lr : float, default=1e-3
+        The follower's learning rate, > 0.
+
+    fairness_max_step : float, default=0.01
+        Largest norm of a follower's step, > 0: longer ones are shortened to it. The
+        paper's theory asks for small steps.
+
+    lr_schedule : {"cosine", "constant"}, default="cosine"
+        Course of both learning rates over `max_epochs`: down to 0 along half a cosine, or
+        constant. `partial_fit` uses constant rates.
+
+    max_epochs : int, default=20
+        Passes over the training rows.
+
+    batch_size : int, default=256
+        Rows of one step, at most: rows are dealt to batches of near-equal size.
+
+    early_stopping : bool, default=False
+        Whether to set `validation_fraction` of the rows aside, stop when the objective
+        :math:`L_{acc} + \eta\varphi` on them no longer falls, and keep the epoch where it was
+        lowest.
+
+    validation_fraction : float, default=0.1
+        Share of rows set aside if `early_stopping`, in (0, 1); stratified by label, and by group
+        where each group has two rows of each label or more.
+
+    n_iter_no_change : int, default=10
+        Epochs without progress after which to stop if `early_stopping`.
+
+    tol : float, default=1e-4
+        Fall of the objective that counts as progress if `early_stopping`, >= 0.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the accuracy loss, as in scikit-learn; scaled to mean 1 over the
+        training rows, so that `eta` keeps its meaning. The rates of groups stay unweighted.
+
+    missing_sensitive : {"warn", "raise"}, default="warn"
+        What to do when `eta` is above 0 and no sensitive features are given: train for accuracy
+        alone and warn, or raise a ValueError.
+
+    device : str or torch.device, default="auto"
+        Where to train and predict: "auto" (CUDA, else MPS, else CPU), "cpu", "cuda", "cuda:1",
+        "mps".
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit, with new optimizers.
+
+    verbose : int, default=0
+        Above 0, print a row of figures each epoch. For progress bars, see `set_callbacks`.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the first weights, the batches and the validation part. With an int, the same
+        machine gives the same model to the bit. Global states of torch are neither read nor
+        changed; that of numpy only if None.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        Labels; the second is the positive class.
+
+    groups_ : pandas.Index or None
+        Names of the groups; a MultiIndex if there is more than one sensitive column. None without
+        sensitive features.
+
+    history_ : list of dict
+        One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"
+        (:math:`L_{acc}`, mean over the steps), "fairness_loss" (:math:`\varphi` at the running
+        rates), "decision_difference" and "score_difference" (largest difference between groups of
+        the running rates of decisions and of mean scores), "objective" (loss + eta * fairness
+        loss), and the same with prefix "validation_" if `early_stopping`.
+        Use ``pandas.DataFrame(clf.history_)``.
+
+    n_iter_ : int
+        Epochs in `history_`.
+
+    module_ : torch.nn.Module
+        The net, with submodules ``base``, ``fairness`` and ``head``.
+
+    net_ : skorch.NeuralNet
+        The skorch net that trained it.
+
+    n_features_in_ : int
+        Number of columns of X.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, if it was a DataFrame with names that are all strings.
+
+    See Also
+    --------
+    fairbinn_sklearn.datasets.load_adult : The data set of the example in the user guide.
+    fairlearn.metrics.MetricFrame : Audit of a fitted model.
+
+    Notes
+    -----
+    Scale the columns of X, as for every neural net. Classes are not reweighted and the threshold
+    stays at 0.5. Parity of decisions does not mean parity of scores: look at both differences.
+
+    References
+    ----------
+    .. [1] Yazdani-Jahromi, M., Khodabandeh Yalabadi, A., Rajabi, A., Tayebi, A., Garibay, I.,
+       Ozmen Garibay, O. (2024). Fair Bilevel Neural Network (FairBiNN): On Balancing fairness and
+       accuracy via Stackelberg Equilibrium. NeurIPS 2024. https://arxiv.org/abs/2410.16432
+
+    .. [2] Cotter, A., Jiang, H., Sridharan, K. (2019). Two-Player Games for Efficient Non-Convex
+       Constrained Optimization. ALT 2019. https://arxiv.org/abs/1804.06500
+
+    Examples
+    --------
+    Labels that depend on a group in the training data, and decisions that hardly do:
+
+    >>> import numpy as np
+    >>> from fairlearn.metrics import demographic_parity_difference
+    >>> from fairbinn_sklearn import FairBiNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> group = rng.choice(["a", "b"], 4000)
+    >>> X = rng.normal(size=(4000, 4)) + (group == "a")[:, None]
+    >>> y = np.where(X.sum(1) + rng.normal(size=4000) > 2, "yes", "no")
+    >>> for eta in (0, 10):
+    ...     clf = FairBiNNClassifier(eta=eta, random_state=0)
+    ...     decisions = clf.fit(X, y, sensitive_features=group).predict(X) == "yes"
+    ...     difference = demographic_parity_difference(
+    ...         y == "yes", decisions, sensitive_features=group
+    ...     )
+    ...     print(f"eta {eta}: accuracy {clf.score(X, y):.2f}, difference {difference:.2f}")
+    eta 0: accuracy 0.87, difference 0.61
+    eta 10: accuracy 0.68, difference 0.03
+    """
+
+    # scikit-learn's metadata routing: what users would else ask for by set_fit_request.
+    __metadata_request__fit = {"sensitive_features": True}
+    __metadata_request__partial_fit = {"sensitive_features": True}
+
+    # Numbers and plain choices; names that stand for objects are checked where they are resolved.
+    _parameter_constraints = {
+        "eta": [Interval(Real, 0, np.inf, closed="left")],
+        "method": [StrOptions(set(METHODS))],
+        "violation": [StrOptions(set(VIOLATIONS))],
+        "rate_window": [Interval(Integral, 0, None, closed="left")],
+        "fairness_position": [Integral],
+        "lr": [Interval(Real, 0, np.inf, closed="neither")],
+        "weight_decay": [Interval(Real, 0, np.inf, closed="left")],
+        "fairness_lr": [Interval(Real, 0, np.inf, closed="neither")],
+        "fairness_max_step": [Interval(Real, 0, np.inf, closed="neither")],
+        "lr_schedule": [StrOptions(set(SCHEDULES))],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, np.inf, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "missing_sensitive": [StrOptions({"warn", "raise"})],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        eta=1.0,
+        *,
+        constraint="demographic_parity",
+        method="bilevel",
+        violation="decision",
+        rate_window=10_000,
+        hidden_layer_sizes=(128, 128),
+        fairness_layer_sizes=None,
+        fairness_position=-1,
+        activation="relu",
+        optimizer="adam",
+        lr=1e-3,
+        weight_decay=1e-4,
+        fairness_optimizer="sgd",
+        fairness_lr=1e-3,
+        fairness_max_step=0.01,
+        lr_schedule="cosine",
+        max_epochs=20,
+        batch_size=256,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        class_weight=None,
+        missing_sensitive="warn",
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.eta = eta
+        self.constraint = constraint
+        self.method = method
+        self.violation = violation
+        self.rate_window = rate_window
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.fairness_layer_sizes = fairness_layer_sizes
+        self.fairness_position = fairness_position
+        self.activation = activation
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.fairness_optimizer = fairness_optimizer
+        self.fairness_lr = fairness_lr
+        self.fairness_max_step = fairness_max_step
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.missing_sensitive = missing_sensitive
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_all_or_nothing
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, sensitive_features=None):
+        """Train the net.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, without missing values. Sparse rows are made dense batch by batch.
+
+        y : array-like of shape (n_samples,)
+            Labels of two classes, of any type.
+
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
+                default=None
+            Values of any type that can be hashed; their intersection forms the groups if there is
+            more than one column. Array, list, Series, DataFrame, or dict of columns; rows are
+            matched by position.
+
+        Returns
+        -------
+        self : FairBiNNClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not valid, or if training diverges. An estimator that
+            was fitted before stays as it was.
+        """
+        random_state = check_random_state(self.random_state)
+        previous = vars(self).get("net_") if self.warm_start else None
+        rows = self._validate_rows(X, y, sensitive_features, previous=previous)
+        train, validation = self._hold_out(rows, random_state)
+        net = self._build_net(min(self.rate_window, len(train)), random_state)
+        if previous is not None:
+            self._load_weights(net, previous)
+
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        callbacks = [ForwardToSklearn(self, context, X, y)]
+        if validation is not None:
+            net.train_split = predefined_split(validation)
+            callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
+        self._train(net, train, self.max_epochs, self.lr_schedule, callbacks)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes={"module_": self.module_}
+        )
+        return self
+
+    @_all_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, *, sensitive_features=None):
+        """Train one epoch on the given rows, at constant learning rates.
+
+        Optimizers, rates of groups and batches go on from the last call; `eta`, `method` and the
+        learning rates may be changed in between. Groups that were not seen before are added.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        classes : array-like of shape (2,), default=None
+            All labels; needed in the first call, may be left out afterwards.
+
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
+                default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : FairBiNNClassifier
+            The estimator, trained further.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; also if `classes` is missing in the first call, or differs from before.
+        """
+        previous = vars(self).get("net_")
+        if previous is None and classes is None:
+            raise ValueError("classes must be passed in the first call of partial_fit, got None.")
+        rows = self._validate_rows(X, y, sensitive_features, classes, previous, incremental=True)
+        if previous is None:
+            net = self._build_net(self.rate_window, check_random_state(self.random_state))
+        else:
+            net = copy.deepcopy(previous)
+            vars(net).update(self._players())
+            net.criterion_.grow(0 if self.groups_ is None else len(self.groups_))
+        return self._train(net, rows, 1, "constant")
+
+    def decision_function(self, X):
+        """Logit of the positive class: above 0 the decision is ``classes_[1]``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, without sensitive features unless X held them in `fit`.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,)
+            Logits, in float64.
+        """
+        check_is_fitted(self, "module_")
+        X = validate_data(self, X, **_X_CHECKS, reset=False)
+        return predict_logits(self.module_, X)[:, 0]
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, 2)
+            Probabilities in the order of `classes_`. The figure of a row does not depend on the
+            rows that are predicted with it.
+        """
+        logits = self.decision_function(X)
+        return np.column_stack([expit(-logits), expit(logits)])
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The class of higher probability.
+        """
+        positive = self.decision_function(X) > 0
+        return self.classes_[positive.astype(np.intp)]
+
+    def _validate_rows(self, X, y, sensitive_features, classes=None, previous=None, incremental=False):
+        """Check and encode the training rows; learn `classes_` and `groups_`."""
+        device = resolve_device(self.device)
+        first = previous is None or not incremental
+        X, y = validate_data(self, X, y, **_X_CHECKS, reset=first)
+        target = self._encode_labels(y, classes, known=None if previous is None else self.classes_)
+        known = self.groups_ if incremental and previous is not None else None
+        groups = self._encode_groups(sensitive_features, len(target), known)
+        return Rows(X, target, groups, self._row_weights(target, incremental), device)
+
+    def _encode_labels(self, y, classes, known):
+        check_classification_targets(y)
+        found = np.unique(y if classes is None else classes)
+        if len(found) > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(found)}: it has {len(found)} classes."
+            )
+        if known is None:
+            if len(found) < 2:
+                raise ValueError(f"y must have two classes, got one class: {found[0]!r}.")
+            self.classes_ = known = found
+        strange = np.setdiff1d(np.concatenate([found, np.unique(y)]), known)
+        if len(strange):
+            raise ValueError(
+                f"y must have the classes {known.tolist()}, got {strange.tolist()} as well."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _encode_groups(self, sensitive_features, n_rows, known):
+        if sensitive_features is None:
+            self.groups_ = known
+            if self.eta > 0:
+                message = (
+                    f"sensitive_features is None and eta is {self.eta}: without groups there is "
+                    "nothing to equalise, and the net is trained for accuracy alone. Pass "
+                    "fit(X, y, sensitive_features=...), or set eta=0."
+                )
+                if self.missing_sensitive == "raise":
+                    raise ValueError(message)
+                warnings.warn(message, UserWarning, stacklevel=_USER)
+            return None
+        index = group_index(sensitive_features, n_rows)
+        codes, self.groups_ = encode_groups(index, known)
+        if known is None:
+            warn_of_small_groups(codes, self.groups_)
+        return codes
+
+    def _row_weights(self, target, incremental):
+        """Weights of the accuracy loss, of mean 1."""
+        if self.class_weight is None:
+            return np.ones(len(target))
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" needs all rows at once; for partial_fit give a dict.'
+            )
+        weight = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[target]
+        )[target]
+        return weight / weight.mean()
+
+    def _hold_out(self, rows, random_state):
+        """Training rows and, for early stopping, validation rows."""
+        if not self.early_stopping:
+            return rows, None
+        target = rows.y.cpu().numpy()
+        groups = 0 if rows.groups is None else rows.groups.cpu().numpy()
+        for strata in (2 * groups + target, target):  # by label alone where cells are too small
+            try:
+                train, validation = train_test_split(
+                    np.arange(len(rows)),
+                    test_size=self.validation_fraction,
+                    random_state=random_state,
+                    stratify=strata,
+                )
+            except ValueError as error:
+                failure = error
+            else:
+                return rows.subset(train), rows.subset(validation)
+        raise ValueError(
+            f"early_stopping=True cannot set validation_fraction={self.validation_fraction} of "
+            f"{len(rows)} rows aside: {failure}"
+        ) from failure
+
+    def _players(self):
+        """What may change between calls of partial_fit."""
+        return {
+            "method": self.method,
+            "eta": self.eta,
+            "lr": self.lr,
+            "fairness_lr": self.fairness_lr,
+            "fairness_max_step": self.fairness_max_step,
+            "batch_size": self.batch_size,
+        }
+
+    def _build_net(self, window, random_state):
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        hidden = resolve_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes, allow_empty=True)
+        fairness = self.fairness_layer_sizes
+        if fairness is not None:
+            fairness = resolve_layer_sizes("fairness_layer_sizes", fairness, allow_empty=False)
+        net = TwoPlayerNet(
+            FairBiNNModule,
+            TwoPlayerCriterion,
+            module__n_features=self.n_features_in_,
+            module__n_outputs=1,
+            module__hidden_layer_sizes=hidden,
+            module__fairness_layer_sizes=fairness,
+            module__fairness_position=resolve_position(self.fairness_position, len(hidden)),
+            module__activation=resolve_class(
+                "activation", self.activation, ACTIVATIONS, torch.nn.Module
+            ),
+            module__seed=seed,
+            criterion__constraint=resolve_constraint(self.constraint),
+            criterion__n_groups=0 if self.groups_ is None else len(self.groups_),
+            criterion__violation=self.violation,
+            criterion__window=window,
+            optimizer=resolve_class(
+                "optimizer", self.optimizer, OPTIMIZERS, torch.optim.Optimizer
+            ),
+            optimizer__weight_decay=self.weight_decay,
+            fairness_optimizer=resolve_class(
+                "fairness_optimizer", self.fairness_optimizer, OPTIMIZERS, torch.optim.Optimizer
+            ),
+            rng=np.random.default_rng(seed),
+            device=resolve_device(self.device),
+            callbacks="disable",
+            train_split=None,
+            verbose=self.verbose,
+            **self._players(),
+        )
+        return net.initialize()
+
+    def _load_weights(self, net, previous):
+        try:
+            net.module_.load_state_dict(previous.module_.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True needs the layers and columns of the last fit, which differ; set "
+                "warm_start=False or restore hidden_layer_sizes, fairness_layer_sizes, "
+                f"fairness_position and the columns of X. {error}"
+            ) from error
+
+    def _train(self, net, rows, epochs, schedule, callbacks=()):
+        """Train the net and learn what depends on it."""
+        fair = rows.groups is not None and self.eta > 0 and len(self.groups_) > 1
+        log = [PrintLog()] if self.verbose else []
+        net.train(rows, epochs=epochs, schedule=schedule, fair=fair, callbacks=[*callbacks, *log])
+        self.net_ = net
+        self.module_ = net.module_
+        self.history_ = [
+            {key: value for key, value in record.items() if key != "batches"}
+            for record in net.history
+        ]
+        self.n_iter_ = len(self.history_)
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.sparse = True
+        return tags

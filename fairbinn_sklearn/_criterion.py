@@ -1,0 +1,101 @@
+"""The losses of both players, and the running rates behind the follower's."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+DECISIONS, SCORES = 0, 1  # rows of the running sums
+VIOLATIONS = {"decision": DECISIONS, "score": SCORES}
+
+
+class TwoPlayerCriterion(nn.Module):
+    r"""Leader's loss, follower's loss, and exponentially weighted group rates.
+
+    A batch of 256 with 60 rows of a small group tells its rate with a standard error of 0.05;
+    the square of such a gap is noise that pushes all scores to a constant. So counts decay
+    over about `window` rows, by :math:`e^{-B / window}` a batch of B rows, and the loss enters
+    by its gradient at these running rates :math:`\bar r`:
+
+    .. math::
+
+        \sum_{e,g,c} \frac{\partial\varphi}{\partial r_{egc}}(\bar r)\;
+            \frac{1}{B\,\bar p_{eg}} \sum_{n \in B} M_{eng}\, s_{nc}
+
+    where :math:`\bar p_{eg}` is the running share of rows in event e and group g. Its gradient
+    is that of :math:`\varphi` on all rows, in expectation; a group that is absent from the
+    batch adds exactly 0.
+    """
+
+    def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
+        super().__init__()
+        self.constraint = constraint
+        self.violation = VIOLATIONS[violation]
+        self.window = window
+        n_events = len(constraint.events(torch.arange(2)))
+        self.register_buffer("rows", torch.zeros(()))
+        self.register_buffer("counts", torch.zeros(n_events, n_groups))
+        self.register_buffer("sums", torch.zeros(2, n_events, n_groups, n_outputs))
+
+    def accuracy_loss(self, logits, y, weight):
+        """Weighted mean cross-entropy, the leader's loss L_acc."""
+        losses = binary_cross_entropy_with_logits(logits[:, 0], y, reduction="none")
+        return (weight * losses).mean()
+
+    def fairness_loss(self, logits, y, groups):
+        """Count the batch, then return the follower's loss: its gradient is that of phi."""
+        membership = self.constraint.membership(y, self.indicator(groups))  # (E, B, G)
+        scores = torch.sigmoid(logits)  # (B, C)
+        with torch.no_grad():
+            self._count(membership, logits, scores)
+            slopes = self.constraint.slopes(self.rates(self.violation), self.counts)
+            slopes *= (self.rows / self.counts.clamp(min=1e-12))[..., None] / len(scores)
+            per_row = (membership @ slopes).sum(0)  # (B, C)
+        return (per_row * scores).sum()
+
+    @torch.no_grad()
+    def observe(self, logits, y, groups):
+        """Count a batch without a loss."""
+        membership = self.constraint.membership(y, self.indicator(groups))
+        self._count(membership, logits, torch.sigmoid(logits))
+
+    def indicator(self, groups):
+        """Group codes of shape (B,) as an indicator of shape (B, G)."""
+        names = torch.arange(self.counts.shape[1], device=groups.device)
+        return (groups[:, None] == names).to(self.counts.dtype)
+
+    def _count(self, membership, logits, scores):
+        keep = math.exp(-len(scores) / self.window) if self.window else 0.0
+        values = torch.stack([(logits > 0).to(scores.dtype), scores])  # (2, B, C)
+        self.rows.mul_(keep).add_(len(scores))
+        self.counts.mul_(keep).add_(membership.sum(1))
+        self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[:, None])
+
+    def rates(self, kind):
+        """Running rates of shape (E, G, C) of decisions or scores."""
+        return self.sums[kind] / self.counts.clamp(min=1e-12)[..., None]
+
+    def fresh(self):
+        """Copy that has counted nothing and forgets nothing."""
+        copied = copy.deepcopy(self)
+        copied.window = math.inf
+        for buffer in copied.buffers():
+            buffer.zero_()
+        return copied
+
+    def grow(self, n_groups):
+        """Make room for groups that were not seen before."""
+        n_new = n_groups - self.counts.shape[1]
+        self.counts = nn.functional.pad(self.counts, (0, n_new))
+        self.sums = nn.functional.pad(self.sums, (0, 0, 0, n_new))
+
+    def summary(self):
+        """Loss at the running rates, and the differences of decisions and of scores."""
+        decisions, scores = self.rates(DECISIONS), self.rates(SCORES)
+        return {
+            "fairness_loss": self.constraint.penalty(self.rates(self.violation), self.counts).item(),
+            "decision_difference": self.constraint.difference(decisions, self.counts).item(),
+            "score_difference": self.constraint.difference(scores, self.counts).item(),
+        }

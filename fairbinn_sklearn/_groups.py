@@ -1,0 +1,94 @@
+"""Sensitive features as group codes."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+
+def group_index(sensitive_features, n_rows):
+    """Group of each row: an Index, a MultiIndex for several columns (their intersection).
+
+    Rows are taken by position; the index of a Series or DataFrame plays no part.
+    """
+    frame = _as_frame(sensitive_features)
+    if frame.shape[1] == 0:
+        raise ValueError("sensitive_features must have at least one column, got none.")
+    if len(frame) != n_rows:
+        raise ValueError(
+            f"sensitive_features and X must have the same number of rows, got {len(frame)} "
+            f"and {n_rows}."
+        )
+    for name, column in frame.items():
+        if n_missing := int(column.isna().sum()):
+            raise ValueError(
+                f"sensitive_features must not have missing values, got {n_missing} in column "
+                f"{name!r}. Drop these rows, or make missing a group of its own, such as "
+                "'unknown'."
+            )
+    columns = [frame.iloc[:, j].astype(object) for j in range(frame.shape[1])]
+    try:
+        if len(columns) == 1:
+            return pd.Index(columns[0], dtype=object, name=frame.columns[0])
+        return pd.MultiIndex.from_arrays(columns, names=frame.columns)
+    except TypeError as error:
+        raise ValueError(
+            f"sensitive_features must hold hashable values such as strings or numbers: {error}."
+        ) from error
+
+
+def _as_frame(sensitive_features):
+    if sp.issparse(sensitive_features):
+        raise ValueError("sensitive_features must be dense, got a sparse matrix.")
+    if isinstance(sensitive_features, (pd.DataFrame, pd.Series, pd.Index)):
+        return pd.DataFrame(sensitive_features)
+    if isinstance(sensitive_features, dict):
+        return pd.DataFrame({name: np.asarray(column) for name, column in sensitive_features.items()})
+    dtype = object if isinstance(sensitive_features, (list, tuple)) else None  # [1, "a"] as it is
+    array = np.asarray(sensitive_features, dtype=dtype)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            "sensitive_features must be an array, list, Series, DataFrame or dict of columns with "
+            f"one or two dimensions, got {array.ndim} dimensions."
+        )
+    return pd.DataFrame(array)
+
+
+def encode_groups(index, known=None):
+    """Codes of shape (N,) and the names behind them: those known first, then new ones.
+
+    Codes depend on the values alone, not on the order of the rows, where values can be sorted.
+    """
+    try:
+        codes, names = index.factorize(sort=True)
+    except TypeError:  # values that have no order among them
+        codes, names = index.factorize()
+    names = names.set_names(index.names)
+    if known is None:
+        return codes, names
+    if known.nlevels != names.nlevels:
+        raise ValueError(
+            f"sensitive_features must have {known.nlevels} columns as before, got {names.nlevels}."
+        )
+    all_names = known.append(names[~names.isin(known)])
+    return all_names.get_indexer(names)[codes], all_names
+
+
+def warn_of_small_groups(codes, names):
+    """Warn where there is nothing to equalise, or next to nothing to estimate a rate from."""
+    if len(names) == 1:
+        warnings.warn(
+            f"sensitive_features has one group only, {names[0]!r}: there is nothing to equalise, "
+            "and the net is trained for accuracy alone.",
+            UserWarning,
+            stacklevel=4,
+        )
+    elif len(tiny := names[np.bincount(codes, minlength=len(names)) < 2]):
+        shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
+        warnings.warn(
+            f"sensitive_features has {len(tiny)} group(s) of fewer than 2 rows: {shown}. Their "
+            "rates mean nothing; merge them with others.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,78 @@
+"""The default net: base layers, fairness layers, head."""
+
+import math
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "leaky_relu": nn.LeakyReLU,
+    "relu6": nn.ReLU6,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "identity": nn.Identity,
+}
+
+
+class FairBiNNModule(nn.Module):
+    """Fully connected net whose fairness layers belong to the follower.
+
+    The first `fairness_position` hidden layers are the base, the others belong to the head; both
+    are the leader's. Weights are drawn from a generator of their own,
+    as :class:`torch.nn.Linear` draws them, so that no global state is read or changed.
+    """
+
+    def __init__(
+        self,
+        n_features,
+        n_outputs,
+        *,
+        hidden_layer_sizes,
+        fairness_layer_sizes,
+        fairness_position,
+        activation,
+        seed,
+    ):
+        super().__init__()
+        before = hidden_layer_sizes[:fairness_position]
+        behind = hidden_layer_sizes[fairness_position:]
+        width = before[-1] if before else n_features
+        fairness = [width] if fairness_layer_sizes is None else fairness_layer_sizes
+        generator = torch.Generator().manual_seed(seed)
+
+        def stack(n_inputs, sizes):
+            layers = []
+            for n_in, n_out in zip([n_inputs, *sizes], sizes, strict=False):
+                layers += [_linear(n_in, n_out, generator), activation()]
+            return nn.Sequential(*layers)
+
+        self.base = stack(n_features, before)
+        self.fairness = stack(width, fairness)
+        self.head = stack(fairness[-1], behind)
+        self.head.append(_linear([*fairness, *behind][-1], n_outputs, generator))
+
+    def forward(self, X):
+        """Logits of shape (N, n_outputs)."""
+        return self.head(self.fairness(self.base(X)))
+
+    def accuracy_parameters(self):
+        """The leader's parameters, theta_a."""
+        return [*self.base.parameters(), *self.head.parameters()]
+
+    def fairness_parameters(self):
+        """The follower's parameters, theta_s."""
+        return list(self.fairness.parameters())
+
+
+def _linear(n_in, n_out, generator):
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    bound = 1 / math.sqrt(n_in)
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer

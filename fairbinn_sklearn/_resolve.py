@@ -1,0 +1,83 @@
+"""From the short names of parameters to the objects that they stand for."""
+
+from numbers import Integral
+
+import torch
+
+from .losses import CONSTRAINTS, FairnessLoss
+
+
+def resolve_class(parameter, value, table, base):
+    """Class that a name in the table stands for; a subclass of `base` stands for itself."""
+    if isinstance(value, str) and value in table:
+        return table[value]
+    if isinstance(value, type) and issubclass(value, base):
+        return value
+    raise ValueError(
+        f"{parameter} must be one of {sorted(table)} or a subclass of "
+        f"{base.__module__}.{base.__qualname__}, got {value!r}."
+    )
+
+
+def resolve_constraint(value):
+    """Fairness loss that a name stands for; an instance stands for itself."""
+    if isinstance(value, FairnessLoss):
+        return value
+    if isinstance(value, str) and value in CONSTRAINTS:
+        return CONSTRAINTS[value]()
+    raise ValueError(
+        f"constraint must be one of {sorted(CONSTRAINTS)} or an instance of "
+        f"fairbinn_sklearn.losses.FairnessLoss, got {value!r}."
+    )
+
+
+def resolve_layer_sizes(parameter, sizes, *, allow_empty):
+    """Layer sizes as a list of positive integers."""
+    listed = [sizes] if isinstance(sizes, Integral) else sizes
+    try:
+        listed = list(listed)
+        valid = all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in listed)
+    except TypeError:
+        valid = False
+    if not valid or not (listed or allow_empty):
+        raise ValueError(
+            f"{parameter} must be a positive integer or a sequence of positive integers"
+            f"{'' if allow_empty else ', at least one'}, got {sizes!r}."
+        )
+    return [int(n) for n in listed]
+
+
+def resolve_position(position, n_hidden):
+    """Number of hidden layers in front of the fairness layers."""
+    if not -n_hidden - 1 <= position <= n_hidden:
+        raise ValueError(
+            f"fairness_position must be from {-n_hidden - 1} to {n_hidden} with {n_hidden} hidden "
+            f"layers, got {position!r}."
+        )
+    return int(position) % (n_hidden + 1)
+
+
+def resolve_device(device):
+    """Torch device that is there: the fastest for "auto"."""
+    if isinstance(device, str) and device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    allowed = 'device must be "auto", "cpu", "cuda", "cuda:<index>" or "mps"'
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{allowed}, got {device!r}.") from error
+    n_devices = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if found.type not in n_devices:
+        raise ValueError(f"{allowed}, got {device!r}.")
+    if (found.index or 0) >= n_devices[found.type]:
+        raise ValueError(
+            f"device={device!r} is not there: torch sees {n_devices[found.type]} device(s) of type "
+            f"{found.type!r}."
+        )
+    return found
