@@ -10,6 +10,6 @@ array([0, 0, 0])
 """
 
 from ._classifier import FairBiNNClassifier
+from ._version import __version__
 
 __all__ = ["FairBiNNClassifier", "__version__"]
-__version__ = "0.1.0"

@@ -6,36 +6,26 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from scipy.special import expit
-from skorch.callbacks import PrintLog
-from skorch.helper import predefined_split
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import PrintLog
+from skorch.helper import predefined_split
 
 from ._batches import Rows, predict_logits
+from ._build import build_net, players
 from ._callbacks import ForwardToSklearn
-from ._criterion import VIOLATIONS, TwoPlayerCriterion
+from ._criterion import VIOLATIONS
+from ._encode import encode_labels, hold_out, row_weights
 from ._groups import encode_groups, group_index, warn_of_small_groups
-from ._module import ACTIVATIONS, FairBiNNModule
-from ._net import OPTIMIZERS, SCHEDULES, StopEarly, TwoPlayerNet
-from ._resolve import (
-    resolve_class,
-    resolve_constraint,
-    resolve_device,
-    resolve_layer_sizes,
-    resolve_position,
-)
+from ._net import SCHEDULES, StopEarly
+from ._resolve import resolve_device
 from ._rules import METHODS
 
-
 _X_CHECKS = {"accept_sparse": "csr", "dtype": np.float32, "order": "C"}
-_USER = 8  # frames from a warning up to the caller of fit
 
 
 def _all_or_nothing(method):
@@ -121,7 +111,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     lr : float, default=1e-3
         The leader's learning rate, > 0.
 
-    weight_decay : float, default=1e-4
+    weight_decay : float, default=3e-4
         Weight decay of the leader's optimizer, >= 0.
 
     fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"
@@ -243,8 +233,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     >>> from fairbinn_sklearn import FairBiNNClassifier
     >>> rng = np.random.default_rng(0)
     >>> group = rng.choice(["a", "b"], 4000)
-    >>> X = rng.normal(size=(4000, 4)) + (group == "a")[:, None]
-    >>> y = np.where(X.sum(1) + rng.normal(size=4000) > 2, "yes", "no")
+    >>> X = rng.normal(size=(4000, 4))
+    >>> X[:, 0] += 2 * (group == "a")
+    >>> y = np.where(X.sum(1) + rng.normal(size=4000) > 1, "yes", "no")
     >>> for eta in (0, 10):
     ...     clf = FairBiNNClassifier(eta=eta, random_state=0)
     ...     decisions = clf.fit(X, y, sensitive_features=group).predict(X) == "yes"
@@ -299,7 +290,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         activation="relu",
         optimizer="adam",
         lr=1e-3,
-        weight_decay=1e-4,
+        weight_decay=3e-4,
         fairness_optimizer="sgd",
         fairness_lr=1e-3,
         fairness_max_step=0.01,
@@ -379,9 +370,16 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         random_state = check_random_state(self.random_state)
         previous = vars(self).get("net_") if self.warm_start else None
-        rows = self._validate_rows(X, y, sensitive_features, previous=previous)
-        train, validation = self._hold_out(rows, random_state)
-        net = self._build_net(min(self.rate_window, len(train)), random_state)
+        known = None if previous is None else self.classes_
+        train, validation = self._validate_rows(X, y, sensitive_features, known=known), None
+        if self.early_stopping:
+            train, validation = hold_out(train, self.validation_fraction, random_state)
+        net = build_net(
+            self,
+            n_groups=self._n_groups(),
+            window=min(self.rate_window, len(train)),
+            random_state=random_state,
+        )
         if previous is not None:
             self._load_weights(net, previous)
 
@@ -430,16 +428,36 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ValueError
             As `fit`; also if `classes` is missing in the first call, or differs from before.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" needs all rows at once; for partial_fit give a dict.'
+            )
         previous = vars(self).get("net_")
-        if previous is None and classes is None:
-            raise ValueError("classes must be passed in the first call of partial_fit, got None.")
-        rows = self._validate_rows(X, y, sensitive_features, classes, previous, incremental=True)
         if previous is None:
-            net = self._build_net(self.rate_window, check_random_state(self.random_state))
+            if classes is None:
+                raise ValueError(
+                    "classes must be given in the first call of partial_fit, got None."
+                )
+            rows = self._validate_rows(X, y, sensitive_features, classes=classes)
+            net = build_net(
+                self,
+                n_groups=self._n_groups(),
+                window=self.rate_window,
+                random_state=check_random_state(self.random_state),
+            )
         else:
+            rows = self._validate_rows(
+                X,
+                y,
+                sensitive_features,
+                classes=classes,
+                known=self.classes_,
+                known_groups=self.groups_,
+                reset=False,
+            )
             net = copy.deepcopy(previous)
-            vars(net).update(self._players())
-            net.criterion_.grow(0 if self.groups_ is None else len(self.groups_))
+            vars(net).update(players(self))
+            net.criterion_.grow(self._n_groups())
         return self._train(net, rows, 1, "constant")
 
     def decision_function(self, X):
@@ -492,138 +510,37 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         positive = self.decision_function(X) > 0
         return self.classes_[positive.astype(np.intp)]
 
-    def _validate_rows(self, X, y, sensitive_features, classes=None, previous=None, incremental=False):
-        """Check and encode the training rows; learn `classes_` and `groups_`."""
+    def _validate_rows(
+        self, X, y, sensitive_features, *, classes=None, known=None, known_groups=None, reset=True
+    ):
+        """Check and encode training rows; learn `classes_` and `groups_`."""
         device = resolve_device(self.device)
-        first = previous is None or not incremental
-        X, y = validate_data(self, X, y, **_X_CHECKS, reset=first)
-        target = self._encode_labels(y, classes, known=None if previous is None else self.classes_)
-        known = self.groups_ if incremental and previous is not None else None
-        groups = self._encode_groups(sensitive_features, len(target), known)
-        return Rows(X, target, groups, self._row_weights(target, incremental), device)
-
-    def _encode_labels(self, y, classes, known):
-        check_classification_targets(y)
-        found = np.unique(y if classes is None else classes)
-        if len(found) > 2:
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(found)}: it has {len(found)} classes."
-            )
-        if known is None:
-            if len(found) < 2:
-                raise ValueError(f"y must have two classes, got one class: {found[0]!r}.")
-            self.classes_ = known = found
-        strange = np.setdiff1d(np.concatenate([found, np.unique(y)]), known)
-        if len(strange):
-            raise ValueError(
-                f"y must have the classes {known.tolist()}, got {strange.tolist()} as well."
-            )
-        return np.searchsorted(self.classes_, y)
+        X, y = validate_data(self, X, y, **_X_CHECKS, reset=reset)
+        self.classes_, target = encode_labels(y, classes, known)
+        groups = self._encode_groups(sensitive_features, len(target), known_groups)
+        weight = row_weights(self.class_weight, self.classes_, target)
+        return Rows(X, target, groups, weight, device)
 
     def _encode_groups(self, sensitive_features, n_rows, known):
-        if sensitive_features is None:
-            self.groups_ = known
-            if self.eta > 0:
-                message = (
-                    f"sensitive_features is None and eta is {self.eta}: without groups there is "
-                    "nothing to equalise, and the net is trained for accuracy alone. Pass "
-                    "fit(X, y, sensitive_features=...), or set eta=0."
-                )
-                if self.missing_sensitive == "raise":
-                    raise ValueError(message)
-                warnings.warn(message, UserWarning, stacklevel=_USER)
-            return None
-        index = group_index(sensitive_features, n_rows)
-        codes, self.groups_ = encode_groups(index, known)
-        if known is None:
-            warn_of_small_groups(codes, self.groups_)
-        return codes
-
-    def _row_weights(self, target, incremental):
-        """Weights of the accuracy loss, of mean 1."""
-        if self.class_weight is None:
-            return np.ones(len(target))
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                'class_weight="balanced" needs all rows at once; for partial_fit give a dict.'
+        if sensitive_features is not None:
+            codes, self.groups_ = encode_groups(group_index(sensitive_features, n_rows), known)
+            if known is None:
+                warn_of_small_groups(codes, self.groups_)
+            return codes
+        self.groups_ = known
+        if self.eta > 0:
+            message = (
+                f"sensitive_features is None and eta is {self.eta}: without groups there is "
+                "nothing to equalise, and the net is trained for accuracy alone. Pass "
+                "fit(X, y, sensitive_features=...), or set eta=0."
             )
-        weight = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[target]
-        )[target]
-        return weight / weight.mean()
+            if self.missing_sensitive == "raise":
+                raise ValueError(message)
+            warnings.warn(message, UserWarning, stacklevel=2)
+        return None
 
-    def _hold_out(self, rows, random_state):
-        """Training rows and, for early stopping, validation rows."""
-        if not self.early_stopping:
-            return rows, None
-        target = rows.y.cpu().numpy()
-        groups = 0 if rows.groups is None else rows.groups.cpu().numpy()
-        for strata in (2 * groups + target, target):  # by label alone where cells are too small
-            try:
-                train, validation = train_test_split(
-                    np.arange(len(rows)),
-                    test_size=self.validation_fraction,
-                    random_state=random_state,
-                    stratify=strata,
-                )
-            except ValueError as error:
-                failure = error
-            else:
-                return rows.subset(train), rows.subset(validation)
-        raise ValueError(
-            f"early_stopping=True cannot set validation_fraction={self.validation_fraction} of "
-            f"{len(rows)} rows aside: {failure}"
-        ) from failure
-
-    def _players(self):
-        """What may change between calls of partial_fit."""
-        return {
-            "method": self.method,
-            "eta": self.eta,
-            "lr": self.lr,
-            "fairness_lr": self.fairness_lr,
-            "fairness_max_step": self.fairness_max_step,
-            "batch_size": self.batch_size,
-        }
-
-    def _build_net(self, window, random_state):
-        seed = random_state.randint(np.iinfo(np.int32).max)
-        hidden = resolve_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes, allow_empty=True)
-        fairness = self.fairness_layer_sizes
-        if fairness is not None:
-            fairness = resolve_layer_sizes("fairness_layer_sizes", fairness, allow_empty=False)
-        net = TwoPlayerNet(
-            FairBiNNModule,
-            TwoPlayerCriterion,
-            module__n_features=self.n_features_in_,
-            module__n_outputs=1,
-            module__hidden_layer_sizes=hidden,
-            module__fairness_layer_sizes=fairness,
-            module__fairness_position=resolve_position(self.fairness_position, len(hidden)),
-            module__activation=resolve_class(
-                "activation", self.activation, ACTIVATIONS, torch.nn.Module
-            ),
-            module__seed=seed,
-            criterion__constraint=resolve_constraint(self.constraint),
-            criterion__n_groups=0 if self.groups_ is None else len(self.groups_),
-            criterion__violation=self.violation,
-            criterion__window=window,
-            optimizer=resolve_class(
-                "optimizer", self.optimizer, OPTIMIZERS, torch.optim.Optimizer
-            ),
-            optimizer__weight_decay=self.weight_decay,
-            fairness_optimizer=resolve_class(
-                "fairness_optimizer", self.fairness_optimizer, OPTIMIZERS, torch.optim.Optimizer
-            ),
-            rng=np.random.default_rng(seed),
-            device=resolve_device(self.device),
-            callbacks="disable",
-            train_split=None,
-            verbose=self.verbose,
-            **self._players(),
-        )
-        return net.initialize()
+    def _n_groups(self):
+        return 0 if self.groups_ is None else len(self.groups_)
 
     def _load_weights(self, net, previous):
         try:

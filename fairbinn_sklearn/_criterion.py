@@ -95,7 +95,9 @@ class TwoPlayerCriterion(nn.Module):
         """Loss at the running rates, and the differences of decisions and of scores."""
         decisions, scores = self.rates(DECISIONS), self.rates(SCORES)
         return {
-            "fairness_loss": self.constraint.penalty(self.rates(self.violation), self.counts).item(),
+            "fairness_loss": self.constraint.penalty(
+                self.rates(self.violation), self.counts
+            ).item(),
             "decision_difference": self.constraint.difference(decisions, self.counts).item(),
             "score_difference": self.constraint.difference(scores, self.counts).item(),
         }

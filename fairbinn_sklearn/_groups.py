@@ -44,7 +44,9 @@ def _as_frame(sensitive_features):
     if isinstance(sensitive_features, (pd.DataFrame, pd.Series, pd.Index)):
         return pd.DataFrame(sensitive_features)
     if isinstance(sensitive_features, dict):
-        return pd.DataFrame({name: np.asarray(column) for name, column in sensitive_features.items()})
+        return pd.DataFrame(
+            {name: np.asarray(column) for name, column in sensitive_features.items()}
+        )
     dtype = object if isinstance(sensitive_features, (list, tuple)) else None  # [1, "a"] as it is
     array = np.asarray(sensitive_features, dtype=dtype)
     if array.ndim not in (1, 2):
@@ -82,7 +84,7 @@ def warn_of_small_groups(codes, names):
             f"sensitive_features has one group only, {names[0]!r}: there is nothing to equalise, "
             "and the net is trained for accuracy alone.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=2,
         )
     elif len(tiny := names[np.bincount(codes, minlength=len(names)) < 2]):
         shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
@@ -90,5 +92,5 @@ def warn_of_small_groups(codes, names):
             f"sensitive_features has {len(tiny)} group(s) of fewer than 2 rows: {shown}. Their "
             "rates mean nothing; merge them with others.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=2,
         )

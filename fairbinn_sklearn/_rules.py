@@ -21,9 +21,7 @@ def bilevel(net, batch):
     """Both players step from one forward pass; the leader sees the fairness loss too."""
     accuracy_loss, fairness_loss = net.losses(batch)
     leader, follower = net.module_.accuracy_parameters(), net.module_.fairness_parameters()
-    leader_gradient = torch.autograd.grad(
-        accuracy_loss + fairness_loss, leader, retain_graph=True
-    )
+    leader_gradient = torch.autograd.grad(accuracy_loss + fairness_loss, leader, retain_graph=True)
     follower_gradient = torch.autograd.grad(fairness_loss, follower)
     step(net.optimizer_, leader, leader_gradient)
     bounded_step(net.fairness_optimizer_, follower, follower_gradient, net.fairness_max_step)

@@ -1,0 +1,32 @@
+"""Adult as all benchmarks here see it: official split, complete rows, one-hot and min-max columns.
+
+Numeric columns are scaled to [0, 1] and the others one-hot encoded, both fitted on the training
+rows; sex is one of the columns.
+"""
+
+import numpy as np
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
+
+from fairbinn_sklearn.datasets import load_adult
+
+
+def adult_features():
+    """Return X, y and sex of the training rows, then of the test rows, as arrays."""
+    preprocessor = make_column_transformer(
+        (MinMaxScaler(), make_column_selector(dtype_include="number")),
+        (
+            OneHotEncoder(drop="if_binary", handle_unknown="ignore", sparse_output=False),
+            make_column_selector(dtype_include="category"),
+        ),
+    )
+    arrays = []
+    for subset in ("train", "test"):
+        adult = load_adult(subset=subset, dropna=True)
+        encode = preprocessor.fit_transform if subset == "train" else preprocessor.transform
+        arrays += [
+            encode(adult.data).astype(np.float32),
+            adult.target.to_numpy(),
+            adult.sensitive_features["sex"].to_numpy(),
+        ]
+    return arrays

@@ -1,0 +1,141 @@
+"""Time of the estimator as ratios within one run: to a bare loop, to a raw forward pass, imports.
+
+Run ``python examples/benchmarks/speed.py``. Each ratio is taken pair by pair, A B A B ..., and
+its median is quoted, with the smallest and the largest.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+from adult_features import adult_features
+from torch import nn
+
+from fairbinn_sklearn import FairBiNNClassifier
+
+ETA, WINDOW, MAX_STEP = 10.0, 10_000, 0.01
+
+
+def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
+    """Train the default net by the default updates, in plain eager torch."""
+    torch.manual_seed(seed)
+    base = nn.Sequential(nn.Linear(X.shape[1], 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
+    fairness = nn.Sequential(nn.Linear(128, 128), nn.ReLU())
+    head = nn.Linear(128, 1)
+    leader = [*base.parameters(), *head.parameters()]
+    follower = list(fairness.parameters())
+    adam = torch.optim.Adam(leader, lr=1e-3, weight_decay=3e-4, fused=True)
+    sgd = torch.optim.SGD(follower, lr=1e-3, fused=True)
+    cross_entropy = nn.BCEWithLogitsLoss()
+    names = torch.arange(2)
+    rows, counts, sums = torch.zeros(()), torch.zeros(2), torch.zeros(2)
+    for epoch in range(epochs):
+        factor = (1 + np.cos(np.pi * epoch / epochs)) / 2
+        adam.param_groups[0]["lr"] = sgd.param_groups[0]["lr"] = 1e-3 * factor
+        for index in torch.randperm(len(X)).split(batch_size):
+            X_b, y_b, group_b = X[index], y[index], group[index]
+            logits = head(fairness(base(X_b)))[:, 0]
+            accuracy_loss = cross_entropy(logits, y_b)
+            scores = torch.sigmoid(logits)
+            with torch.no_grad():
+                members = (group_b[:, None] == names).float()
+                keep = np.exp(-len(index) / WINDOW)
+                rows.mul_(keep).add_(len(index))
+                counts.mul_(keep).add_(members.sum(0))
+                sums.mul_(keep).add_((logits > 0).float() @ members)
+                rates = sums / counts
+                slopes = 4 * (rates - rates.mean()) * rows / counts / len(index)
+                per_row = members @ slopes
+            fairness_loss = ETA * (per_row * scores).sum()
+            leader_gradient = torch.autograd.grad(
+                accuracy_loss + fairness_loss, leader, retain_graph=True
+            )
+            follower_gradient = torch.autograd.grad(fairness_loss, follower)
+            for parameter, gradient in zip(leader, leader_gradient, strict=True):
+                parameter.grad = gradient
+            for parameter, gradient in zip(follower, follower_gradient, strict=True):
+                parameter.grad = gradient
+            before = [parameter.detach().clone() for parameter in follower]
+            adam.step()
+            sgd.step()
+            with torch.no_grad():
+                moves = [new - old for new, old in zip(follower, before, strict=True)]
+                norm = torch.stack([move.norm() for move in moves]).norm()
+                excess = 1 - (MAX_STEP / norm).clamp(max=1)
+                for parameter, move in zip(follower, moves, strict=True):
+                    parameter.sub_(excess * move)
+    return base, fairness, head
+
+
+def seconds(function):
+    """Wall time of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def ratios(ours, other, repeats):
+    """Ratios of the times of two functions, taken in turn after a warm-up."""
+    ours(), other()
+    return np.array([seconds(ours) / seconds(other) for _ in range(repeats)])
+
+
+def show(what, values):
+    """Print median and range."""
+    low, median, high = np.min(values), np.median(values), np.max(values)
+    print(f"{what}: {median:.2f} ({low:.2f} to {high:.2f})", flush=True)
+
+
+def import_times(repeats=5):
+    """Seconds that importing the package adds to importing what it needs."""
+    needs = "import torch, sklearn, pandas, skorch, fairlearn"
+
+    def once(code):
+        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+
+    once(needs), once("import fairbinn_sklearn")
+    return [once(needs + ", fairbinn_sklearn") - once(needs) for _ in range(repeats)]
+
+
+def main():
+    """Print the three figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    X, y, sex, *_ = adult_features()
+    tensors = (
+        torch.from_numpy(X),
+        torch.from_numpy(y).float(),
+        torch.from_numpy(1 * (sex == "Male")),
+    )
+    clf = FairBiNNClassifier(eta=ETA, max_epochs=args.epochs, device="cpu", random_state=0)
+    show(
+        f"fit / bare loop, {args.epochs} epochs of 256, {args.threads} thread(s)",
+        ratios(
+            lambda: clf.fit(X, y, sensitive_features=sex),
+            lambda: bare_loop(*tensors, epochs=args.epochs, batch_size=256),
+            args.repeats,
+        ),
+    )
+    thirty_thousand = X[:30_000]
+    raw = torch.tensor(thirty_thousand)
+
+    def forward():
+        with torch.inference_mode():
+            clf.module_(raw)
+
+    show(
+        "predict_proba / raw forward pass, 30,000 rows",
+        ratios(lambda: clf.predict_proba(thirty_thousand), forward, 5 * args.repeats),
+    )
+    show("import, seconds beyond its dependencies", import_times())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Labels, class weights and the validation part: from what users pass to what the net takes."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+
+def encode_labels(y, classes, known):
+    """The two classes, and the labels as 0 and 1.
+
+    `classes` are those the caller announces, `known` those of earlier calls; both may be None.
+    """
+    check_classification_targets(y)
+    seen = np.unique(y)
+    announced = seen if classes is None else np.unique(classes)
+    if known is None:
+        if len(announced) > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(announced)}: it has {len(announced)} classes."
+            )
+        if len(announced) < 2:
+            raise ValueError(f"y must have two classes, got one class only: {announced.tolist()}.")
+        known = announced
+    if len(strange := np.union1d(np.setdiff1d(seen, known), np.setdiff1d(announced, known))):
+        raise ValueError(
+            f"y must have the classes {known.tolist()} and no others, got {strange.tolist()}."
+        )
+    return known, np.searchsorted(known, y)
+
+
+def row_weights(class_weight, classes, target):
+    """Weights of the rows by class, of mean 1."""
+    if class_weight is None:
+        return np.ones(len(target))
+    weight = compute_class_weight(class_weight, classes=classes, y=classes[target])[target]
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise ValueError(
+            "class_weight must give finite weights, >= 0 and not all 0 on the training rows, got "
+            f"{class_weight!r}."
+        )
+    return weight / weight.mean()
+
+
+def hold_out(rows, fraction, random_state):
+    """Training rows and validation rows, stratified by label, and by group where they suffice."""
+    target = rows.y.cpu().numpy()
+    groups = np.zeros_like(target) if rows.groups is None else rows.groups.cpu().numpy()
+    for strata in (2 * groups + target, target):
+        try:
+            train, validation = train_test_split(
+                np.arange(len(rows)),
+                test_size=fraction,
+                random_state=random_state,
+                stratify=strata,
+            )
+        except ValueError as error:
+            failure = error
+        else:
+            return rows.subset(train), rows.subset(validation)
+    raise ValueError(
+        f"early_stopping=True cannot set validation_fraction={fraction} of {len(rows)} rows "
+        f"aside: {failure}"
+    ) from failure

@@ -1,0 +1,164 @@
+"""Laws of the fairness losses."""
+
+import numpy as np
+import pytest
+import torch
+from fairlearn.metrics import (
+    MetricFrame,
+    demographic_parity_difference,
+    mean_prediction,
+    selection_rate,
+)
+from sklearn.base import clone
+
+from fairbinn_sklearn.losses import DemographicParity, FairnessLoss
+
+torch.set_default_dtype(torch.float32)
+
+
+class LabelParity(FairnessLoss):
+    """Two events, so that the mean over events is seen too."""
+
+    def events(self, y):
+        return torch.stack([y == 0, y == 1])
+
+
+LOSSES = [DemographicParity(), LabelParity()]
+
+
+def random_batch(n_rows=200, n_groups=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.rand(n_rows, generator=generator, dtype=torch.float64)
+    y = torch.randint(2, (n_rows,), generator=generator)
+    codes = torch.randint(n_groups, (n_rows,), generator=generator)
+    return scores, y, torch.nn.functional.one_hot(codes, n_groups).double()
+
+
+def assert_zero_at_parity(loss):
+    scores, y, groups = random_batch()
+    twice = torch.cat([scores, scores]), torch.cat([y, y])
+    same_rates = torch.eye(2, dtype=torch.float64).repeat_interleave(len(y), 0)
+    assert loss(*twice, same_rates) < 1e-30
+    assert loss(*twice, same_rates[torch.randperm(2 * len(y))]) > 1e-6
+
+
+def assert_invariant_to_group_order(loss):
+    scores, y, groups = random_batch()
+    permuted = groups[:, [2, 0, 3, 1]]
+    torch.testing.assert_close(
+        loss(scores, y, permuted), loss(scores, y, groups), rtol=1e-12, atol=0
+    )
+
+
+def assert_invariant_to_row_order(loss):
+    scores, y, groups = random_batch()
+    order = torch.randperm(len(y))
+    torch.testing.assert_close(
+        loss(scores[order], y[order], groups[order]), loss(scores, y, groups), rtol=1e-12, atol=0
+    )
+
+
+def assert_absent_group_is_left_out(loss):
+    scores, y, groups = random_batch()
+    scores.requires_grad_()
+    wider = torch.cat([groups, torch.zeros(len(y), 2, dtype=groups.dtype)], 1)
+    value = loss(scores, y, wider)
+    torch.testing.assert_close(value, loss(scores, y, groups), rtol=1e-12, atol=0)
+    (gradient,) = torch.autograd.grad(value, scores)
+    assert gradient.isfinite().all()
+
+
+def assert_slopes_are_the_gradient(loss):
+    scores, y, groups = random_batch()
+    groups = torch.cat([groups, torch.zeros(len(y), 1, dtype=groups.dtype)], 1)
+    rates, counts = loss.rates(scores, y, groups)
+    rates.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss.penalty(rates, counts), rates)
+    torch.testing.assert_close(loss.slopes(rates, counts).detach(), gradient)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize(
+    "law",
+    [
+        assert_zero_at_parity,
+        assert_invariant_to_group_order,
+        assert_invariant_to_row_order,
+        assert_absent_group_is_left_out,
+        assert_slopes_are_the_gradient,
+    ],
+)
+def test_law(law, loss):
+    law(loss)
+
+
+@pytest.mark.parametrize("n_first", [1, 50, 100, 199])
+def test_two_groups_give_the_squared_gap_whatever_their_sizes(n_first):
+    scores, y, _ = random_batch()
+    groups = torch.zeros(len(y), 2, dtype=torch.float64)
+    groups[:n_first, 0] = 1
+    groups[n_first:, 1] = 1
+    gap = scores[:n_first].mean() - scores[n_first:].mean()
+    torch.testing.assert_close(DemographicParity()(scores, y, groups), gap**2)
+
+
+def test_many_groups_give_the_mean_squared_gap_over_pairs():
+    scores, y, groups = random_batch(n_groups=5)
+    rates = [scores[member.bool()].mean() for member in groups.T]
+    gaps = [(rates[g] - rates[h]) ** 2 for g in range(5) for h in range(g)]
+    torch.testing.assert_close(DemographicParity()(scores, y, groups), torch.stack(gaps).mean())
+
+
+def test_mean_over_events():
+    scores, y, groups = random_batch()
+    by_label = [
+        DemographicParity()(scores[y == label], y[y == label], groups[y == label])
+        for label in (0, 1)
+    ]
+    torch.testing.assert_close(LabelParity()(scores, y, groups), torch.stack(by_label).mean())
+
+
+@pytest.mark.parametrize("n_present", [0, 1])
+def test_fewer_than_two_groups_give_zero(n_present):
+    scores, y, groups = random_batch(n_groups=3)
+    groups = torch.zeros_like(groups)
+    groups[:, :n_present] = 1
+    loss = DemographicParity()
+    assert loss(scores, y, groups) == 0
+    assert loss.difference(*loss.rates(scores, y, groups)) == 0
+
+
+@pytest.mark.parametrize("kind", ["decisions", "scores"])
+@pytest.mark.parametrize("n_groups", [2, 7])
+def test_rates_and_difference_agree_with_fairlearn(kind, n_groups):
+    scores, y, groups = random_batch(n_groups=n_groups)
+    values = (scores > 0.6).double() if kind == "decisions" else scores
+    names = groups.argmax(1).numpy()
+    rates, counts = DemographicParity().rates(values, y, groups)
+    metric = selection_rate if kind == "decisions" else mean_prediction
+    frame = MetricFrame(
+        metrics=metric, y_true=y.numpy(), y_pred=values.numpy(), sensitive_features=names
+    )
+    np.testing.assert_allclose(rates[0, :, 0], frame.by_group, rtol=1e-12)
+    np.testing.assert_array_equal(counts[0], np.bincount(names))
+    difference = DemographicParity().difference(rates, counts)
+    assert difference.item() == pytest.approx(frame.difference(), rel=1e-12)
+    if kind == "decisions":
+        expected = demographic_parity_difference(
+            y.numpy(), values.numpy(), sensitive_features=names
+        )
+        assert difference.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((5, 1, 1), (5,), (5, 2)), ((5,), (5, 1), (5, 2)), ((5,), (5,), (5,)), ((5,), (4,), (5, 2))],
+)
+def test_shapes_that_would_broadcast_are_refused(shapes):
+    scores, y, groups = (torch.ones(shape) for shape in shapes)
+    with pytest.raises(ValueError, match="scores must have shape"):
+        DemographicParity()(scores, y, groups)
+
+
+def test_a_loss_is_a_scikit_learn_object():
+    assert repr(clone(DemographicParity())) == "DemographicParity()"
