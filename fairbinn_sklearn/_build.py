@@ -1,6 +1,7 @@
 """From the estimator's parameters to an initialised net."""
 
 import inspect
+from functools import partial
 
 import numpy as np
 import torch
@@ -56,10 +57,9 @@ def build_net(estimator, *, n_groups, window, random_state):
         criterion__n_groups=n_groups,
         criterion__violation=estimator.violation,
         criterion__window=window,
-        optimizer=_optimizer(estimator, "optimizer"),
+        optimizer=_optimizer(estimator, "optimizer", device),
         optimizer__weight_decay=estimator.weight_decay,
-        optimizer__fused=True,
-        fairness_optimizer=_optimizer(estimator, "fairness_optimizer"),
+        fairness_optimizer=_optimizer(estimator, "fairness_optimizer", device),
         rng=np.random.default_rng(seed),
         device=device,
         callbacks="disable",
@@ -69,14 +69,15 @@ def build_net(estimator, *, n_groups, window, random_state):
     return net.initialize()
 
 
-def _optimizer(estimator, parameter):
-    """Optimizer class that takes a learning rate and weight decay."""
+def _optimizer(estimator, parameter, device):
+    """Optimizer class, in its fused form where there is one: a third of the step's time."""
     found = resolve_class(
         parameter, getattr(estimator, parameter), OPTIMIZERS, torch.optim.Optimizer
     )
-    if not {"lr", "weight_decay"} <= set(inspect.signature(found).parameters):
+    accepted = inspect.signature(found).parameters
+    if not {"lr", "weight_decay"} <= set(accepted):
         raise ValueError(
             f"{parameter} must take lr and weight_decay, and step without a closure; "
             f"{found.__name__} does not."
         )
-    return found
+    return partial(found, fused=True) if "fused" in accepted and device.type != "mps" else found

@@ -1,5 +1,6 @@
 """Sensitive features as group codes."""
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -28,14 +29,10 @@ def group_index(sensitive_features, n_rows):
                 "'unknown'."
             )
     columns = [frame.iloc[:, j].astype(object) for j in range(frame.shape[1])]
-    try:
-        if len(columns) == 1:
-            return pd.Index(columns[0], dtype=object, name=frame.columns[0])
+    if len(columns) == 1:
+        return pd.Index(columns[0], dtype=object, name=frame.columns[0])
+    with _hashable_only():
         return pd.MultiIndex.from_arrays(columns, names=frame.columns)
-    except TypeError as error:
-        raise ValueError(
-            f"sensitive_features must hold hashable values such as strings or numbers: {error}."
-        ) from error
 
 
 def _as_frame(sensitive_features):
@@ -57,6 +54,16 @@ def _as_frame(sensitive_features):
     return pd.DataFrame(array)
 
 
+@contextlib.contextmanager
+def _hashable_only():
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(
+            f"sensitive_features must hold values such as strings or numbers: {error}."
+        ) from error
+
+
 def encode_groups(index, known=None):
     """Codes of shape (N,) and the names behind them: those known first, then new ones.
 
@@ -64,8 +71,9 @@ def encode_groups(index, known=None):
     """
     try:
         codes, names = index.factorize(sort=True)
-    except TypeError:  # values that have no order among them
-        codes, names = index.factorize()
+    except TypeError:  # values without an order among them
+        with _hashable_only():
+            codes, names = index.factorize()
     names = names.set_names(index.names)
     if known is None:
         return codes, names

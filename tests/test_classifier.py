@@ -1,0 +1,603 @@
+"""What the estimator does, option by option."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from fairlearn.metrics import demographic_parity_difference
+from joblib import Parallel, delayed
+from made_up import make_biased
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn.losses import DemographicParity, FairnessLoss
+
+
+def make(**params):
+    return FairBiNNClassifier(**{"max_epochs": 3, "device": "cpu", "random_state": 0, **params})
+
+
+def fit(data, **params):
+    X, y, group = data
+    return make(**params).fit(X, y, sensitive_features=group)
+
+
+def difference(clf, data):
+    X, y, group = data
+    return demographic_parity_difference(y, clf.predict(X), sensitive_features=group)
+
+
+def score_difference(clf, data):
+    X, _, group = data
+    scores = clf.predict_proba(X)[:, 1]
+    means = [scores[group == name].mean() for name in np.unique(group)]
+    return max(means) - min(means)
+
+
+def same_model(first, second, X):
+    return np.array_equal(first.decision_function(X), second.decision_function(X))
+
+
+@pytest.fixture(scope="module")
+def large():
+    return make_biased(4000)
+
+
+# What it is for
+
+
+@pytest.mark.parametrize("method", ["bilevel", "lagrangian"])
+def test_eta_lowers_the_difference_and_costs_accuracy(large, method):
+    X, y, _ = large
+    models = [fit(large, eta=eta, method=method, max_epochs=15) for eta in (0, 1, 10)]
+    differences = [difference(clf, large) for clf in models]
+    accuracies = [clf.score(X, y) for clf in models]
+    assert differences[0] > 0.3 > differences[1] > differences[2]
+    assert differences[2] < 0.08
+    assert accuracies[0] > accuracies[1] > accuracies[2] > 0.7
+
+
+@pytest.mark.parametrize("n_columns", [1, 2])
+def test_many_groups_and_several_columns(n_columns):
+    X, y, group = make_biased(4000, groups=tuple("abcdef"))
+    sensitive = pd.DataFrame({"letter": group})
+    if n_columns == 2:  # the same six groups, told by two columns
+        codes = sensitive.pop("letter").map("abcdef".index)
+        sensitive = sensitive.assign(row=codes // 3, column=codes % 3)
+    before = make(eta=0, max_epochs=15).fit(X, y, sensitive_features=sensitive)
+    after = make(eta=10, max_epochs=15).fit(X, y, sensitive_features=sensitive)
+    assert len(after.groups_) == 6
+    assert difference(after, (X, y, group)) < 0.4 * difference(before, (X, y, group))
+
+
+def test_groups_need_not_be_in_x_and_are_not_asked_for_to_predict(large):
+    X, y, group = large
+    clf = fit(large, eta=10, max_epochs=15)
+    assert clf.predict(X[:5]).shape == (5,)
+    assert clf.n_features_in_ == X.shape[1]
+
+
+# Options that change the result as they say
+
+
+def test_violation_says_which_difference_is_made_small(large):
+    by_decision = fit(large, eta=10, max_epochs=20)
+    by_score = fit(large, eta=10, max_epochs=20, violation="score")
+    assert difference(by_decision, large) < difference(by_score, large)
+    assert score_difference(by_score, large) < 0.05
+
+
+def test_class_weight_moves_the_decisions(biased):
+    X, y, group = biased
+    rates = [
+        fit(biased, eta=0, class_weight=weights).predict(X).mean()
+        for weights in ({0: 9, 1: 1}, None, {0: 1, 1: 9})
+    ]
+    assert rates[0] < rates[1] < rates[2]
+
+
+def test_class_weight_balanced_is_the_dict_and_scale_plays_no_part(biased):
+    keep = (biased[1] == 0) | (np.arange(len(biased[1])) < 300)
+    X, y, group = unbalanced = tuple(array[keep] for array in biased)
+    share = y.mean()
+    assert share < 0.4
+    weights = {0: 1 / (1 - share), 1: 1 / share}
+    balanced, by_dict, scaled = (
+        fit(unbalanced, class_weight=class_weight)
+        for class_weight in ("balanced", weights, {c: 5 * w for c, w in weights.items()})
+    )
+    for clf in (by_dict, scaled):
+        np.testing.assert_allclose(
+            clf.decision_function(X), balanced.decision_function(X), rtol=1e-4, atol=1e-5
+        )
+    assert fit(unbalanced).predict(X).mean() < balanced.predict(X).mean()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"constraint": None},
+        {"method": "lagrangian"},
+        {"violation": "score"},
+        {"rate_window": 0},
+        {"hidden_layer_sizes": (32,)},
+        {"fairness_layer_sizes": (16, 8)},
+        {"fairness_position": 0},
+        {"activation": "tanh"},
+        {"optimizer": "sgd"},
+        {"lr": 0.01},
+        {"weight_decay": 0.1},
+        {"fairness_optimizer": "adam"},
+        {"fairness_lr": 0.1},
+        {"fairness_max_step": 1e-6},
+        {"lr_schedule": "constant"},
+        {"max_epochs": 4},
+        {"batch_size": 100},
+        {"early_stopping": True},
+        {"class_weight": {0: 1, 1: 2}},
+        {"random_state": 1},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_each_option_reaches_the_model(biased, params):
+    if params == {"constraint": None}:
+
+        class PositiveRows(FairnessLoss):
+            def events(self, y):
+                return (y == 1)[None]
+
+        params = {"constraint": PositiveRows()}
+    X = biased[0]
+    plain = fit(biased, eta=10, violation="decision")
+    assert not same_model(fit(biased, eta=10, **params), plain, X)
+    assert same_model(fit(biased, eta=10), plain, X)
+
+
+@pytest.mark.parametrize(
+    "name, cls",
+    [
+        ("optimizer", torch.optim.Adam),
+        ("fairness_optimizer", torch.optim.SGD),
+        ("activation", torch.nn.ReLU),
+        ("constraint", DemographicParity()),
+    ],
+)
+def test_names_stand_for_classes(biased, name, cls):
+    assert same_model(fit(biased), fit(biased, **{name: cls}), biased[0])
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("player", ["optimizer", "fairness_optimizer"])
+def test_every_named_optimizer_trains(biased, player, name):
+    clf = fit(biased, eta=10, **{player: name})
+    assert np.isfinite(clf.decision_function(biased[0])).all()
+
+
+@pytest.mark.parametrize(
+    "position, base, head",
+    [(-1, 2, 1), (2, 2, 1), (0, 0, 3), (-3, 0, 3), (1, 1, 2), (-2, 1, 2)],
+)
+def test_fairness_position_counts_hidden_layers(biased, position, base, head):
+    clf = fit(biased, hidden_layer_sizes=(7, 5), fairness_position=position)
+
+    def linear(part):
+        return [layer for layer in part if isinstance(layer, torch.nn.Linear)]
+
+    assert (len(linear(clf.module_.base)), len(linear(clf.module_.head))) == (base, head)
+    (fairness,) = linear(clf.module_.fairness)
+    assert fairness.in_features == fairness.out_features == [4, 7, 5][base]
+
+
+def test_layer_sizes(biased):
+    clf = fit(biased, hidden_layer_sizes=(), fairness_layer_sizes=3)
+    shapes = [tuple(p.shape) for p in clf.module_.parameters()]
+    assert shapes == [(3, 4), (3,), (1, 3), (1,)]
+
+
+def test_early_stopping_stops_and_keeps_the_best_epoch(large):
+    X, y, group = large
+    clf = fit(
+        large,
+        eta=0,
+        early_stopping=True,
+        max_epochs=60,
+        n_iter_no_change=3,
+        lr_schedule="constant",
+        lr=0.01,
+    )
+    objectives = [record["validation_objective"] for record in clf.history_]
+    assert clf.n_iter_ == len(objectives) < 60
+    best = int(np.argmin(objectives)) + 1
+    stopped_there = fit(
+        large,
+        eta=0,
+        early_stopping=True,
+        max_epochs=best,
+        n_iter_no_change=60,
+        lr_schedule="constant",
+        lr=0.01,
+        tol=0,
+    )
+    assert same_model(clf, stopped_there, X)
+
+
+def test_early_stopping_tolerance(biased):
+    assert (
+        fit(biased, early_stopping=True, tol=10.0, n_iter_no_change=2, max_epochs=20).n_iter_ == 3
+    )
+
+
+def test_validation_part_has_its_size(biased):
+    sizes = {}
+    for fraction in (0.1, 0.5):
+        clf = make(early_stopping=True, validation_fraction=fraction, rate_window=10**9)
+        clf.fit(*biased[:2], sensitive_features=biased[2])
+        sizes[fraction] = clf.net_.criterion_.window
+    assert sizes == {0.1: 540, 0.5: 300}
+
+
+def test_warm_start_goes_on_and_cold_start_begins_afresh(biased):
+    X, y, group = biased
+    clf = fit(biased)
+    first = clf.decision_function(X)
+    assert np.array_equal(clf.fit(X, y, sensitive_features=group).decision_function(X), first)
+    clf.set_params(warm_start=True, lr=1e-12, fairness_lr=1e-12, weight_decay=0)
+    warm = clf.fit(X, y, sensitive_features=group).decision_function(X)
+    np.testing.assert_allclose(warm, first, atol=1e-5)
+    clf.set_params(lr=1e-3).fit(X, y, sensitive_features=group)
+    assert not np.allclose(clf.decision_function(X), first, atol=1e-3)
+
+
+def test_partial_fit_goes_on(biased):
+    X, y, group = biased
+    clf = make(eta=10)
+    losses = []
+    for _ in range(8):
+        clf.partial_fit(X, y, classes=[0, 1], sensitive_features=group)
+        losses.append(clf.history_[-1]["loss"])
+    assert clf.n_iter_ == 8
+    assert losses[-1] < losses[0]
+    halves = make(eta=10)
+    for rows in np.array_split(np.arange(len(y)), 2):
+        halves.partial_fit(X[rows], y[rows], classes=[0, 1], sensitive_features=group[rows])
+    assert not same_model(clf, halves, X)
+
+
+def test_partial_fit_equals_fit_at_constant_rates(biased):
+    X, y, group = biased
+    whole = fit(biased, lr_schedule="constant", rate_window=500)
+    steps = make(rate_window=500)
+    for _ in range(3):
+        steps.partial_fit(X, y, classes=[0, 1], sensitive_features=group)
+    assert same_model(whole, steps, X)
+
+
+def test_partial_fit_takes_new_groups_and_changed_parameters(biased):
+    X, y, group = biased
+    clf = make(eta=0).partial_fit(X, y, classes=[0, 1], sensitive_features=group)
+    renamed = np.where(group == "a", "c", group)
+    clf.set_params(eta=10).partial_fit(X, y, sensitive_features=renamed)
+    assert list(clf.groups_) == ["a", "b", "c"]
+    assert clf.net_.criterion_.counts.shape == (1, 3)
+    assert clf.net_.eta == 10
+
+
+def test_partial_fit_may_lack_a_class_or_the_groups(biased):
+    X, y, group = biased
+    clf = make(eta=10, missing_sensitive="warn")
+    clf.partial_fit(X[y == 1], y[y == 1], classes=[0, 1], sensitive_features=group[y == 1])
+    with pytest.warns(UserWarning, match="sensitive_features is None"):
+        clf.partial_fit(X, y)
+    assert list(clf.groups_) == ["a", "b"]
+    assert clf.predict(X).shape == y.shape
+
+
+# Forms of X, y and the device
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[False, True], ["no", "yes"], [-1, 1], [2.0, 7.0], ["", "日本"]],
+    ids=lambda labels: type(labels[1]).__name__,
+)
+def test_labels_of_any_type(biased, labels):
+    X, y, group = biased
+    clf = make().fit(X, np.array(labels)[y], sensitive_features=group)
+    assert list(clf.classes_) == labels
+    assert same_model(clf, fit(biased), X)
+    assert set(clf.predict(X)) <= set(labels)
+
+
+@pytest.mark.parametrize("form", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix])
+def test_sparse_x_equals_dense_x(biased, form):
+    X, y, group = biased
+    X = np.where(np.abs(X) < 0.5, 0, X)
+    dense = make().fit(X, y, sensitive_features=group)
+    sparse = make().fit(form(X), y, sensitive_features=group)
+    assert same_model(dense, sparse, X)
+    assert np.array_equal(sparse.decision_function(form(X)), dense.decision_function(X))
+
+
+def test_sparse_x_is_never_dense_as_a_whole(biased, monkeypatch):
+    X, y, group = biased
+    largest = []
+    whole = sp.csr_array.toarray
+
+    def watched(self, *args, **kwargs):
+        largest.append(self.shape[0])
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(sp.csr_array, "toarray", watched)
+    clf = make(batch_size=50).fit(sp.csr_array(X), y, sensitive_features=group)
+    assert max(largest) == 50
+    clf.predict(sp.csr_array(np.tile(X, (5, 1))))
+    assert max(largest) == 1024
+
+
+def test_data_frames_bring_their_names(biased):
+    X, y, group = biased
+    frame = pd.DataFrame(X, columns=list("pqrs"), index=np.arange(len(X))[::-1])
+    clf = make().fit(frame, pd.Series(y), sensitive_features=pd.Series(group, name="sex"))
+    assert list(clf.feature_names_in_) == list("pqrs")
+    assert clf.groups_.name == "sex"
+    np.testing.assert_array_equal(clf.predict(frame), fit(biased).predict(X))
+    with pytest.raises(ValueError, match="feature names"):
+        clf.predict(frame.rename(columns={"p": "z"}))
+
+
+def test_predictions_do_not_depend_on_the_rows_beside(biased):
+    X, y, _ = biased
+    clf = fit(biased)
+    many = np.tile(X, (6, 1))
+    whole = clf.decision_function(many)
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 77, 1024, 1025, 3000):
+        index = rng.choice(len(many), size)
+        np.testing.assert_array_equal(clf.decision_function(many[index]), whole[index])
+
+
+def test_probabilities_and_decisions_agree(biased):
+    X = biased[0]
+    clf = fit(biased)
+    logits, probabilities = clf.decision_function(X), clf.predict_proba(X)
+    assert logits.dtype == probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-15)
+    np.testing.assert_array_equal(clf.predict(X), clf.classes_[probabilities.argmax(1)])
+    np.testing.assert_array_equal(clf.predict(X) == 1, logits > 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_trains_as_the_cpu_does(large):
+    on_gpu = fit(large, eta=10, device="cuda", max_epochs=15)
+    on_cpu = fit(large, eta=10, device="cpu", max_epochs=15)
+    assert next(on_gpu.module_.parameters()).is_cuda
+    assert difference(on_gpu, large) == pytest.approx(difference(on_cpu, large), abs=0.05)
+    assert same_model(on_gpu, fit(large, eta=10, device="cuda", max_epochs=15), large[0])
+
+
+def test_device_auto_and_cpu(biased):
+    assert next(fit(biased, device=torch.device("cpu")).module_.parameters()).device.type == "cpu"
+    expected = (
+        "cuda"
+        if torch.cuda.is_available()
+        else ("mps" if torch.backends.mps.is_available() else "cpu")
+    )
+    assert next(fit(biased, device="auto").module_.parameters()).device.type == expected
+
+
+# Laws of an estimator
+
+
+def test_same_seed_same_predictions_to_the_bit(biased):
+    X = biased[0]
+    assert same_model(fit(biased, eta=10), fit(biased, eta=10), X)
+    assert not same_model(fit(biased, eta=10), fit(biased, eta=10, random_state=1), X)
+
+
+def test_numpy_seed_rules_if_random_state_is_none(biased):
+    models = []
+    for _ in range(2):
+        np.random.seed(3)
+        models.append(fit(biased, random_state=None))
+    assert same_model(*models, biased[0])
+
+
+def test_global_random_states_are_untouched(biased):
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    clf = fit(biased, eta=10, early_stopping=True)
+    clf.predict(biased[0])
+    clf.set_params(early_stopping=False).partial_fit(*biased[:2], sensitive_features=biased[2])
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])
+
+
+def test_arguments_are_not_changed(biased):
+    X, y, group = (np.array(array) for array in biased)
+    frame = pd.DataFrame({"g": group})
+    make().fit(X, y, sensitive_features=frame)
+    for array, original in ((X, biased[0]), (y, biased[1]), (frame["g"], biased[2])):
+        assert np.array_equal(array, original)
+
+
+def test_refitting_starts_afresh(biased):
+    X, y, group = biased
+    clf = fit(biased)
+    other = make_biased(300, seed=5)
+    frame = pd.DataFrame(other[0], columns=list("pqrs"))
+    clf.fit(frame, other[1], sensitive_features=np.char.upper(other[2]))
+    clf.fit(X, y, sensitive_features=group)
+    fresh = fit(biased)
+    assert same_model(clf, fresh, X)
+    assert not hasattr(clf, "feature_names_in_")
+    assert list(clf.groups_) == list(fresh.groups_)
+    assert clf.history_ == fresh.history_
+    assert set(vars(clf)) == set(vars(fresh))
+
+
+def test_refitting_without_groups_forgets_them(biased):
+    X, y, _ = biased
+    clf = fit(biased, eta=0)
+    assert clf.fit(X, y).groups_ is None
+
+
+def failing_calls(clf, X, y, group):
+    bad = np.full_like(X, np.nan)
+    yield lambda: clf.fit(bad, y, sensitive_features=group)
+    yield lambda: clf.fit(X[:, :2], y, sensitive_features=group[:-1])
+    yield lambda: clf.fit(X[:, :2], np.zeros_like(y), sensitive_features=group)
+    yield lambda: clf.set_params(activation="none").fit(X[:, :2], y, sensitive_features=group)
+    yield lambda: clf.set_params(activation="relu", lr=1e30).fit(X, y, sensitive_features=group)
+    yield lambda: clf.partial_fit(X, y, sensitive_features=group)
+    yield lambda: clf.set_params(lr=1e-3).partial_fit(X[:, :2], y, sensitive_features=group)
+    yield lambda: clf.partial_fit(X, y + 1, sensitive_features=group)
+
+
+def test_a_failed_fit_leaves_a_fitted_estimator_as_it_was(biased):
+    X, y, group = biased
+    clf = fit(biased)
+    before, expected = copy.copy(vars(clf)), clf.decision_function(X)
+    weights = [p.clone() for p in clf.module_.parameters()]
+    optimizer = copy.deepcopy(clf.net_.optimizer_.state_dict())
+    for call in failing_calls(clf, X, y, group):
+        with pytest.raises(ValueError):
+            call()
+        clf.set_params(**{name: before[name] for name in clf.get_params(deep=False)})
+        assert vars(clf) == before
+        assert np.array_equal(clf.decision_function(X), expected)
+        assert all(map(torch.equal, weights, clf.module_.parameters()))
+        assert str(clf.net_.optimizer_.state_dict()) == str(optimizer)
+
+
+def test_a_failed_first_fit_leaves_nothing(biased):
+    X, y, group = biased
+    clf = make(lr=1e30)
+    with pytest.raises(ValueError, match="diverged"):
+        clf.fit(X, y, sensitive_features=group)
+    assert set(vars(clf)) == set(clf.get_params(deep=False))
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+
+
+def test_an_interrupt_is_passed_on(biased, monkeypatch):
+    X, y, group = biased
+    clf = fit(biased)
+    expected = clf.decision_function(X)
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fairbinn_sklearn._rules.step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y, sensitive_features=group)
+    assert np.array_equal(clf.decision_function(X), expected)
+
+
+@pytest.mark.parametrize("copier", [copy.deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))])
+def test_copies_predict_the_same_and_train_on_the_same(biased, copier):
+    X, y, group = biased
+    clf = fit(biased)
+    copied = copier(clf)
+    assert same_model(clf, copied, X)
+    for model in (clf, copied):
+        model.partial_fit(X, y, sensitive_features=group)
+    assert same_model(clf, copied, X)
+
+
+def test_pickle_is_small_and_holds_no_training_rows(biased):
+    small, large = fit(biased), fit(make_biased(6000))
+    assert abs(len(pickle.dumps(large)) - len(pickle.dumps(small))) < 20_000
+
+
+def test_clone_is_unfitted_with_the_same_parameters():
+    clf = make(constraint=DemographicParity(), optimizer=torch.optim.SGD)
+    cloned = clone(clf)
+    assert cloned.optimizer is torch.optim.SGD
+    assert isinstance(cloned.constraint, DemographicParity)
+    assert cloned.constraint is not clf.constraint
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_fits_in_parallel_do_not_disturb_each_other(biased, backend):
+    X, y, group = biased
+    models = Parallel(n_jobs=2, backend=backend)(
+        delayed(make(random_state=seed).fit)(X, y, sensitive_features=group) for seed in range(4)
+    )
+    for seed, clf in enumerate(models):
+        assert same_model(clf, fit(biased, random_state=seed), X)
+
+
+# History, progress, words
+
+
+def test_history_is_what_was_measured(large):
+    clf = fit(large, eta=10, max_epochs=15)
+    table = pd.DataFrame(clf.history_)
+    assert list(table["epoch"]) == list(range(1, 16))
+    last = table.iloc[-1]
+    assert last["decision_difference"] == pytest.approx(difference(clf, large), abs=0.02)
+    assert last["score_difference"] == pytest.approx(score_difference(clf, large), abs=0.02)
+    assert last["objective"] == pytest.approx(last["loss"] + 10 * last["fairness_loss"])
+    assert last["fairness_loss"] == pytest.approx(last["decision_difference"] ** 2, rel=1e-4)
+
+
+def test_history_has_the_same_figures_of_the_validation_part(biased):
+    figures = {"loss", "fairness_loss", "decision_difference", "score_difference", "objective"}
+    record = fit(biased, early_stopping=True).history_[-1]
+    assert set(record) == {"epoch"} | figures | {"validation_" + name for name in figures}
+    assert 0 <= record["validation_decision_difference"] <= 1
+
+
+def test_history_without_groups_has_no_differences(biased):
+    X, y, _ = biased
+    assert set(make(eta=0).fit(X, y).history_[0]) == {"epoch", "loss", "objective"}
+
+
+def test_verbose_prints_a_row_an_epoch(biased, capsys):
+    fit(biased)
+    assert capsys.readouterr().out == ""
+    fit(biased, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert "decision_difference" in lines[0]
+    assert len(lines) == 2 + 3
+
+
+def test_missing_sensitive_features_warn_or_raise(biased):
+    X, y, _ = biased
+    with pytest.warns(UserWarning, match="sensitive_features is None and eta is 1.0"):
+        warned = make().fit(X, y)
+    with pytest.raises(ValueError, match="sensitive_features is None"):
+        make(missing_sensitive="raise").fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = make(eta=0, missing_sensitive="raise").fit(X, y)
+    assert same_model(warned, plain, X)
+
+
+def test_one_group_trains_for_accuracy_and_says_so(biased):
+    X, y, _ = biased
+    with pytest.warns(UserWarning, match="one group only"):
+        clf = make().fit(X, y, sensitive_features=["all"] * len(y))
+    assert same_model(clf, make(eta=0).fit(X, y), X)
+
+
+def test_eta_zero_trains_all_parameters_for_accuracy(biased):
+    X, y, group = biased
+    trained = fit(biased, eta=0)
+    untrained = fit(biased, eta=0, lr=1e-12, weight_decay=0)
+    for old, new in zip(
+        untrained.module_.fairness_parameters(), trained.module_.fairness_parameters(), strict=True
+    ):
+        assert not torch.allclose(old, new, atol=1e-4)
+
+
+def test_import_leaves_optional_packages_alone():
+    code = "import sys, fairbinn_sklearn; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
