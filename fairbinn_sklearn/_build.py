@@ -70,7 +70,7 @@ def build_net(estimator, *, n_groups, window, random_state):
 
 
 def _optimizer(estimator, parameter, device):
-    """Optimizer class, in its fused form where there is one: a third of the step's time."""
+    """Optimizer class, in its fused form where there is one, which is faster."""
     found = resolve_class(
         parameter, getattr(estimator, parameter), OPTIMIZERS, torch.optim.Optimizer
     )

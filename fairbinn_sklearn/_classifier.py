@@ -25,8 +25,6 @@ from ._net import SCHEDULES, StopEarly
 from ._resolve import resolve_device
 from ._rules import METHODS
 
-_X_CHECKS = {"accept_sparse": "csr", "dtype": np.float32, "order": "C"}
-
 
 def _all_or_nothing(method):
     """Leave the estimator as it was if the method fails."""
@@ -474,7 +472,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Logits, in float64.
         """
         check_is_fitted(self, "module_")
-        X = validate_data(self, X, **_X_CHECKS, reset=False)
+        X = self._check_data(X, reset=False)
         return predict_logits(self.module_, X)[:, 0]
 
     def predict_proba(self, X):
@@ -510,12 +508,18 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         positive = self.decision_function(X) > 0
         return self.classes_[positive.astype(np.intp)]
 
+    def _check_data(self, X, *y, reset):
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite: refused
+            return validate_data(
+                self, X, *y, accept_sparse="csr", dtype=np.float32, order="C", reset=reset
+            )
+
     def _validate_rows(
         self, X, y, sensitive_features, *, classes=None, known=None, known_groups=None, reset=True
     ):
         """Check and encode training rows; learn `classes_` and `groups_`."""
         device = resolve_device(self.device)
-        X, y = validate_data(self, X, y, **_X_CHECKS, reset=reset)
+        X, y = self._check_data(X, y, reset=reset)
         self.classes_, target = encode_labels(y, classes, known)
         groups = self._encode_groups(sensitive_features, len(target), known_groups)
         weight = row_weights(self.class_weight, self.classes_, target)

@@ -454,9 +454,9 @@ def failing_calls(clf, X, y, group):
     yield lambda: clf.fit(X[:, :2], y, sensitive_features=group[:-1])
     yield lambda: clf.fit(X[:, :2], np.zeros_like(y), sensitive_features=group)
     yield lambda: clf.set_params(activation="none").fit(X[:, :2], y, sensitive_features=group)
-    yield lambda: clf.set_params(activation="relu", lr=1e30).fit(X, y, sensitive_features=group)
-    yield lambda: clf.partial_fit(X, y, sensitive_features=group)
-    yield lambda: clf.set_params(lr=1e-3).partial_fit(X[:, :2], y, sensitive_features=group)
+    yield lambda: clf.set_params(lr=1e30).fit(X, y, sensitive_features=group)
+    yield lambda: clf.set_params(lr=1e30).partial_fit(X, y, sensitive_features=group)
+    yield lambda: clf.partial_fit(X[:, :2], y, sensitive_features=group)
     yield lambda: clf.partial_fit(X, y + 1, sensitive_features=group)
 
 

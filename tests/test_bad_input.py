@@ -1,0 +1,226 @@
+"""Bad input gets an error that names the parameter, what was got and what is allowed."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.exceptions import NotFittedError
+
+from fairbinn_sklearn import FairBiNNClassifier
+
+
+def fit(data, **params):
+    X, y, group = data
+    clf = FairBiNNClassifier(**{"max_epochs": 1, "device": "cpu", **params})
+    return clf.fit(X, y, sensitive_features=group)
+
+
+class NeedsArguments(torch.optim.Optimizer):
+    def __init__(self, params, rate):
+        super().__init__(params, {"rate": rate})
+
+
+BAD_PARAMETERS = [
+    ("eta", -1, "range [0"),
+    ("eta", float("nan"), "range [0"),
+    ("eta", float("inf"), "range [0"),
+    ("eta", "much", "range [0"),
+    ("constraint", "parity", "'demographic_parity'"),
+    ("constraint", FairBiNNClassifier, "FairnessLoss"),
+    ("method", "unknown", "'bilevel'"),
+    ("violation", "rank", "'decision'"),
+    ("rate_window", -1, "range [0"),
+    ("rate_window", 0.5, "int"),
+    ("hidden_layer_sizes", 0, "positive integer"),
+    ("hidden_layer_sizes", (128, 0), "positive integer"),
+    ("hidden_layer_sizes", (1.5,), "positive integer"),
+    ("hidden_layer_sizes", "128", "positive integer"),
+    ("hidden_layer_sizes", (True,), "positive integer"),
+    ("fairness_layer_sizes", 0, "positive integer"),
+    ("fairness_layer_sizes", (), "at least one"),
+    ("fairness_position", 3, "from -3 to 2"),
+    ("fairness_position", -4, "from -3 to 2"),
+    ("fairness_position", 0.5, "int"),
+    ("activation", "none", "'relu'"),
+    ("activation", torch.relu, "torch.nn"),
+    ("optimizer", "best", "'adam'"),
+    ("optimizer", torch.optim.LBFGS, "LBFGS does not"),
+    ("optimizer", NeedsArguments, "NeedsArguments does not"),
+    ("lr", 0, "range (0"),
+    ("lr", float("inf"), "range (0"),
+    ("weight_decay", -1, "range [0"),
+    ("fairness_optimizer", 3, "'sgd'"),
+    ("fairness_lr", -1, "range (0"),
+    ("fairness_max_step", 0, "range (0"),
+    ("lr_schedule", "linear", "'cosine'"),
+    ("max_epochs", 0, "range [1"),
+    ("batch_size", 0, "range [1"),
+    ("batch_size", "auto", "int"),
+    ("early_stopping", "yes", "bool"),
+    ("validation_fraction", 1.0, "range (0"),
+    ("n_iter_no_change", 0, "range [1"),
+    ("tol", -1, "range [0"),
+    ("class_weight", "equal", "'balanced'"),
+    ("class_weight", {0: -1, 1: 1}, "finite weights"),
+    ("class_weight", {0: np.nan, 1: 1}, "finite weights"),
+    ("class_weight", {0: 0, 1: 0}, "not all 0"),
+    ("missing_sensitive", "ignore", "'warn'"),
+    ("device", "gpu", '"auto"'),
+    ("device", "meta", '"auto"'),
+    ("device", 3.5, '"auto"'),
+    ("device", "cpu:7", "not there"),
+    ("device", "cuda:99", "not there"),
+    ("warm_start", "yes", "bool"),
+    ("verbose", -1, "range [0"),
+    ("random_state", -1, "range [0"),
+]
+
+
+@pytest.mark.parametrize("name, value, allowed", BAD_PARAMETERS, ids=str)
+def test_parameter(biased, name, value, allowed):
+    with pytest.raises(ValueError, match=f"(?s){name}.*{re.escape(allowed)}") as error:
+        fit(biased, **{name: value})
+    shown = value.__name__ if isinstance(value, type) else repr(value)
+    assert shown in str(error.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1"])
+def test_device_that_is_not_there(biased, device):
+    with pytest.raises(ValueError, match="device='cuda.*is not there: torch sees 0"):
+        fit(biased, device=device)
+
+
+@pytest.mark.parametrize(
+    "value, message", [(np.nan, "X contains NaN"), (np.inf, "infinity"), (1e300, "infinity")]
+)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_values_of_x(biased, value, message, sparse):
+    X, y, group = biased
+    X = X.astype(float)
+    X[3, 1] = value
+    X = sp.csr_array(X) if sparse else X
+    with pytest.raises(ValueError, match=message):
+        fit((X, y, group))
+
+
+def test_x_of_words(biased):
+    X, y, group = biased
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        fit((pd.DataFrame({"job": ["clerk"] * len(y)}), y, group))
+
+
+@pytest.mark.parametrize(
+    "y, message",
+    [
+        (lambda y: y[:-1], "inconsistent numbers of samples"),
+        (lambda y: np.zeros_like(y), r"y must have two classes, got one class only: \[0\]"),
+        (lambda y: np.arange(len(y)) % 3, "multiclass: it has 3 classes"),
+        (lambda y: y + 0.5 * (np.arange(len(y)) % 7), "continuous"),
+        (lambda y: np.column_stack([y, y]), "1d array"),
+        (lambda y: np.where(y == 1, np.nan, 0.0), "y contains NaN"),
+        (lambda y: None, "requires y"),
+    ],
+)
+def test_labels(biased, y, message):
+    X, labels, group = biased
+    with pytest.raises(ValueError, match=message):
+        fit((X, y(labels), group))
+
+
+def test_rows_of_sensitive_features(biased):
+    X, y, group = biased
+    with pytest.raises(ValueError, match="same number of rows, got 599 and 600"):
+        fit((X, y, group[1:]))
+
+
+def test_missing_values_among_the_groups(biased):
+    X, y, group = biased
+    holes = pd.Series(group, name="sex").mask(np.arange(len(y)) % 10 == 0)
+    with pytest.raises(ValueError, match="missing values, got 60 in column 'sex'"):
+        fit((X, y, holes))
+
+
+def test_tiny_group_warns_and_trains(biased):
+    X, y, group = biased
+    group = np.where(np.arange(len(y)) == 0, "c", group)
+    with pytest.warns(UserWarning, match=r"1 group\(s\) of fewer than 2 rows: 'c'"):
+        clf = fit((X, y, group), eta=10, early_stopping=True, random_state=0)
+    assert np.isfinite(clf.decision_function(X)).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"lr": 1e30},
+        {"optimizer": "sgd", "lr": 1e20},
+        {"eta": 1e38, "optimizer": "sgd"},
+    ],
+    ids=str,
+)
+def test_divergence_names_the_epoch_and_what_to_lower(biased, params):
+    with pytest.raises(ValueError, match=r"diverged in epoch 1.*Lower lr \(now .*eta \(now"):
+        fit(biased, **{"random_state": 0, "violation": "score", **params})
+
+
+def test_early_stopping_with_too_few_rows(biased):
+    X, y, group = (array[:8] for array in biased)
+    with pytest.raises(ValueError, match="early_stopping=True cannot set validation_fraction=0.1"):
+        fit((X, y, group), early_stopping=True)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_predicting(biased, method):
+    X, y, group = biased
+    with pytest.raises(NotFittedError):
+        getattr(FairBiNNClassifier(), method)(X)
+    clf = fit((pd.DataFrame(X, columns=list("pqrs")), y, group))
+    with pytest.raises(ValueError, match="feature names should match"):
+        getattr(clf, method)(pd.DataFrame(X, columns=list("pqsr")))
+    with (
+        pytest.raises(ValueError, match="X has 3 features.*expecting 4"),
+        pytest.warns(UserWarning, match="valid feature names"),
+    ):
+        getattr(clf, method)(X[:, :3])
+    with (
+        pytest.raises(ValueError, match="X contains NaN"),
+        pytest.warns(UserWarning, match="valid feature names"),
+    ):
+        getattr(clf, method)(np.full((2, 4), np.nan))
+
+
+def test_warm_start_with_other_layers(biased):
+    clf = fit(biased, warm_start=True)
+    X, y, group = biased
+    with pytest.raises(ValueError, match="warm_start=True needs the layers"):
+        clf.set_params(hidden_layer_sizes=(3,)).fit(X, y, sensitive_features=group)
+
+
+def test_warm_start_with_other_classes(biased):
+    clf = fit(biased, warm_start=True)
+    X, y, group = biased
+    with pytest.raises(ValueError, match=r"y must have the classes \[0, 1\] and no others.*2"):
+        clf.fit(X, y + 1, sensitive_features=group)
+
+
+def test_partial_fit(biased):
+    X, y, group = biased
+    clf = FairBiNNClassifier(device="cpu")
+    with pytest.raises(ValueError, match="classes must be given in the first call"):
+        clf.partial_fit(X, y, sensitive_features=group)
+    with pytest.raises(ValueError, match="has 3 classes"):
+        clf.partial_fit(X, y, classes=[0, 1, 2], sensitive_features=group)
+    with pytest.raises(ValueError, match="no others, got"):
+        clf.partial_fit(X, y, classes=[5, 6], sensitive_features=group)
+    with pytest.raises(ValueError, match='class_weight="balanced" needs all rows'):
+        clf.set_params(class_weight="balanced").partial_fit(
+            X, y, classes=[0, 1], sensitive_features=group
+        )
+    clf.set_params(class_weight=None).partial_fit(X, y, classes=[0, 1], sensitive_features=group)
+    with pytest.raises(ValueError, match=r"must have the classes \[0, 1\] and no others, got \[7"):
+        clf.partial_fit(X, y, classes=[7, 8], sensitive_features=group)
+    with pytest.raises(ValueError, match="X has 2 features"):
+        clf.partial_fit(X[:, :2], y, sensitive_features=group)
