@@ -1,7 +1,7 @@
 """Accuracy and differences on Adult over eta, default settings, test means over seeds.
 
-Run ``python examples/benchmarks/adult_eta.py``; with ``--save FILE`` the table is written as CSV.
-Nothing is chosen on the test rows: every eta given is reported.
+Run ``python examples/benchmarks/adult_eta.py``. ``--save FILE`` writes one row a fit as CSV,
+``--summary FILE`` one row an eta. Nothing is chosen on the test rows: every eta given is reported.
 """
 
 import argparse
@@ -51,26 +51,38 @@ def main():
     parser.add_argument("--etas", type=float, nargs="+", default=[0, 1, 3, 10, 30])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=["bilevel", "lagrangian"])
-    parser.add_argument("--save", help="CSV file to write")
+    parser.add_argument("--save", help="CSV file for the figures of each fit")
+    parser.add_argument("--summary", help="CSV file for means and standard deviations")
     args = parser.parse_args()
     torch.set_num_threads(1)
     data = adult_features()
     print(f"columns {data[0].shape[1]}, training rows {len(data[0])}, test rows {len(data[3])}")
+    print("method, eta; mean and std over seeds: accuracy, hard DP, soft DP, selection rate")
     records = []
     for method in args.methods:
         for eta in args.etas:
-            for seed in range(args.seeds):
-                records.append(measure(eta, seed, method, data))
-            runs = pd.DataFrame(records[-args.seeds :])
-            mean, std = runs.mean(numeric_only=True), runs.std(numeric_only=True)
-            print(
-                f"{method:10} eta {eta:6g}: accuracy {mean.accuracy:.4f} +- {std.accuracy:.4f}, "
-                f"hard DP {mean.hard_dp:.4f} +- {std.hard_dp:.4f}, soft DP {mean.soft_dp:.4f} "
-                f"+- {std.soft_dp:.4f}, selection rate {mean.selection_rate:.3f}",
-                flush=True,
-            )
+            records += [measure(eta, seed, method, data) for seed in range(args.seeds)]
+            print(summary(records[-args.seeds :]).to_string(index=False, header=False), flush=True)
     if args.save:
         pd.DataFrame(records).to_csv(args.save, index=False, float_format="%.5f")
+    if args.summary:
+        summary(records).to_csv(args.summary, index=False)
+
+
+def summary(records):
+    """Mean and standard deviation over the seeds, as text."""
+    runs = pd.DataFrame(records).drop(columns="seed").groupby(["method", "eta"], sort=False)
+    mean, std = runs.mean(), runs.std()
+    text = {
+        title: mean[name].map("{:.4f}".format) + " ± " + std[name].map("{:.4f}".format)
+        for title, name in {
+            "accuracy": "accuracy",
+            "hard DP": "hard_dp",
+            "soft DP": "soft_dp",
+            "selection rate": "selection_rate",
+        }.items()
+    }
+    return pd.DataFrame(text).reset_index()
 
 
 if __name__ == "__main__":

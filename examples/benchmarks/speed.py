@@ -1,7 +1,7 @@
 """Time of the estimator as ratios within one run: to a bare loop, to a raw forward pass, imports.
 
 Run ``python examples/benchmarks/speed.py``. Each ratio is taken pair by pair, A B A B ..., and
-its median is quoted, with the smallest and the largest.
+its median is quoted, with the smallest and the largest. ``--save FILE`` writes them as CSV.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import torch
 from adult_features import adult_features
 from torch import nn
@@ -84,9 +85,15 @@ def ratios(ours, other, repeats):
 
 
 def show(what, values):
-    """Print median and range."""
-    low, median, high = np.min(values), np.median(values), np.max(values)
-    print(f"{what}: {median:.2f} ({low:.2f} to {high:.2f})", flush=True)
+    """Print median and range; return them as a record."""
+    record = {
+        "what": what,
+        "median": np.median(values).round(2),
+        "smallest": np.min(values).round(2),
+        "largest": np.max(values).round(2),
+    }
+    print(*record.values(), sep=", ", flush=True)
+    return record
 
 
 def import_times(repeats=5):
@@ -106,6 +113,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--save", help="CSV file to write")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     X, y, sex, *_ = adult_features()
@@ -115,14 +123,16 @@ def main():
         torch.from_numpy(1 * (sex == "Male")),
     )
     clf = FairBiNNClassifier(eta=ETA, max_epochs=args.epochs, device="cpu", random_state=0)
-    show(
-        f"fit / bare loop, {args.epochs} epochs of 256, {args.threads} thread(s)",
-        ratios(
-            lambda: clf.fit(X, y, sensitive_features=sex),
-            lambda: bare_loop(*tensors, epochs=args.epochs, batch_size=256),
-            args.repeats,
-        ),
-    )
+    records = [
+        show(
+            f"fit / bare loop, {args.epochs} epochs of 256, {args.threads} thread(s)",
+            ratios(
+                lambda: clf.fit(X, y, sensitive_features=sex),
+                lambda: bare_loop(*tensors, epochs=args.epochs, batch_size=256),
+                args.repeats,
+            ),
+        )
+    ]
     thirty_thousand = X[:30_000]
     raw = torch.tensor(thirty_thousand)
 
@@ -130,11 +140,15 @@ def main():
         with torch.inference_mode():
             clf.module_(raw)
 
-    show(
-        "predict_proba / raw forward pass, 30,000 rows",
-        ratios(lambda: clf.predict_proba(thirty_thousand), forward, 5 * args.repeats),
+    records.append(
+        show(
+            "predict_proba / raw forward pass, 30,000 rows",
+            ratios(lambda: clf.predict_proba(thirty_thousand), forward, 5 * args.repeats),
+        )
     )
-    show("import, seconds beyond its dependencies", import_times())
+    records.append(show("import, seconds beyond its dependencies", import_times()))
+    if args.save:
+        pd.DataFrame(records).to_csv(args.save, index=False)
 
 
 if __name__ == "__main__":

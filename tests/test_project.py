@@ -1,0 +1,154 @@
+"""README, CI, examples and settings say the same, and what they say runs."""
+
+import ast
+import configparser
+import os
+import pydoc
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from numpydoc.validate import validate
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import fairbinn_sklearn
+from fairbinn_sklearn import FairBiNNClassifier
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def run_script(path, *args):
+    return subprocess.run(
+        [sys.executable, str(ROOT / path), *args],
+        env={**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_quickstart_lowers_the_difference_it_prints():
+    done = run_script("examples/plot_1_quickstart.py")
+    assert done.returncode == 0, done.stderr
+    eta = float(re.search(r"Chosen by cross-validation: eta ([\d.]+)\.", done.stdout)[1])
+    before, after = map(
+        float,
+        re.search(
+            r"difference of selection rate +eta 0: ([\d.]+) +eta .*: ([\d.]+)", done.stdout
+        ).groups(),
+    )
+    assert eta > 0
+    assert before > 0.15
+    assert after < 0.03
+
+
+def test_benchmark_of_eta_runs(tmp_path):
+    done = run_script(
+        "examples/benchmarks/adult_eta.py",
+        "--etas",
+        "0",
+        "--seeds",
+        "1",
+        "--methods",
+        "bilevel",
+        "--save",
+        str(tmp_path / "runs.csv"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(tmp_path / "runs.csv")["accuracy"].item() > 0.83
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    blocks = re.findall(r"```bash\n(.*?)\n```", README, re.S)
+    assert len(blocks) == 2
+    assert "plot_1_quickstart.py" in blocks[0]
+    assert blocks[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_python_blocks_of_the_readme_use_what_exists():
+    for block in re.findall(r"```python\n(.*?)\n```", README, re.S):
+        tree = ast.parse(block)
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        for call in calls:
+            if getattr(call.func, "id", None) == "FairBiNNClassifier":
+                FairBiNNClassifier(**{k.arg: ast.literal_eval(k.value) for k in call.keywords})
+
+
+def test_version_is_the_same_everywhere():
+    assert f"version: {fairbinn_sklearn.__version__}" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"## {fairbinn_sklearn.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_constraints_satisfy_every_bound():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = {canonicalize_name(r.name): r for r in map(Requirement, lines[1:])}
+    requirements = PYPROJECT["project"]["dependencies"] + sum(
+        PYPROJECT["project"]["optional-dependencies"].values(), []
+    )
+    for requirement in map(Requirement, requirements):
+        if requirement.name == "fairbinn-sklearn":
+            continue
+        (pin,) = pins[canonicalize_name(requirement.name)].specifier
+        assert pin.operator == "=="
+        assert requirement.specifier.contains(pin.version)
+
+
+def test_settings_are_told_once():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    told = {name.removeprefix("tool:") for name in settings.sections()}
+    assert told.isdisjoint(PYPROJECT["tool"])
+    assert told.isdisjoint({"metadata", "options"})
+
+
+@pytest.mark.parametrize(
+    "args", [["check", "."], ["format", "--check", "."]], ids=["lint", "format"]
+)
+def test_ruff(args):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *args], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def public_names():
+    for name in (
+        "FairBiNNClassifier",
+        "losses.FairnessLoss",
+        "losses.DemographicParity",
+        "datasets.load_adult",
+    ):
+        name = f"fairbinn_sklearn.{name}"
+        yield name
+        owner = pydoc.locate(name)
+        if isinstance(owner, type):
+            yield from (
+                f"{name}.{member}" for member in vars(owner) if not member.startswith(("_", "set_"))
+            )
+
+
+@pytest.mark.parametrize("name", list(public_names()))
+def test_docstrings_are_numpydoc(name):
+    # Sections that methods and small functions may do without, and choices of layout.
+    ignored = {
+        "GL01",
+        "GL02",
+        "GL08",
+        "ES01",
+        "SA01",
+        "SA04",
+        "EX01",
+        "YD01",
+        "RT02",
+        "RT03",
+        "SS06",
+    }
+    errors = [error for error in validate(name)["errors"] if error[0] not in ignored]
+    assert not errors
