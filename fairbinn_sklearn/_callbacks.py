@@ -27,7 +27,7 @@ class ForwardToSklearn(Callback):
             estimator=self.estimator,
             X=self.X,
             y=self.y,
-            reconstruction_attributes=lambda: {"module_": copy.deepcopy(net.module_)},
+            reconstruction_attributes=lambda: {"net_": copy.deepcopy(net)},
         )
         if stop:
             raise StopTraining

@@ -35,9 +35,13 @@ class TwoPlayerCriterion(nn.Module):
         self.violation = VIOLATIONS[violation]
         self.window = window
         n_events = len(constraint.events(torch.arange(2)))
-        self.register_buffer("rows", torch.zeros(()))
-        self.register_buffer("counts", torch.zeros(n_events, n_groups))
-        self.register_buffer("sums", torch.zeros(2, n_events, n_groups, n_outputs))
+        shapes = {
+            "rows": (),
+            "counts": (n_events, n_groups),
+            "sums": (2, n_events, n_groups, n_outputs),
+        }
+        for name, shape in shapes.items():
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
     def accuracy_loss(self, logits, y, weight):
         """Weighted mean cross-entropy, the leader's loss L_acc."""

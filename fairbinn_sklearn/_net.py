@@ -5,6 +5,7 @@ import math
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
+from skorch.helper import predefined_split
 
 from ._batches import Batches
 from ._rules import METHODS, accuracy_only
@@ -67,11 +68,12 @@ class TwoPlayerNet(NeuralNet):
         """Batches of the rows: shuffled to train, in order to validate."""
         return Batches(dataset, self.batch_size, self.rng if training else None)
 
-    def train(self, rows, *, epochs, schedule, fair, callbacks=()):
+    def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=()):
         """Train `epochs` more epochs; `fair` says whether the fairness loss takes part."""
         self.rule = METHODS[self.method] if fair else accuracy_only
         self.schedule, self.run = SCHEDULES[schedule], (len(self.history), epochs)
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
+        self.train_split = None if validation is None else predefined_split(validation)
         try:
             for callback in callbacks:
                 callback.initialize()
@@ -82,8 +84,12 @@ class TwoPlayerNet(NeuralNet):
                 pass
             self.notify("on_train_end", X=rows)
         finally:
-            self.callbacks_ = []  # they may hold the estimator and its data
+            self.callbacks_, self.train_split = [], None
         return self
+
+    def __getstate__(self):
+        """State without what belongs to one training only: callbacks and validation rows."""
+        return {**super().__getstate__(), "callbacks_": [], "train_split": None}
 
     def on_epoch_begin(self, net, **kwargs):
         """Set both players' learning rates by one schedule.

@@ -511,9 +511,21 @@ def test_copies_predict_the_same_and_train_on_the_same(biased, copier):
     assert same_model(clf, copied, X)
 
 
-def test_pickle_is_small_and_holds_no_training_rows(biased):
-    small, large = fit(biased), fit(make_biased(6000))
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_pickle_is_small_and_holds_no_training_rows(biased, early_stopping):
+    small, large = (
+        fit(data, early_stopping=early_stopping) for data in (biased, make_biased(6000))
+    )
     assert abs(len(pickle.dumps(large)) - len(pickle.dumps(small))) < 20_000
+
+
+def test_torch_default_dtype_plays_no_part(biased):
+    expected = fit(biased, eta=10)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert same_model(fit(biased, eta=10), expected, biased[0])
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_clone_is_unfitted_with_the_same_parameters():
