@@ -148,8 +148,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Fall of the objective that counts as progress if `early_stopping`, >= 0.
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the accuracy loss, as in scikit-learn; scaled to mean 1 over the
-        training rows, so that `eta` keeps its meaning. The rates of groups stay unweighted.
+        Weights of the classes in the accuracy loss, as in scikit-learn. `fit` scales them to mean
+        1 over the training rows, so that `eta` keeps its meaning; `partial_fit` takes them as they
+        are. The rates of groups stay unweighted.
 
     missing_sensitive : {"warn", "raise"}, default="warn"
         What to do when `eta` is above 0 and no sensitive features are given: train for accuracy
@@ -432,7 +433,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 raise ValueError(
                     "classes must be given in the first call of partial_fit, got None."
                 )
-            rows = self._validate_rows(X, y, sensitive_features, classes=classes)
+            rows = self._validate_rows(X, y, sensitive_features, classes=classes, whole=False)
             net = build_net(
                 self,
                 n_groups=self._n_groups(),
@@ -448,6 +449,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 known=self.classes_,
                 known_groups=self.groups_,
                 reset=False,
+                whole=False,
             )
             net = copy.deepcopy(previous)
             vars(net).update(players(self))
@@ -516,14 +518,23 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
 
     def _validate_rows(
-        self, X, y, sensitive_features, *, classes=None, known=None, known_groups=None, reset=True
+        self,
+        X,
+        y,
+        sensitive_features,
+        *,
+        classes=None,
+        known=None,
+        known_groups=None,
+        reset=True,
+        whole=True,
     ):
-        """Check and encode training rows; learn `classes_` and `groups_`."""
+        """Check and encode training rows, `whole` or a part; learn `classes_` and `groups_`."""
         device = resolve_device(self.device)
         X, y = self._check_data(X, y, reset=reset)
         self.classes_, target = encode_labels(y, classes, known)
         groups = self._encode_groups(sensitive_features, len(target), known_groups)
-        weight = row_weights(self.class_weight, self.classes_, target)
+        weight = row_weights(self.class_weight, self.classes_, target, scale=whole)
         return Rows(X, target, groups, weight, device)
 
     def _encode_groups(self, sensitive_features, n_rows, known):

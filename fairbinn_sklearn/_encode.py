@@ -30,8 +30,8 @@ def encode_labels(y, classes, known):
     return known, np.searchsorted(known, y)
 
 
-def row_weights(class_weight, classes, target):
-    """Weights of the rows by class, of mean 1."""
+def row_weights(class_weight, classes, target, scale):
+    """Weights of the rows by class; of mean 1 if `scale`."""
     if class_weight is None:
         return np.ones(len(target))
     weight = compute_class_weight(class_weight, classes=classes, y=classes[target])[target]
@@ -40,7 +40,7 @@ def row_weights(class_weight, classes, target):
             "class_weight must give finite weights, >= 0 and not all 0 on the training rows, got "
             f"{class_weight!r}."
         )
-    return weight / weight.mean()
+    return weight / weight.mean() if scale else weight
 
 
 def hold_out(rows, fraction, random_state):

@@ -290,6 +290,18 @@ def test_partial_fit_takes_new_groups_and_changed_parameters(biased):
     assert clf.net_.eta == 10
 
 
+def test_partial_fit_takes_class_weights_as_they_are(biased):
+    X, y, group = biased
+    models = [
+        make(eta=0, class_weight=weights).partial_fit(
+            X[y == 1], y[y == 1], classes=[0, 1], sensitive_features=group[y == 1]
+        )
+        for weights in ({0: 1, 1: 1e-6}, None)
+    ]
+    losses = [clf.history_[0]["loss"] for clf in models]
+    assert losses[0] < 1e-5 < 0.1 < losses[1]
+
+
 def test_partial_fit_may_lack_a_class_or_the_groups(biased):
     X, y, group = biased
     clf = make(eta=10, missing_sensitive="warn")
