@@ -13,27 +13,25 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
-    "sphinxcontrib.katex",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # puts MathJax and its fonts into the pages
 ]
 templates_path = ["templates"]
 exclude_patterns = ["_build", "templates"]
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
-
-# KaTeX comes with its extension. As MathML its output needs no fonts or styles from elsewhere.
-katex_css_path = "katex-math.css"
-katex_options = 'output: "mathml", throwOnError: false'
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"plot_",
-    "ignore_pattern": r"[\\/](benchmarks|datasets)[\\/]",
+    "filename_pattern": "plot_",
     "download_all_examples": False,
     "min_reported_time": 1,
     "show_memory": False,
+    "show_signature": False,
 }
 
 html_theme = "pydata_sphinx_theme"

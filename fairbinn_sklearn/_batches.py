@@ -7,8 +7,6 @@ import scipy.sparse as sp
 import torch
 from torch.utils.data import Dataset
 
-CHUNK = 1024  # rows of one forward pass when predicting
-
 
 class Rows(Dataset):
     """Rows that lie where the net lies: dense X whole on the device, sparse X row by row.
@@ -81,9 +79,12 @@ def predict_logits(module, X):
     """
     module.eval()
     device = next(module.parameters()).device
+    n_rows, n_columns = X.shape
+    size = max(64, min(1024, 2**24 // n_columns))  # at most 64 MiB, unless X is very wide
     logits = []
-    for start in range(0, X.shape[0], CHUNK):
-        chunk = as_tensor(X[start : start + CHUNK], device)
-        padded = torch.nn.functional.pad(chunk, (0, 0, 0, CHUNK - len(chunk)))
+    for start in range(0, n_rows, size):
+        chunk = as_tensor(X[start : start + size], device)
+        missing = size - len(chunk)
+        padded = torch.nn.functional.pad(chunk, (0, 0, 0, missing)) if missing else chunk
         logits.append(module(padded)[: len(chunk)])
-    return torch.cat(logits).cpu().numpy().astype(np.float64)
+    return torch.cat(logits).cpu().double().numpy()  # MPS has no float64

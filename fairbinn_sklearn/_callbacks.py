@@ -4,8 +4,6 @@ import copy
 
 from skorch.callbacks import Callback
 
-from ._net import StopTraining
-
 
 class ForwardToSklearn(Callback):
     """Tell each epoch to the callbacks of the estimator; one of them may end the training."""
@@ -23,11 +21,9 @@ class ForwardToSklearn(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Close the task, offering the model as if training ended here."""
-        stop = self.epoch.call_on_fit_task_end(
+        net.stop |= self.epoch.call_on_fit_task_end(
             estimator=self.estimator,
             X=self.X,
             y=self.y,
             reconstruction_attributes=lambda: {"net_": copy.deepcopy(net)},
         )
-        if stop:
-            raise StopTraining

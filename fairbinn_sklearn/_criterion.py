@@ -11,22 +11,23 @@ DECISIONS, SCORES = 0, 1  # rows of the running sums
 VIOLATIONS = {"decision": DECISIONS, "score": SCORES}
 
 
+FORGOTTEN = 1e-20  # decayed count below which a group counts as absent
+
+
 class TwoPlayerCriterion(nn.Module):
     r"""Leader's loss, follower's loss, and exponentially weighted group rates.
 
     A batch of 256 with 60 rows of a small group tells its rate with a standard error of 0.05;
     the square of such a gap is noise that pushes all scores to a constant. So counts decay
     over about `window` rows, by :math:`e^{-B / window}` a batch of B rows, and the loss enters
-    by its gradient at these running rates :math:`\bar r`:
+    by its slopes at these running rates :math:`\bar r`, times the rates :math:`r` of the batch:
 
     .. math::
 
-        \sum_{e,g,c} \frac{\partial\varphi}{\partial r_{egc}}(\bar r)\;
-            \frac{1}{B\,\bar p_{eg}} \sum_{n \in B} M_{eng}\, s_{nc}
+        \sum_{e,g,c} \frac{\partial\varphi}{\partial r_{egc}}(\bar r)\; r_{egc}
 
-    where :math:`\bar p_{eg}` is the running share of rows in event e and group g. Its gradient
-    is that of :math:`\varphi` on all rows, in expectation; a group that is absent from the
-    batch adds exactly 0.
+    Its gradient is that of :math:`\varphi`, but for the noise. A group that is absent from the
+    batch adds exactly 0, so groups that most batches lack weigh less.
     """
 
     def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
@@ -34,11 +35,15 @@ class TwoPlayerCriterion(nn.Module):
         self.constraint = constraint
         self.violation = VIOLATIONS[violation]
         self.window = window
-        n_events = len(constraint.events(torch.arange(2)))
+        events = constraint.events(torch.arange(2))
+        if getattr(events, "ndim", None) != 2 or events.shape[1] != 2:
+            raise ValueError(
+                f"constraint must have events of shape (E, N); {type(constraint).__name__}.events "
+                f"gave {tuple(getattr(events, 'shape', ())) or type(events)} for 2 rows."
+            )
         shapes = {
-            "rows": (),
-            "counts": (n_events, n_groups),
-            "sums": (2, n_events, n_groups, n_outputs),
+            "counts": (len(events), n_groups),
+            "sums": (2, len(events), n_groups, n_outputs),
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
@@ -50,36 +55,34 @@ class TwoPlayerCriterion(nn.Module):
 
     def fairness_loss(self, logits, y, groups):
         """Count the batch, then return the follower's loss: its gradient is that of phi."""
-        membership = self.constraint.membership(y, self.indicator(groups))  # (E, B, G)
         scores = torch.sigmoid(logits)  # (B, C)
         with torch.no_grad():
-            self._count(membership, logits, scores)
+            membership, counts = self.observe(logits, y, groups, scores)
             slopes = self.constraint.slopes(self.rates(self.violation), self.counts)
-            slopes *= (self.rows / self.counts.clamp(min=1e-12))[..., None] / len(scores)
-            per_row = (membership @ slopes).sum(0)  # (B, C)
+            per_row = (membership @ (slopes / counts.clamp(min=1.0)[..., None])).sum(0)  # (B, C)
         return (per_row * scores).sum()
 
     @torch.no_grad()
-    def observe(self, logits, y, groups):
-        """Count a batch without a loss."""
+    def observe(self, logits, y, groups, scores=None):
+        """Count a batch; return its membership (E, B, G) and counts (E, G)."""
+        scores = torch.sigmoid(logits) if scores is None else scores
         membership = self.constraint.membership(y, self.indicator(groups))
-        self._count(membership, logits, torch.sigmoid(logits))
+        counts = membership.sum(1)
+        values = torch.stack([(logits > 0).to(scores.dtype), scores])  # (2, B, C)
+        keep = math.exp(-len(scores) / self.window) if self.window else 0.0
+        self.counts.mul_(keep).add_(counts)
+        self.counts.masked_fill_(self.counts < FORGOTTEN, 0.0)
+        self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[:, None])
+        return membership, counts
 
     def indicator(self, groups):
         """Group codes of shape (B,) as an indicator of shape (B, G)."""
         names = torch.arange(self.counts.shape[1], device=groups.device)
         return (groups[:, None] == names).to(self.counts.dtype)
 
-    def _count(self, membership, logits, scores):
-        keep = math.exp(-len(scores) / self.window) if self.window else 0.0
-        values = torch.stack([(logits > 0).to(scores.dtype), scores])  # (2, B, C)
-        self.rows.mul_(keep).add_(len(scores))
-        self.counts.mul_(keep).add_(membership.sum(1))
-        self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[:, None])
-
     def rates(self, kind):
         """Running rates of shape (E, G, C) of decisions or scores."""
-        return self.sums[kind] / self.counts.clamp(min=1e-12)[..., None]
+        return self.sums[kind] / self.counts.clamp(min=FORGOTTEN)[..., None]
 
     def fresh(self):
         """Copy that has counted nothing and forgets nothing."""

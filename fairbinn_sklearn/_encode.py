@@ -1,9 +1,21 @@
 """Labels, class weights and the validation part: from what users pass to what the net takes."""
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+
+def plain_labels(y):
+    """Labels of object or extension dtype as those of a plain dtype; others as they are."""
+    labels = y if hasattr(y, "dtype") else np.asarray(y)
+    if labels.ndim != 1 or (labels.dtype != object and isinstance(labels.dtype, np.dtype)):
+        return y
+    labels = pd.Series(labels, dtype=object)
+    if n_missing := int(labels.isna().sum()):
+        raise ValueError(f"y must not have missing values, got {n_missing}.")
+    return labels.infer_objects().to_numpy()
 
 
 def encode_labels(y, classes, known):
@@ -11,9 +23,8 @@ def encode_labels(y, classes, known):
 
     `classes` are those the caller announces, `known` those of earlier calls; both may be None.
     """
-    check_classification_targets(y)
-    seen = np.unique(y)
-    announced = seen if classes is None else np.unique(classes)
+    seen = _unique("y", y)
+    announced = seen if classes is None else _unique("classes", classes)
     if known is None:
         if len(announced) > 2:
             raise ValueError(
@@ -23,11 +34,22 @@ def encode_labels(y, classes, known):
         if len(announced) < 2:
             raise ValueError(f"y must have two classes, got one class only: {announced.tolist()}.")
         known = announced
-    if len(strange := np.union1d(np.setdiff1d(seen, known), np.setdiff1d(announced, known))):
-        raise ValueError(
-            f"y must have the classes {known.tolist()} and no others, got {strange.tolist()}."
-        )
+    both = known.tolist()
+    if strange := [label for label in seen.tolist() + announced.tolist() if label not in both]:
+        raise ValueError(f"y must have the classes {both} and no others, got {strange}.")
     return known, np.searchsorted(known, y)
+
+
+def _unique(name, labels):
+    """Sorted labels without repetition, checked to be labels of classes."""
+    labels = plain_labels(labels)
+    if np.ndim(labels) != 1:
+        raise ValueError(f"{name} must have one dimension, got {np.ndim(labels)}.")
+    check_classification_targets(labels)
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        raise ValueError(f"{name} must have labels of one type: {error}.") from error
 
 
 def row_weights(class_weight, classes, target, scale):

@@ -38,12 +38,21 @@ def group_index(sensitive_features, n_rows):
 def _as_frame(sensitive_features):
     if sp.issparse(sensitive_features):
         raise ValueError("sensitive_features must be dense, got a sparse matrix.")
-    if isinstance(sensitive_features, (pd.DataFrame, pd.Series, pd.Index)):
+    if isinstance(sensitive_features, np.ma.MaskedArray):
+        raise ValueError("sensitive_features must not be a masked array; fill or drop its holes.")
+    if isinstance(sensitive_features, pd.Index):
+        return sensitive_features.to_frame(index=False)
+    if isinstance(sensitive_features, (pd.DataFrame, pd.Series)):
         return pd.DataFrame(sensitive_features)
     if isinstance(sensitive_features, dict):
-        return pd.DataFrame(
-            {name: np.asarray(column) for name, column in sensitive_features.items()}
-        )
+        columns = {name: _as_frame(column) for name, column in sensitive_features.items()}
+        shapes = {frame.shape for frame in columns.values()}
+        if len(shapes) > 1 or any(n_columns != 1 for _, n_columns in shapes):
+            raise ValueError(
+                "sensitive_features, as a dict, must hold columns of one length, got the shapes "
+                f"{ {name: frame.shape for name, frame in columns.items()} }."
+            )
+        return pd.DataFrame({name: frame.iloc[:, 0].to_numpy() for name, frame in columns.items()})
     dtype = object if isinstance(sensitive_features, (list, tuple)) else None  # [1, "a"] as it is
     array = np.asarray(sensitive_features, dtype=dtype)
     if array.ndim not in (1, 2):
@@ -98,7 +107,7 @@ def warn_of_small_groups(codes, names):
         shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
         warnings.warn(
             f"sensitive_features has {len(tiny)} group(s) of fewer than 2 rows: {shown}. Their "
-            "rates mean nothing; merge them with others.",
+            "rates mean nothing; merge them with others, or bin a continuous column first.",
             UserWarning,
             stacklevel=2,
         )

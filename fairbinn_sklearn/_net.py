@@ -1,10 +1,11 @@
 """The skorch net behind the estimator: two players, and epochs without per-batch records."""
 
+import copy
 import math
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from ._batches import Batches
@@ -46,6 +47,7 @@ class TwoPlayerNet(NeuralNet):
         fairness_lr,
         fairness_max_step,
         rng,
+        fixed,
         **kwargs,
     ):
         self.method = method
@@ -54,6 +56,7 @@ class TwoPlayerNet(NeuralNet):
         self.fairness_lr = fairness_lr
         self.fairness_max_step = fairness_max_step
         self.rng = rng
+        self.fixed = fixed
         super().__init__(module, criterion, **kwargs)
 
     def initialize_optimizer(self):
@@ -71,7 +74,7 @@ class TwoPlayerNet(NeuralNet):
     def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=()):
         """Train `epochs` more epochs; `fair` says whether the fairness loss takes part."""
         self.rule = METHODS[self.method] if fair else accuracy_only
-        self.schedule, self.run = SCHEDULES[schedule], (len(self.history), epochs)
+        self.schedule, self.epochs, self.stop = SCHEDULES[schedule], epochs, False
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
         self.train_split = None if validation is None else predefined_split(validation)
         try:
@@ -92,13 +95,14 @@ class TwoPlayerNet(NeuralNet):
         return {**super().__getstate__(), "callbacks_": [], "train_split": None}
 
     def on_epoch_begin(self, net, **kwargs):
-        """Set both players' learning rates by one schedule.
+        """Set both players' learning rates by one schedule, unless a callback asked to stop.
 
-        If only the leader's decays, the follower wins in the end and the net collapses to the
-        majority class.
+        If only the leader's rate decays, the follower wins in the end and the net collapses to
+        the majority class.
         """
-        first, epochs = self.run
-        factor = self.schedule((len(self.history) - first) / epochs)
+        if self.stop:
+            raise StopTraining
+        factor = self.schedule(len(self.history) / self.epochs)
         for optimizer, lr in (
             (self.optimizer_, self.lr),
             (self.fairness_optimizer_, self.fairness_lr),
@@ -160,24 +164,33 @@ class TwoPlayerNet(NeuralNet):
 
 
 class StopTraining(Exception):
-    """Ends training after a finished epoch; not an error."""
+    """Ends training between two epochs; not an error."""
 
 
-class StopEarly(EarlyStopping):
-    """skorch's early stopping, told apart from a Ctrl-C of the user."""
+class StopEarly(Callback):
+    """Keep the weights of the lowest validation objective, and stop when it no longer falls.
 
-    def __init__(self, patience, threshold):
-        super().__init__(
-            "validation_objective",
-            patience=patience,
-            threshold=threshold,
-            threshold_mode="abs",
-            load_best=True,
-        )
+    Patience counts as in scikit-learn's nets: an epoch is in vain unless it lowers the objective
+    by `tol` at least; the best weights are those of the lowest objective, by however little.
+    """
+
+    def __init__(self, n_iter_no_change, tol):
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        """Start without a best epoch."""
+        self.lowest, self.weights, self.in_vain = math.inf, None, 0
 
     def on_epoch_end(self, net, **kwargs):
-        """Stop after `patience` epochs that lowered the objective by less than `threshold`."""
-        try:
-            super().on_epoch_end(net, **kwargs)
-        except KeyboardInterrupt:
-            raise StopTraining from None
+        """Compare the epoch with the best one."""
+        objective = net.history[-1, "validation_objective"]
+        self.in_vain = self.in_vain + 1 if objective > self.lowest - self.tol else 0
+        if objective < self.lowest:
+            self.lowest = objective
+            self.weights = copy.deepcopy(net.module_.state_dict())
+        net.stop |= self.in_vain >= self.n_iter_no_change
+
+    def on_train_end(self, net, **kwargs):
+        """Go back to the best epoch."""
+        net.module_.load_state_dict(self.weights)

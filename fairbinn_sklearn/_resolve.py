@@ -1,5 +1,7 @@
 """From the short names of parameters to the objects that they stand for."""
 
+import inspect
+from functools import partial
 from numbers import Integral
 
 import torch
@@ -17,6 +19,51 @@ def resolve_class(parameter, value, table, base):
         f"{parameter} must be one of {sorted(table)} or a subclass of "
         f"{base.__module__}.{base.__qualname__}, got {value!r}."
     )
+
+
+def resolve_activation(value, table):
+    """Activation class, tried on a tensor."""
+    found = resolve_class("activation", value, table, torch.nn.Module)
+    try:
+        shape = found()(torch.zeros(2, 3)).shape
+    except Exception as error:
+        raise ValueError(
+            f"activation must be built without arguments and take a tensor, got {value!r}: {error}"
+        ) from error
+    if shape != (2, 3):
+        raise ValueError(
+            f"activation must keep the shape of its input, got {value!r}, which makes (2, 3) "
+            f"{tuple(shape)}."
+        )
+    return found
+
+
+def resolve_optimizer(parameter, value, table, *, device, **settings):
+    """Builder of an optimizer, tried on a vector and a matrix; fused where there is such a form."""
+    found = resolve_class(parameter, value, table, torch.optim.Optimizer)
+    if "fused" in inspect.signature(found).parameters and device.type != "mps":
+        found = partial(found, fused=True)
+    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3,), (2, 3))]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    try:
+        found(weights, **settings).step()
+    except Exception as error:
+        raise ValueError(
+            f"{parameter} must take {' and '.join(settings)}, and step without a closure on "
+            f"vectors and matrices, got {value!r}: {error}"
+        ) from error
+    return found
+
+
+def resolve_float(parameter, value):
+    """Number as a float."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(
+            f"{parameter} must be a number that fits a float, got {value!r}."
+        ) from error
 
 
 def resolve_constraint(value):

@@ -65,8 +65,7 @@ def bounded_step(optimizer, parameters, gradient, max_norm):
     before = [parameter.detach().clone() for parameter in parameters]
     step(optimizer, parameters, gradient)
     with torch.no_grad():
-        moves = [new - old for new, old in zip(parameters, before, strict=True)]
-        norm = torch.stack([move.norm() for move in moves]).norm()
-        excess = 1.0 - (max_norm / norm.clamp(min=1e-30)).clamp(max=1.0)
-        for parameter, move in zip(parameters, moves, strict=True):
-            parameter.sub_(excess * move)
+        norms = [(new - old).norm() for new, old in zip(parameters, before, strict=True)]
+        share = (max_norm / torch.stack(norms).norm()).clamp(max=1.0)
+        for new, old in zip(parameters, before, strict=True):
+            new.copy_(torch.lerp(old, new, share))

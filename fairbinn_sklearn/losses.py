@@ -51,6 +51,8 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
     def events(self, y):
         """Mark the rows that each event looks at.
 
+        The number of events must not depend on the rows.
+
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
@@ -77,7 +79,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         membership : torch.Tensor of shape (E, N, G)
             1 where the row counts for the event and belongs to the group, else 0.
         """
-        return self.events(y).to(groups.dtype)[:, :, None] * groups
+        return self.events(y.long()).to(groups.dtype)[:, :, None] * groups
 
     def rates(self, scores, y, groups):
         """Mean score of the rows of each event and group.

@@ -10,6 +10,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 
 from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn.losses import FairnessLoss
 
 
 def fit(data, **params):
@@ -28,6 +29,8 @@ BAD_PARAMETERS = [
     ("eta", float("nan"), "range [0"),
     ("eta", float("inf"), "range [0"),
     ("eta", "much", "range [0"),
+    ("eta", 10**400, "fits a float"),
+    ("weight_decay", 10**400, "fits a float"),
     ("constraint", "parity", "'demographic_parity'"),
     ("constraint", FairBiNNClassifier, "FairnessLoss"),
     ("method", "unknown", "'bilevel'"),
@@ -46,13 +49,18 @@ BAD_PARAMETERS = [
     ("fairness_position", 0.5, "int"),
     ("activation", "none", "'relu'"),
     ("activation", torch.relu, "torch.nn"),
+    ("activation", torch.nn.Threshold, "without arguments"),
+    ("activation", torch.nn.Module, "take a tensor"),
+    ("activation", lambda: None, "torch.nn"),
     ("optimizer", "best", "'adam'"),
-    ("optimizer", torch.optim.LBFGS, "LBFGS does not"),
-    ("optimizer", NeedsArguments, "NeedsArguments does not"),
+    ("optimizer", torch.optim.LBFGS, "without a closure"),
+    ("optimizer", NeedsArguments, "must take lr and weight_decay"),
+    ("optimizer", torch.optim.SparseAdam, "must take lr and weight_decay"),
     ("lr", 0, "range (0"),
     ("lr", float("inf"), "range (0"),
     ("weight_decay", -1, "range [0"),
     ("fairness_optimizer", 3, "'sgd'"),
+    ("fairness_optimizer", torch.optim.LBFGS, "without a closure"),
     ("fairness_lr", -1, "range (0"),
     ("fairness_max_step", 0, "range (0"),
     ("lr_schedule", "linear", "'cosine'"),
@@ -129,6 +137,61 @@ def test_labels(biased, y, message):
     X, labels, group = biased
     with pytest.raises(ValueError, match=message):
         fit((X, y(labels), group))
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (np.array([None, "a"], object), "y must not have missing values, got 291"),
+        (pd.array(["a", None], dtype="string"), "y must not have missing values"),
+        (pd.array([1, None], dtype="Int64"), "y must not have missing values"),
+        (np.array([1, "a"], object), "y must have labels of one type|Unknown label type"),
+    ],
+)
+def test_labels_with_holes_or_of_several_types(biased, values, message):
+    X, y, group = biased
+    y = np.resize([0, 1], len(y)) if "291" not in message else y
+    with pytest.raises(ValueError, match=message.replace("291", str(np.sum(y == 0)))):
+        fit((X, values[y], group))
+
+
+@pytest.mark.parametrize("classes", [[0, None], ["0", 1], [[0, 1]]])
+def test_odd_classes_of_partial_fit(biased, classes):
+    X, y, group = biased
+    with pytest.raises(ValueError, match="classes|y must|label"):
+        FairBiNNClassifier(device="cpu").partial_fit(X, y, classes, sensitive_features=group)
+
+
+class OneDimensional(FairnessLoss):
+    def events(self, y):
+        return y == 1
+
+
+def test_constraint_with_events_of_another_shape(biased):
+    with pytest.raises(ValueError, match=r"constraint must have events.*OneDimensional.*\(2,\)"):
+        fit(biased, constraint=OneDimensional())
+
+
+def test_predicting_what_overflows(biased):
+    clf = fit(biased)
+    with pytest.raises(ValueError, match="X has values so large"):
+        clf.predict(np.full((3, 4), 3e38))
+
+
+def test_partial_fit_refuses_what_a_net_cannot_change(biased):
+    X, y, group = biased
+    clf = FairBiNNClassifier(device="cpu").partial_fit(X, y, [0, 1], sensitive_features=group)
+    for name, value in {
+        "activation": "tanh",
+        "violation": "score",
+        "weight_decay": 0.5,
+        "hidden_layer_sizes": (3,),
+    }.items():
+        before = clf.get_params()[name]
+        with pytest.raises(ValueError, match=f"{name} cannot change from"):
+            clf.set_params(**{name: value}).partial_fit(X, y, sensitive_features=group)
+        clf.set_params(**{name: before})
+    clf.set_params(eta=3, lr=0.01, batch_size=50).partial_fit(X, y, sensitive_features=group)
 
 
 def test_rows_of_sensitive_features(biased):

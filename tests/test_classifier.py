@@ -16,8 +16,10 @@ from joblib import Parallel, delayed
 from made_up import make_biased
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
 
-from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn import FairBiNNClassifier, _encode, _rules
+from fairbinn_sklearn._batches import Batches, Rows
 from fairbinn_sklearn.losses import DemographicParity, FairnessLoss
 
 
@@ -229,10 +231,15 @@ def test_early_stopping_stops_and_keeps_the_best_epoch(large):
     assert same_model(clf, stopped_there, X)
 
 
-def test_early_stopping_tolerance(biased):
-    assert (
-        fit(biased, early_stopping=True, tol=10.0, n_iter_no_change=2, max_epochs=20).n_iter_ == 3
-    )
+def test_early_stopping_counts_progress_by_tol_and_keeps_the_lowest(biased):
+    X, y, group = biased
+    params = {"early_stopping": True, "n_iter_no_change": 5, "lr_schedule": "constant"}
+    clf = fit(biased, tol=10.0, max_epochs=20, **params)
+    assert clf.n_iter_ == 6  # the first epoch is progress, five are not
+    objectives = [record["validation_objective"] for record in clf.history_]
+    best = int(np.argmin(objectives)) + 1
+    assert best > 1
+    assert same_model(clf, fit(biased, tol=0, max_epochs=best, **params), X)
 
 
 def test_validation_part_has_its_size(biased):
@@ -317,15 +324,30 @@ def test_partial_fit_may_lack_a_class_or_the_groups(biased):
 
 @pytest.mark.parametrize(
     "labels",
-    [[False, True], ["no", "yes"], [-1, 1], [2.0, 7.0], ["", "日本"]],
-    ids=lambda labels: type(labels[1]).__name__,
+    [
+        np.array([False, True]),
+        np.array(["no", "yes"]),
+        np.array([-1, 1]),
+        np.array([2.0, 7.0]),
+        np.array(["", "日本"]),
+        np.array([3, 5], dtype=object),
+        np.array([False, True], dtype=object),
+        pd.array([False, True], dtype="boolean"),
+        pd.array([3, 5], dtype="Int64"),
+        pd.array(["no", "yes"], dtype="string"),
+        pd.Categorical(["no", "yes"]),
+    ],
+    ids=lambda labels: str(labels.dtype),
 )
 def test_labels_of_any_type(biased, labels):
     X, y, group = biased
-    clf = make().fit(X, np.array(labels)[y], sensitive_features=group)
-    assert list(clf.classes_) == labels
-    assert same_model(clf, fit(biased), X)
-    assert set(clf.predict(X)) <= set(labels)
+    for form in (lambda values: values, list, pd.Series):
+        clf = make().fit(X, form(labels[y]), sensitive_features=group)
+        assert clf.classes_.tolist() == list(labels)
+        assert [type(label) for label in clf.classes_.tolist()] == [
+            type(label) for label in np.array(list(labels)).tolist()
+        ]
+        assert same_model(clf, fit(biased), X)
 
 
 @pytest.mark.parametrize("form", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix])
@@ -577,6 +599,96 @@ def test_history_has_the_same_figures_of_the_validation_part(biased):
     record = fit(biased, early_stopping=True).history_[-1]
     assert set(record) == {"epoch"} | figures | {"validation_" + name for name in figures}
     assert 0 <= record["validation_decision_difference"] <= 1
+
+
+def test_validation_figures_are_those_of_the_validation_part(biased, monkeypatch):
+    parts = []
+    hold_out = _encode.hold_out
+    monkeypatch.setattr(
+        "fairbinn_sklearn._classifier.hold_out",
+        lambda *args: parts.extend(hold_out(*args)) or parts,
+    )
+    clf = fit(biased, eta=0, early_stopping=True, validation_fraction=0.3, lr=0.01, max_epochs=1)
+    _, part = parts
+    rows = part.X.numpy(), part.y.numpy(), part.groups.numpy()
+    (record,) = clf.history_
+    assert record["validation_decision_difference"] == pytest.approx(difference(clf, rows))
+    assert record["validation_score_difference"] == pytest.approx(
+        score_difference(clf, rows), rel=1e-5
+    )
+    assert record["validation_loss"] == pytest.approx(
+        log_loss(rows[1], clf.predict_proba(rows[0])), rel=1e-5
+    )
+
+
+def test_validation_part_is_stratified_by_label_and_group(biased):
+    X, y, group = biased
+    rows = Rows(X, y.copy(), 1 * (group == "b"), np.ones(len(y)), torch.device("cpu"))
+    train, part = _encode.hold_out(rows, 0.25, np.random.RandomState(0))
+    assert len(train) + len(part) == len(y)
+    cells = [2 * rows.groups + rows.y for rows in (rows, part)]
+    whole, held_out = (torch.bincount(cell.long(), minlength=4) for cell in cells)
+    torch.testing.assert_close(held_out.double(), whole.double() * 0.25, rtol=0, atol=1.0)
+
+
+def test_both_players_follow_the_schedule(biased, monkeypatch):
+    rates = []
+    step = _rules.bilevel
+
+    def watched(net, batch):
+        rates.append([o.param_groups[0]["lr"] for o in (net.optimizer_, net.fairness_optimizer_)])
+        return step(net, batch)
+
+    monkeypatch.setitem(_rules.METHODS, "bilevel", watched)
+    fit(biased, eta=1, lr=0.1, fairness_lr=0.02, max_epochs=4, batch_size=600)
+    factors = (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
+    np.testing.assert_allclose(rates, factors[:, None] * [[0.1, 0.02]])
+
+
+def test_batches_are_dealt_anew_each_epoch_and_by_random_state(biased):
+    X, y, group = biased
+    rows = Rows(X[:103], y[:103].copy(), None, np.arange(103), torch.device("cpu"))
+
+    def epochs(seed):
+        batches = Batches(rows, 25, np.random.default_rng(seed))
+        return [[weight for *_, weight in batches] for _ in range(2)]
+
+    (first, second), (other, _) = epochs(0), epochs(1)
+    assert sorted(len(weight) for weight in first) == [20, 20, 21, 21, 21]
+    orders = [torch.cat(epoch).tolist() for epoch in (first, second, other)]
+    assert all(sorted(order) == list(range(103)) for order in orders)
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    seeds = [fit(biased, random_state=seed).net_.rng.bit_generator.state for seed in (0, 1)]
+    assert seeds[0] != seeds[1]
+
+
+def test_a_loss_that_is_not_finite_stops_even_if_the_weights_are(biased, monkeypatch):
+    X, y, group = biased
+
+    def overflow(net, batch):
+        return torch.tensor(float("inf"))
+
+    monkeypatch.setitem(_rules.METHODS, "bilevel", overflow)
+    with pytest.raises(ValueError, match="the loss is inf and the weights are finite"):
+        fit(biased)
+
+
+@pytest.mark.filterwarnings("ignore:sensitive_features has one group")
+def test_partial_fit_on_chunks_sorted_by_group_stays_stable():
+    X, y, group = make_biased(6000)
+    order = np.argsort(group, kind="stable")
+    clf = make(eta=1)
+    for chunk in np.array_split(order, 6):
+        clf.partial_fit(X[chunk], y[chunk], [0, 1], sensitive_features=group[chunk])
+    assert max(record["loss"] for record in clf.history_) < 1
+    assert clf.score(X, y) > 0.65
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_torch_gradient_mode_of_the_caller_plays_no_part(biased, mode):
+    with mode():
+        inside = fit(biased, eta=10)
+    assert same_model(inside, fit(biased, eta=10), biased[0])
 
 
 def test_history_without_groups_has_no_differences(biased):
