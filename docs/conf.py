@@ -39,7 +39,7 @@ html_title = "fairbinn_sklearn"
 html_static_path = ["static"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
-html_sidebars = {"*": []}  # pages at the top have no siblings to list
+html_sidebars = {"**": []}  # few pages: all are in the head, and code has the width
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_align": "left",

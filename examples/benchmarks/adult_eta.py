@@ -14,10 +14,10 @@ from fairlearn.metrics import MetricFrame, selection_rate
 from fairbinn_sklearn import FairBiNNClassifier
 
 
-def measure(eta, seed, method, data):
-    """Fit once; return the figures on the test rows."""
+def measure(data, *, eta, seed, **params):
+    """Fit once; return the figures on the rows held out: data is X, y, sex of both parts."""
     X_train, y_train, sex_train, X_test, y_test, sex_test = data
-    clf = FairBiNNClassifier(eta=eta, method=method, random_state=seed)
+    clf = FairBiNNClassifier(eta=eta, random_state=seed, **params)
     clf.fit(X_train, y_train, sensitive_features=sex_train)
     decisions, scores = clf.predict(X_test), clf.predict_proba(X_test)[:, 1]
     hard, soft = (
@@ -30,7 +30,7 @@ def measure(eta, seed, method, data):
         for kind, values in (("hard", decisions), ("soft", scores))
     )
     return {
-        "method": method,
+        **params,
         "eta": eta,
         "seed": seed,
         "accuracy": (decisions == y_test).mean(),
@@ -61,28 +61,30 @@ def main():
     records = []
     for method in args.methods:
         for eta in args.etas:
-            records += [measure(eta, seed, method, data) for seed in range(args.seeds)]
-            print(summary(records[-args.seeds :]).to_string(index=False, header=False), flush=True)
+            records += [
+                measure(data, eta=eta, seed=seed, method=method) for seed in range(args.seeds)
+            ]
+            print(
+                summary(records[-args.seeds :], "method").to_string(index=False, header=False),
+                flush=True,
+            )
     if args.save:
         pd.DataFrame(records).to_csv(args.save, index=False, float_format="%.5f")
     if args.summary:
-        summary(records).to_csv(args.summary, index=False)
+        summary(records, "method").to_csv(args.summary, index=False)
 
 
-def summary(records):
-    """Mean and standard deviation over the seeds, as text."""
-    runs = pd.DataFrame(records).drop(columns="seed").groupby(["method", "eta"], sort=False)
-    mean, std = runs.mean(), runs.std()
-    text = {
-        title: mean[name].map("{:.4f}".format) + " ± " + std[name].map("{:.4f}".format)
-        for title, name in {
-            "accuracy": "accuracy",
-            "hard DP": "hard_dp",
-            "soft DP": "soft_dp",
-            "selection rate": "selection_rate",
-        }.items()
+def summary(records, setting):
+    """Mean and standard deviation over the seeds by setting and eta, as text."""
+    figures = {
+        "accuracy": "accuracy",
+        "hard_dp": "hard DP",
+        "soft_dp": "soft DP",
+        "selection_rate": "selection rate",
     }
-    return pd.DataFrame(text).reset_index()
+    runs = pd.DataFrame(records).groupby([setting, "eta"], sort=False)[list(figures)]
+    mean, std = (table.map("{:.4f}".format) for table in (runs.mean(), runs.std()))
+    return (mean + " ± " + std).rename(columns=figures).reset_index()
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
     sgd = torch.optim.SGD(follower, lr=1e-3, fused=True)
     cross_entropy = nn.BCEWithLogitsLoss()
     names = torch.arange(2)
-    rows, counts, sums = torch.zeros(()), torch.zeros(2), torch.zeros(2)
+    counts, sums = torch.zeros(2), torch.zeros(2)
     for epoch in range(epochs):
         factor = (1 + np.cos(np.pi * epoch / epochs)) / 2
         adam.param_groups[0]["lr"] = sgd.param_groups[0]["lr"] = 1e-3 * factor
@@ -44,12 +44,12 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
             with torch.no_grad():
                 members = (group_b[:, None] == names).float()
                 keep = np.exp(-len(index) / WINDOW)
-                rows.mul_(keep).add_(len(index))
-                counts.mul_(keep).add_(members.sum(0))
+                batch_counts = members.sum(0)
+                counts.mul_(keep).add_(batch_counts)
                 sums.mul_(keep).add_((logits > 0).float() @ members)
                 rates = sums / counts
-                slopes = 4 * (rates - rates.mean()) * rows / counts / len(index)
-                per_row = members @ slopes
+                slopes = 4 * (rates - rates.mean())
+                per_row = members @ (slopes / batch_counts.clamp(min=1))
             fairness_loss = ETA * (per_row * scores).sum()
             leader_gradient = torch.autograd.grad(
                 accuracy_loss + fairness_loss, leader, retain_graph=True
@@ -63,11 +63,10 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
             adam.step()
             sgd.step()
             with torch.no_grad():
-                moves = [new - old for new, old in zip(follower, before, strict=True)]
-                norm = torch.stack([move.norm() for move in moves]).norm()
-                excess = 1 - (MAX_STEP / norm).clamp(max=1)
-                for parameter, move in zip(follower, moves, strict=True):
-                    parameter.sub_(excess * move)
+                norms = [(new - old).norm() for new, old in zip(follower, before, strict=True)]
+                share = (MAX_STEP / torch.stack(norms).norm()).clamp(max=1)
+                for new, old in zip(follower, before, strict=True):
+                    new.copy_(torch.lerp(old, new, share))
     return base, fairness, head
 
 
