@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._criterion import TwoPlayerCriterion
+from ._criterion import FunctionCriterion, RateCriterion
 from ._module import ACTIVATIONS, FairBiNNModule
 from ._net import OPTIMIZERS, TwoPlayerNet
 from ._resolve import (
@@ -13,6 +13,7 @@ from ._resolve import (
     resolve_optimizer,
     resolve_position,
 )
+from .losses import FairnessLoss
 
 # Parameters that a net keeps for life.
 FIXED = (
@@ -51,9 +52,10 @@ def build_net(estimator, *, n_groups, window, device, random_state):
     fairness = estimator.fairness_layer_sizes
     if fairness is not None:
         fairness = resolve_layer_sizes("fairness_layer_sizes", fairness, allow_empty=False)
+    constraint = resolve_constraint(estimator.constraint)
     net = TwoPlayerNet(
         FairBiNNModule,
-        TwoPlayerCriterion,
+        RateCriterion if isinstance(constraint, FairnessLoss) else FunctionCriterion,
         module__n_features=estimator.n_features_in_,
         module__n_outputs=1,
         module__hidden_layer_sizes=hidden,
@@ -61,7 +63,7 @@ def build_net(estimator, *, n_groups, window, device, random_state):
         module__fairness_position=resolve_position(estimator.fairness_position, len(hidden)),
         module__activation=resolve_activation(estimator.activation, ACTIVATIONS),
         module__seed=seed,
-        criterion__constraint=resolve_constraint(estimator.constraint),
+        criterion__constraint=constraint,
         criterion__n_groups=n_groups,
         criterion__violation=estimator.violation,
         criterion__window=window,

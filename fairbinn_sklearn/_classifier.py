@@ -64,9 +64,20 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     eta : float, default=1.0
         Weight of the fairness loss, >= 0. With 0 the net is trained for accuracy alone.
 
-    constraint : {"demographic_parity"} or FairnessLoss, default="demographic_parity"
-        What the follower equalises between groups. An object of
-        :class:`fairbinn_sklearn.losses.FairnessLoss` states a criterion of your own.
+    constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
+        What the follower equalises between groups.
+
+        - "demographic_parity": positive rates among all rows.
+        - "equal_opportunity": positive rates among the rows of the positive class.
+        - "false_positive_rate_parity": positive rates among the rows of the negative class.
+        - "equalized_odds": both of the last two.
+
+        An object of :mod:`fairbinn_sklearn.losses` says more: its weight, mean or largest gap, or
+        a criterion of your own. A list adds losses up, as in
+        ``[DemographicParity(), EqualizedOdds(weight=0.5)]``. A function
+        ``(scores, y, groups) -> loss`` of tensors of shape (N,), (N,) and (N, n_groups), the last
+        an indicator, returns the loss of a batch; `violation` plays no part then, and `rate_window`
+        only in what `history_` reports.
 
     method : {"bilevel", "lagrangian"}, default="bilevel"
         The update rule.
@@ -187,9 +198,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"
         (:math:`L_{acc}`, mean over the steps), "fairness_loss" (:math:`\varphi` at the running
         rates), "decision_difference" and "score_difference" (largest difference between groups of
-        the running rates of decisions and of mean scores), "objective" (loss + eta * fairness
-        loss), and the same with prefix ``"validation_"`` if `early_stopping`.
-        Use ``pandas.DataFrame(clf.history_)``.
+        the running rates of decisions and of mean scores; not if `constraint` is a function),
+        "objective" (loss + eta * fairness loss), and the same with prefix ``"validation_"`` if
+        `early_stopping`. Use ``pandas.DataFrame(clf.history_)``.
 
     n_iter_ : int
         Epochs in `history_`.

@@ -6,7 +6,21 @@ from numbers import Integral
 
 import torch
 
-from .losses import CONSTRAINTS, FairnessLoss
+from .losses import (
+    DemographicParity,
+    EqualizedOdds,
+    EqualOpportunity,
+    FairnessLoss,
+    FalsePositiveRateParity,
+)
+from .losses._combined import CombinedLoss
+
+CONSTRAINTS = {
+    "demographic_parity": DemographicParity,
+    "equal_opportunity": EqualOpportunity,
+    "equalized_odds": EqualizedOdds,
+    "false_positive_rate_parity": FalsePositiveRateParity,
+}
 
 
 def resolve_class(parameter, value, table, base):
@@ -67,14 +81,26 @@ def resolve_float(parameter, value):
 
 
 def resolve_constraint(value):
-    """Fairness loss that a name stands for; an instance stands for itself."""
+    """Fairness loss that a name, an object, a function or a list of losses stands for."""
+    if isinstance(value, (list, tuple)) and value:
+        losses = [resolve_constraint(one) for one in value]
+        if functions := [loss for loss in losses if not isinstance(loss, FairnessLoss)]:
+            raise ValueError(
+                "constraint, as a list, must hold names and FairnessLoss objects; call functions "
+                f"from one function instead, got {functions[0]!r} in the list."
+            )
+        return CombinedLoss(losses)
     if isinstance(value, FairnessLoss):
+        value._validate_params()
         return value
     if isinstance(value, str) and value in CONSTRAINTS:
         return CONSTRAINTS[value]()
+    if callable(value) and not isinstance(value, type):
+        return value
     raise ValueError(
-        f"constraint must be one of {sorted(CONSTRAINTS)} or an instance of "
-        f"fairbinn_sklearn.losses.FairnessLoss, got {value!r}."
+        f"constraint must be one of {sorted(CONSTRAINTS)}, an instance of "
+        "fairbinn_sklearn.losses.FairnessLoss, a list of these, or a function of scores, y and "
+        f"groups, got {value!r}."
     )
 
 

@@ -19,6 +19,11 @@ def fit(data, **params):
     return clf.fit(X, y, sensitive_features=group)
 
 
+class FairnessLossOf(FairnessLoss):
+    def events(self, y):
+        return (y == y)[None]
+
+
 class NeedsArguments(torch.optim.Optimizer):
     def __init__(self, params, rate):
         super().__init__(params, {"rate": rate})
@@ -32,6 +37,7 @@ BAD_PARAMETERS = [
     ("eta", 10**400, "fits a float"),
     ("weight_decay", 10**400, "fits a float"),
     ("constraint", "parity", "'demographic_parity'"),
+    ("constraint", [], "a list of these"),
     ("constraint", FairBiNNClassifier, "FairnessLoss"),
     ("method", "unknown", "'bilevel'"),
     ("violation", "rank", "'decision'"),
@@ -165,6 +171,27 @@ def test_odd_classes_of_partial_fit(biased, classes):
 class OneDimensional(FairnessLoss):
     def events(self, y):
         return y == 1
+
+
+@pytest.mark.parametrize(
+    "loss, message",
+    [
+        (FairnessLossOf(weight=0), "'weight' parameter of FairnessLossOf must be.*Got 0"),
+        (FairnessLossOf(weight=np.nan), "'weight' parameter of FairnessLossOf"),
+        (
+            FairnessLossOf(aggregation="sum"),
+            "'aggregation' parameter of FairnessLossOf must be.*'mean'",
+        ),
+        (["demographic_parity", "parity"], "got 'parity'"),
+        ([FairnessLossOf(), lambda *args: 0], "constraint, as a list, must hold names"),
+        (lambda scores, y, groups: 0.0, "constraint, as a function, must return a scalar"),
+        (lambda scores, y, groups: scores, "constraint, as a function, must return a scalar"),
+        (lambda scores, y, groups: groups.sum(), "depends on the scores"),
+    ],
+)
+def test_losses(biased, loss, message):
+    with pytest.raises(ValueError, match=message):
+        fit(biased, constraint=loss)
 
 
 def test_constraint_with_events_of_another_shape(biased):

@@ -11,7 +11,12 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from fairlearn.metrics import demographic_parity_difference
+from fairlearn.metrics import (
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+    false_positive_rate_difference,
+)
 from joblib import Parallel, delayed
 from made_up import make_biased
 from sklearn.base import clone
@@ -20,7 +25,8 @@ from sklearn.metrics import log_loss
 
 from fairbinn_sklearn import FairBiNNClassifier, _encode, _rules
 from fairbinn_sklearn._batches import Batches, Rows
-from fairbinn_sklearn.losses import DemographicParity, FairnessLoss
+from fairbinn_sklearn._resolve import resolve_constraint
+from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FairnessLoss
 
 
 def make(**params):
@@ -65,6 +71,95 @@ def test_eta_lowers_the_difference_and_costs_accuracy(large, method):
     assert differences[0] > 0.3 > differences[1] > differences[2]
     assert differences[2] < 0.08
     assert accuracies[0] > accuracies[1] > accuracies[2] > 0.7
+
+
+CRITERIA = {
+    "demographic_parity": demographic_parity_difference,
+    "equal_opportunity": equal_opportunity_difference,
+    "false_positive_rate_parity": false_positive_rate_difference,
+    "equalized_odds": equalized_odds_difference,
+}
+
+
+def differences(clf, data):
+    X, y, group = data
+    return {
+        name: metric(y, clf.predict(X), sensitive_features=group)
+        for name, metric in CRITERIA.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def unconstrained(large):
+    return fit(large, eta=0, max_epochs=15)
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "max"])
+@pytest.mark.parametrize("name", CRITERIA)
+def test_each_criterion_lowers_its_difference(large, unconstrained, name, aggregation):
+    loss = resolve_constraint(name).set_params(aggregation=aggregation)
+    clf = fit(large, eta=30, max_epochs=15, constraint=loss)
+    assert differences(clf, large)[name] < 0.5 * differences(unconstrained, large)[name]
+    assert clf.history_[-1]["decision_difference"] == pytest.approx(
+        differences(clf, large)[name], abs=0.04
+    )
+
+
+def test_a_list_of_criteria_and_its_weights(large, unconstrained):
+    def fit_list(weight):
+        losses = [DemographicParity(), EqualOpportunity(weight=weight)]
+        return differences(fit(large, eta=10, max_epochs=15, constraint=losses), large)
+
+    light, heavy = fit_list(0.05), fit_list(5.0)
+    before = differences(unconstrained, large)
+    assert light["demographic_parity"] < before["demographic_parity"] / 2
+    assert heavy["equal_opportunity"] < before["equal_opportunity"]
+    assert heavy["equal_opportunity"] < light["equal_opportunity"]
+    assert heavy["demographic_parity"] > light["demographic_parity"]
+
+
+def test_a_list_of_one_is_that_one(biased):
+    names = [fit(biased, eta=5, constraint=form) for form in ("equalized_odds", ["equalized_odds"])]
+    assert same_model(*names, biased[0])
+
+
+def largest_absolute_gap(scores, y, groups):
+    rates = (scores @ groups) / groups.sum(0).clamp(min=1)
+    return rates.max() - rates.min()
+
+
+def test_a_function_as_criterion(large, unconstrained):
+    clf = fit(large, eta=1, max_epochs=15, constraint=largest_absolute_gap)
+    assert score_difference(clf, large) < 0.2 * score_difference(unconstrained, large)
+    assert set(clf.history_[-1]) == {"epoch", "loss", "fairness_loss", "objective"}
+    assert clf.history_[-1]["fairness_loss"] == pytest.approx(
+        score_difference(clf, large), abs=0.02
+    )
+    assert same_model(clf, pickle.loads(pickle.dumps(clf)), large[0])
+
+
+def test_a_loss_object_called_as_function_is_the_loss_of_the_batch(biased):
+    params = {"eta": 5, "batch_size": 200}
+    as_object = fit(
+        biased, constraint=DemographicParity(), rate_window=0, violation="score", **params
+    )
+    as_function = fit(biased, constraint=DemographicParity().__call__, **params)
+    np.testing.assert_allclose(
+        as_object.decision_function(biased[0]),
+        as_function.decision_function(biased[0]),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def test_a_function_with_early_stopping_and_new_groups(biased):
+    X, y, group = biased
+    clf = fit(biased, constraint=largest_absolute_gap, early_stopping=True)
+    assert clf.history_[-1]["validation_fairness_loss"] >= 0
+    clf = make(constraint=largest_absolute_gap)
+    clf.partial_fit(X, y, [0, 1], sensitive_features=group)
+    clf.partial_fit(X, y, sensitive_features=np.where(group == "a", "c", group))
+    assert clf.net_.criterion_.n_groups == 3
 
 
 @pytest.mark.parametrize("n_columns", [1, 2])

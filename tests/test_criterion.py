@@ -5,14 +5,12 @@ import math
 import pytest
 import torch
 
-from fairbinn_sklearn._criterion import DECISIONS, SCORES, TwoPlayerCriterion
+from fairbinn_sklearn._criterion import DECISIONS, SCORES, RateCriterion
 from fairbinn_sklearn.losses import DemographicParity
 
 
 def make(n_groups=2, violation="score", window=0.0):
-    criterion = TwoPlayerCriterion(
-        DemographicParity(), n_groups, violation=violation, window=window
-    )
+    criterion = RateCriterion(DemographicParity(), n_groups, violation=violation, window=window)
     return criterion.double()
 
 
@@ -52,7 +50,7 @@ def test_with_a_window_running_slopes_meet_the_rates_of_the_batch():
 
 
 def test_a_group_that_stays_away_keeps_its_rate_until_it_is_forgotten():
-    criterion = TwoPlayerCriterion(DemographicParity(), 2, violation="decision", window=256.0)
+    criterion = RateCriterion(DemographicParity(), 2, violation="decision", window=256.0)
     positive, y = torch.full((256, 1), 2.0), torch.zeros(256)
     criterion.observe(positive, y, torch.arange(256) % 2)
     for _ in range(120):

@@ -6,24 +6,47 @@ import torch
 from fairlearn.metrics import (
     MetricFrame,
     demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+    false_positive_rate_difference,
     mean_prediction,
     selection_rate,
 )
 from sklearn.base import clone
 
-from fairbinn_sklearn.losses import DemographicParity, FairnessLoss
-
-torch.set_default_dtype(torch.float32)
+from fairbinn_sklearn.losses import (
+    DemographicParity,
+    EqualizedOdds,
+    EqualOpportunity,
+    FairnessLoss,
+    FalsePositiveRateParity,
+)
+from fairbinn_sklearn.losses._combined import CombinedLoss
 
 
 class LabelParity(FairnessLoss):
-    """Two events, so that the mean over events is seen too."""
+    """Three events, one of them all rows."""
 
     def events(self, y):
-        return torch.stack([y == 0, y == 1])
+        return torch.stack([y == 0, y == 1, y == y])
 
 
-LOSSES = [DemographicParity(), LabelParity()]
+CRITERIA = [
+    DemographicParity,
+    EqualOpportunity,
+    FalsePositiveRateParity,
+    EqualizedOdds,
+    LabelParity,
+]
+LOSSES = [
+    *(
+        criterion(aggregation=aggregation)
+        for criterion in CRITERIA
+        for aggregation in ("mean", "max")
+    ),
+    EqualizedOdds(weight=0.5),
+    CombinedLoss([DemographicParity(), EqualizedOdds(weight=0.5, aggregation="max")]),
+]
 
 
 def random_batch(n_rows=200, n_groups=4, seed=0):
@@ -37,7 +60,7 @@ def random_batch(n_rows=200, n_groups=4, seed=0):
 def assert_zero_at_parity(loss):
     scores, y, groups = random_batch()
     twice = torch.cat([scores, scores]), torch.cat([y, y])
-    same_rates = torch.eye(2, dtype=torch.float64).repeat_interleave(len(y), 0)
+    same_rates = torch.eye(2, dtype=torch.float64).repeat_interleave(len(y), 0)  # two copies
     assert loss(*twice, same_rates) < 1e-30
     assert loss(*twice, same_rates[torch.randperm(2 * len(y))]) > 1e-6
 
@@ -109,13 +132,81 @@ def test_many_groups_give_the_mean_squared_gap_over_pairs():
     torch.testing.assert_close(DemographicParity()(scores, y, groups), torch.stack(gaps).mean())
 
 
-def test_mean_over_events():
+def test_largest_gap_over_pairs():
+    scores, y, groups = random_batch(n_groups=5)
+    rates = torch.stack([scores[member.bool()].mean() for member in groups.T])
+    loss = DemographicParity(aggregation="max")
+    torch.testing.assert_close(loss(scores, y, groups), (rates.max() - rates.min()) ** 2)
+
+
+def test_mean_and_max_over_events():
     scores, y, groups = random_batch()
-    by_label = [
-        DemographicParity()(scores[y == label], y[y == label], groups[y == label])
-        for label in (0, 1)
+    by_label = torch.stack(
+        [
+            DemographicParity()(scores[y == label], y[y == label], groups[y == label])
+            for label in (0, 1)
+        ]
+    )
+    torch.testing.assert_close(EqualizedOdds()(scores, y, groups), by_label.mean())
+    torch.testing.assert_close(FalsePositiveRateParity()(scores, y, groups), by_label[0])
+    torch.testing.assert_close(EqualOpportunity()(scores, y, groups), by_label[1])
+    largest = [
+        criterion(aggregation="max")(scores, y, groups)
+        for criterion in (EqualOpportunity, FalsePositiveRateParity)
     ]
-    torch.testing.assert_close(LabelParity()(scores, y, groups), torch.stack(by_label).mean())
+    torch.testing.assert_close(
+        EqualizedOdds(aggregation="max")(scores, y, groups), torch.stack(largest).max()
+    )
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_mean_and_max_agree_for_two_groups_and_one_event(criterion):
+    scores, y, groups = random_batch(n_groups=2)
+    mean, largest = (criterion(aggregation=kind)(scores, y, groups) for kind in ("mean", "max"))
+    if criterion in (EqualizedOdds, LabelParity):
+        assert mean < largest
+    else:
+        torch.testing.assert_close(mean, largest)
+
+
+def test_weight_is_a_factor_of_the_loss_and_not_of_the_difference():
+    scores, y, groups = random_batch()
+    plain, weighted = EqualizedOdds(), EqualizedOdds(weight=2.5)
+    torch.testing.assert_close(weighted(scores, y, groups), 2.5 * plain(scores, y, groups))
+    rates = plain.rates(scores, y, groups)
+    torch.testing.assert_close(weighted.difference(*rates), plain.difference(*rates))
+
+
+def test_combined_losses_add_up():
+    scores, y, groups = random_batch()
+    parts = [DemographicParity(weight=2), EqualizedOdds(aggregation="max"), EqualOpportunity()]
+    combined = CombinedLoss(parts)
+    torch.testing.assert_close(
+        combined(scores, y, groups), sum(part(scores, y, groups) for part in parts)
+    )
+    assert combined.difference(*combined.rates(scores, y, groups)) == max(
+        part.difference(*part.rates(scores, y, groups)) for part in parts
+    )
+
+
+@pytest.mark.parametrize("n_groups", [2, 5])
+@pytest.mark.parametrize(
+    "criterion, metric",
+    [
+        (DemographicParity, demographic_parity_difference),
+        (EqualOpportunity, equal_opportunity_difference),
+        (FalsePositiveRateParity, false_positive_rate_difference),
+        (EqualizedOdds, equalized_odds_difference),
+    ],
+)
+def test_difference_agrees_with_fairlearn(criterion, metric, n_groups):
+    scores, y, groups = random_batch(n_groups=n_groups)
+    decisions = (scores > 0.6).double()
+    loss = criterion()
+    expected = metric(y.numpy(), decisions.numpy(), sensitive_features=groups.argmax(1).numpy())
+    difference = loss.difference(*loss.rates(decisions, y, groups))
+    assert difference.item() == pytest.approx(expected, rel=1e-12)
+    assert criterion(aggregation="max")(decisions, y, groups).item() == pytest.approx(expected**2)
 
 
 @pytest.mark.parametrize("n_present", [0, 1])
@@ -143,11 +234,6 @@ def test_rates_and_difference_agree_with_fairlearn(kind, n_groups):
     np.testing.assert_array_equal(counts[0], np.bincount(names))
     difference = DemographicParity().difference(rates, counts)
     assert difference.item() == pytest.approx(frame.difference(), rel=1e-12)
-    if kind == "decisions":
-        expected = demographic_parity_difference(
-            y.numpy(), values.numpy(), sensitive_features=names
-        )
-        assert difference.item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -161,4 +247,5 @@ def test_shapes_that_would_broadcast_are_refused(shapes):
 
 
 def test_a_loss_is_a_scikit_learn_object():
-    assert repr(clone(DemographicParity())) == "DemographicParity()"
+    loss = clone(EqualizedOdds(weight=0.5)).set_params(aggregation="max")
+    assert repr(loss) == "EqualizedOdds(aggregation='max', weight=0.5)"

@@ -123,6 +123,9 @@ def public_names():
         "FairBiNNClassifier",
         "losses.FairnessLoss",
         "losses.DemographicParity",
+        "losses.EqualOpportunity",
+        "losses.EqualizedOdds",
+        "losses.FalsePositiveRateParity",
         "datasets.load_adult",
     ):
         name = f"fairbinn_sklearn.{name}"

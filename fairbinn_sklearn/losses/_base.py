@@ -1,24 +1,13 @@
-r"""Fairness losses: what the follower minimises.
-
-A criterion says at which rows it looks, its *events*; everything else is shared. With
-:math:`M_{eng} = 1` where row :math:`n` lies in event :math:`e` and group :math:`g`, and
-scores :math:`s_{nc}`, the rates and the loss are
-
-.. math::
-
-    r_{egc} = \frac{\sum_n M_{eng}\, s_{nc}}{\sum_n M_{eng}}, \qquad
-    \varphi(r) = \operatorname*{mean}_{e,\,c}\;
-        \operatorname*{mean}_{g < h} \;(r_{egc} - r_{ehc})^2 ,
-
-the squared gap between two groups, averaged over all pairs of groups that are present.
-"""
+"""The base class: everything about a criterion but the rows that it looks at."""
 
 from abc import ABCMeta, abstractmethod
+from numbers import Real
 
-import torch
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
 
-__all__ = ["DemographicParity", "FairnessLoss"]
+from ._aggregate import AGGREGATIONS, widest
 
 
 class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
@@ -27,13 +16,28 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
     A subclass defines `events`, and nothing else. In all shapes N counts rows, G groups, E
     events and C scores a row (1 for binary labels: the score of the positive class).
 
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0; matters where several losses are combined.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Which squared gaps make the loss: the mean over pairs of groups, events and scores, which
+        moves every group, or the largest, which moves two groups at a time and is what the
+        differences of an audit look at. With two groups and one event both are the squared gap,
+        whatever the sizes of the groups.
+
     See Also
     --------
-    DemographicParity : The criterion that looks at all rows.
+    DemographicParity : Looks at all rows.
+    EqualOpportunity : Looks at the rows of the positive class.
+    FalsePositiveRateParity : Looks at the rows of the negative class.
+    EqualizedOdds : Looks at the rows of either class.
 
     Examples
     --------
-    A criterion of one's own: equal rates among the rows of the positive class.
+    A criterion of one's own: equal rates among the rows whose label is positive. (The package has
+    it: `EqualOpportunity`.)
 
     >>> import torch
     >>> from fairbinn_sklearn.losses import FairnessLoss
@@ -46,6 +50,15 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
     >>> round(float(PositiveRows()(scores, y, groups)), 6)
     0.16
     """
+
+    _parameter_constraints = {
+        "weight": [Interval(Real, 0, np.inf, closed="neither")],
+        "aggregation": [StrOptions(set(AGGREGATIONS))],
+    }
+
+    def __init__(self, weight=1.0, aggregation="mean"):
+        self.weight = weight
+        self.aggregation = aggregation
 
     @abstractmethod
     def events(self, y):
@@ -119,11 +132,12 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         return sums / counts.clamp(min=1.0)[..., None], counts
 
     def penalty(self, rates, counts):
-        r"""Mean over events, scores and pairs of groups of the squared gap.
+        r"""Loss at given rates.
 
-        Computed as :math:`\frac{2}{G - 1} \sum_g (r_g - \bar r)^2`, which equals the mean over
-        the pairs, with :math:`\bar r` the mean rate of the G groups that are present. With two
-        groups it is the squared gap, whatever their sizes.
+        With `aggregation` "mean" it is the mean over events, scores and pairs of groups of the
+        squared gap, computed as :math:`\frac{2}{G - 1} \sum_g (r_g - \bar r)^2`, which equals the
+        mean over pairs, with :math:`\bar r` the mean rate of the G groups that are present. With
+        "max" it is the largest squared gap.
 
         Parameters
         ----------
@@ -137,8 +151,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         penalty : torch.Tensor of shape ()
             The loss, at least 0; 0 exactly at parity or with fewer than two groups.
         """
-        deviation, scale = self._deviation(rates, counts)
-        return (scale * deviation.square()).sum()
+        return self._aggregate(rates, counts)[0]
 
     def slopes(self, rates, counts):
         """Gradient of `penalty` with respect to the rates.
@@ -155,22 +168,18 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         slopes : torch.Tensor of shape (E, G, C)
             The partial derivatives; 0 for groups without a row.
         """
-        deviation, scale = self._deviation(rates, counts)
-        return 2.0 * scale * deviation
+        return self._aggregate(rates, counts)[1]
 
-    def _deviation(self, rates, counts):
-        """Deviations from the mean rate of the groups present, and the weight of their squares."""
-        present = (counts > 0).to(rates.dtype)[..., None]  # (E, G, 1)
-        n_present = present.sum(1, keepdim=True)  # (E, 1, 1)
-        mean = (rates * present).sum(1, keepdim=True) / n_present.clamp(min=1.0)
-        scale = 2.0 / (n_present - 1.0).clamp(min=1.0) / (rates.shape[0] * rates.shape[2])
-        return (rates - mean) * present, scale
+    def _aggregate(self, rates, counts):
+        penalty, slopes = AGGREGATIONS[self.aggregation](rates, (counts > 0)[..., None])
+        return self.weight * penalty, self.weight * slopes
 
     def difference(self, rates, counts):
         """Largest difference between two groups that are present, over all events and scores.
 
         With decisions as scores this is what fairlearn's difference metrics report, such as
-        :func:`fairlearn.metrics.demographic_parity_difference`.
+        :func:`fairlearn.metrics.demographic_parity_difference`, whatever `weight` and
+        `aggregation`.
 
         Parameters
         ----------
@@ -184,10 +193,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         difference : torch.Tensor of shape ()
             The difference, from 0 to 1 for scores from 0 to 1; 0 if no group is present.
         """
-        absent = (counts == 0)[..., None]
-        highest = rates.masked_fill(absent, -torch.inf).amax(1)
-        lowest = rates.masked_fill(absent, torch.inf).amin(1)
-        return (highest - lowest).clamp(min=0.0).amax()
+        return widest(rates, (counts > 0)[..., None])[0].amax()
 
     def __call__(self, scores, y, groups):
         """Loss of a batch, differentiable in the scores.
@@ -207,44 +213,3 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
             `penalty` at the rates of the batch.
         """
         return self.penalty(*self.rates(scores, y, groups))
-
-
-class DemographicParity(FairnessLoss):
-    r""":math:`P(\hat Y = 1 \mid A = a) = P(\hat Y = 1)` for all groups a.
-
-    The criterion of the FairBiNN paper [1]_, there as an absolute gap, here as a squared one
-    (smooth at parity); over more than two groups the mean over all pairs.
-
-    References
-    ----------
-    .. [1] Yazdani-Jahromi, M., et al. (2024). Fair Bilevel Neural Network (FairBiNN): On
-       Balancing fairness and accuracy via Stackelberg Equilibrium. NeurIPS 2024.
-       https://arxiv.org/abs/2410.16432
-
-    Examples
-    --------
-    >>> import torch
-    >>> from fairbinn_sklearn.losses import DemographicParity
-    >>> scores = torch.tensor([0.9, 0.7, 0.5, 0.3])
-    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
-    >>> round(float(DemographicParity()(scores, torch.zeros(4), groups)), 6)  # (0.8 - 0.4) ** 2
-    0.16
-    """
-
-    def events(self, y):
-        """All rows: one event.
-
-        Parameters
-        ----------
-        y : torch.Tensor of shape (N,)
-            Encoded labels; their values are not looked at.
-
-        Returns
-        -------
-        events : torch.Tensor of shape (1, N)
-            True everywhere.
-        """
-        return torch.ones_like(y, dtype=torch.bool)[None, :]
-
-
-CONSTRAINTS = {"demographic_parity": DemographicParity}

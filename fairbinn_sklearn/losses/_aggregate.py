@@ -1,0 +1,37 @@
+"""From the rates of groups to a loss and its slopes: of the mean or of the largest squared gap.
+
+Rates have the shape (E, G, C) of events, groups and scores; `present` (E, G, 1) says which groups
+have rows.
+"""
+
+import torch
+from torch.nn.functional import one_hot
+
+
+def mean_gap(rates, present):
+    """Mean squared gap over pairs of groups, events and scores, and its slopes."""
+    n_present = present.sum(1, keepdim=True).to(rates.dtype)  # (E, 1, 1)
+    mean = (rates * present).sum(1, keepdim=True) / n_present.clamp(min=1)
+    deviation = (rates - mean) * present
+    scale = 2.0 / (n_present - 1).clamp(min=1) / (rates.shape[0] * rates.shape[2])
+    return (scale * deviation.square()).sum(), 2.0 * scale * deviation
+
+
+def largest_gap(rates, present):
+    """Largest squared gap over pairs of groups, events and scores, and its slopes."""
+    gap, top, bottom = widest(rates, present)  # (E, C)
+    n_groups = rates.shape[1]
+    largest = one_hot(gap.flatten().argmax(), gap.numel()).reshape(gap.shape)
+    pair = one_hot(top, n_groups) - one_hot(bottom, n_groups)  # (E, C, G)
+    slopes = (2.0 * gap * largest)[..., None] * pair
+    return gap.square().amax(), slopes.transpose(1, 2)
+
+
+def widest(rates, present):
+    """Gap between the highest and the lowest group of each event and score, and who they are."""
+    highest, top = rates.masked_fill(~present, -torch.inf).max(1)
+    lowest, bottom = rates.masked_fill(~present, torch.inf).min(1)
+    return (highest - lowest).clamp(min=0.0), top, bottom
+
+
+AGGREGATIONS = {"mean": mean_gap, "max": largest_gap}

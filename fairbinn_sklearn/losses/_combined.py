@@ -1,0 +1,35 @@
+"""Several criteria at once."""
+
+import torch
+
+from ._base import FairnessLoss
+
+
+class CombinedLoss(FairnessLoss):
+    """Sum of losses, each at the events of its own; `weight` and `aggregation` are theirs.
+
+    The difference is the largest of theirs.
+    """
+
+    def __init__(self, losses):
+        self.losses = losses
+
+    def events(self, y):
+        """Events of all losses, one loss behind the other: (E_1 + E_2 + ..., N)."""
+        return torch.cat([loss.events(y) for loss in self.losses])
+
+    def difference(self, rates, counts):
+        """Largest difference of any of the losses."""
+        return torch.stack(
+            [loss.difference(*part) for loss, *part in self._parts(rates, counts)]
+        ).max()
+
+    def _aggregate(self, rates, counts):
+        penalties, slopes = zip(
+            *(loss._aggregate(*part) for loss, *part in self._parts(rates, counts)), strict=True
+        )
+        return sum(penalties), torch.cat(slopes)
+
+    def _parts(self, rates, counts):
+        sizes = [len(loss.events(torch.arange(2))) for loss in self.losses]
+        return zip(self.losses, rates.split(sizes), counts.split(sizes), strict=True)

@@ -1,0 +1,202 @@
+"""The criteria: which rows each one looks at."""
+
+import torch
+
+from ._base import FairnessLoss
+
+
+class DemographicParity(FairnessLoss):
+    r""":math:`P(\hat Y = 1 \mid A = a) = P(\hat Y = 1)` for all groups a.
+
+    The criterion of the FairBiNN paper [1]_, there as an absolute gap, here as a squared one,
+    which is smooth at parity.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups; the paper takes the largest.
+
+    See Also
+    --------
+    fairlearn.metrics.demographic_parity_difference : The difference that an audit reports.
+
+    References
+    ----------
+    .. [1] Yazdani-Jahromi, M., et al. (2024). Fair Bilevel Neural Network (FairBiNN): On
+       Balancing fairness and accuracy via Stackelberg Equilibrium. NeurIPS 2024.
+       https://arxiv.org/abs/2410.16432
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import DemographicParity
+    >>> scores = torch.tensor([0.9, 0.7, 0.5, 0.3])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(DemographicParity()(scores, torch.zeros(4), groups)), 6)  # (0.8 - 0.4) ** 2
+    0.16
+    """
+
+    def events(self, y):
+        """Mark all rows: one event.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (N,)
+            Encoded labels; their values are not looked at.
+
+        Returns
+        -------
+        events : torch.Tensor of shape (1, N)
+            True everywhere.
+        """
+        return torch.ones_like(y, dtype=torch.bool)[None, :]
+
+
+class EqualOpportunity(FairnessLoss):
+    r""":math:`P(\hat Y = 1 \mid A = a, Y = 1) = P(\hat Y = 1 \mid Y = 1)` for all groups a.
+
+    Equal true positive rates [1]_.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    See Also
+    --------
+    fairlearn.metrics.equal_opportunity_difference : The difference that an audit reports.
+
+    References
+    ----------
+    .. [1] Hardt, M., Price, E., Srebro, N. (2016). Equality of Opportunity in Supervised Learning.
+       NeurIPS 2016. https://arxiv.org/abs/1610.02413
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import EqualOpportunity
+    >>> scores, y = torch.tensor([0.9, 0.7, 0.5, 0.3]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(EqualOpportunity()(scores, y, groups)), 6)  # (0.9 - 0.5) ** 2
+    0.16
+    """
+
+    def events(self, y):
+        """Mark the rows of the positive class.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (N,)
+            Encoded labels.
+
+        Returns
+        -------
+        events : torch.Tensor of shape (1, N)
+            True where y is 1.
+        """
+        return (y == 1)[None, :]
+
+
+class FalsePositiveRateParity(FairnessLoss):
+    r""":math:`P(\hat Y = 1 \mid A = a, Y = 0) = P(\hat Y = 1 \mid Y = 0)` for all groups a.
+
+    Equal false positive rates, also called predictive equality [1]_.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    See Also
+    --------
+    fairlearn.metrics.false_positive_rate_difference : The difference that an audit reports.
+
+    References
+    ----------
+    .. [1] Corbett-Davies, S., et al. (2017). Algorithmic Decision Making and the Cost of Fairness.
+       KDD 2017. https://arxiv.org/abs/1701.08230
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import FalsePositiveRateParity
+    >>> scores, y = torch.tensor([0.9, 0.7, 0.5, 0.3]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(FalsePositiveRateParity()(scores, y, groups)), 6)  # (0.7 - 0.3) ** 2
+    0.16
+    """
+
+    def events(self, y):
+        """Mark the rows of the negative class.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (N,)
+            Encoded labels.
+
+        Returns
+        -------
+        events : torch.Tensor of shape (1, N)
+            True where y is 0.
+        """
+        return (y == 0)[None, :]
+
+
+class EqualizedOdds(FairnessLoss):
+    r""":math:`P(\hat Y = 1 \mid A = a, Y = y) = P(\hat Y = 1 \mid Y = y)` for all groups a, both y.
+
+    Equal true positive rates and equal false positive rates [1]_. The default aggregation takes
+    the mean of both; "max" the larger, as the FairBiNN paper does.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups and both rates.
+
+    See Also
+    --------
+    fairlearn.metrics.equalized_odds_difference : The difference that an audit reports.
+
+    References
+    ----------
+    .. [1] Hardt, M., Price, E., Srebro, N. (2016). Equality of Opportunity in Supervised Learning.
+       NeurIPS 2016. https://arxiv.org/abs/1610.02413
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import EqualizedOdds
+    >>> scores, y = torch.tensor([0.9, 0.7, 0.5, 0.5]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(EqualizedOdds()(scores, y, groups)), 6)  # mean of 0.4 ** 2 and 0.2 ** 2
+    0.1
+    >>> round(float(EqualizedOdds(aggregation="max")(scores, y, groups)), 6)
+    0.16
+    """
+
+    def events(self, y):
+        """Mark the rows of the negative class, then those of the positive class.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (N,)
+            Encoded labels.
+
+        Returns
+        -------
+        events : torch.Tensor of shape (2, N)
+            True where y is 0, then where y is 1.
+        """
+        return torch.stack([y == 0, y == 1])
