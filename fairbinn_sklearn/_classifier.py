@@ -95,10 +95,11 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         proxy-Lagrangian of [2]_, or the mean scores, as in [1]_. The gradient flows through the
         scores in both cases.
 
-    rate_window : int, default=10000
+    rate_window : int, default=5000
         About how many of the last training rows the rates of groups are averaged over
         (exponentially weighted; at most one epoch). Longer windows have less noise, above all for
-        small groups. 0 takes each batch for itself, as in [1]_.
+        small groups, but lag behind the net: if training collapses to one decision, shorten it. 0
+        takes each batch for itself, as in [1]_.
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -298,7 +299,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         constraint="demographic_parity",
         method="bilevel",
         violation="decision",
-        rate_window=10_000,
+        rate_window=5_000,
         hidden_layer_sizes=(128, 128),
         fairness_layer_sizes=None,
         fairness_position=-1,

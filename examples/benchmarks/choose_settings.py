@@ -20,7 +20,7 @@ CANDIDATES = [
     {"max_epochs": 10},
     {"max_epochs": 40},
     {"rate_window": 0},
-    {"rate_window": 2_500},
+    {"rate_window": 10_000},
     {"lr_schedule": "constant"},
     {"fairness_lr": 1e-2},
     {"violation": "score"},
@@ -32,6 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--etas", type=float, nargs="+", default=[0, 3, 10, 30])
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--constraint", default="demographic_parity")
     parser.add_argument("--summary", help="CSV file to write")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -44,7 +45,10 @@ def main():
     for params in CANDIDATES:
         name = ", ".join(f"{key}={value!r}" for key, value in params.items()) or "defaults"
         for eta in args.etas:
-            runs = [measure(data, eta=eta, seed=seed, **params) for seed in range(args.seeds)]
+            runs = [
+                measure(data, eta=eta, seed=seed, constraint=args.constraint, **params)
+                for seed in range(args.seeds)
+            ]
             records += [{**run, "setting": name} for run in runs]
             table = summary(records[-args.seeds :], "setting")
             print(table.to_string(index=False, header=False), flush=True)

@@ -17,7 +17,7 @@ from torch import nn
 
 from fairbinn_sklearn import FairBiNNClassifier
 
-ETA, WINDOW, MAX_STEP = 10.0, 10_000, 0.01
+ETA, WINDOW, MAX_STEP = 10.0, 5_000, 0.01
 
 
 def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
