@@ -19,7 +19,7 @@ from ._batches import Rows, predict_logits
 from ._build import build_net, check_fixed, players
 from ._callbacks import ForwardToSklearn
 from ._criterion import VIOLATIONS
-from ._encode import encode_labels, hold_out, plain_labels, row_weights
+from ._encode import columns_of_words, encode_labels, hold_out, plain_labels, row_weights
 from ._groups import encode_groups, group_index, warn_of_small_groups
 from ._net import SCHEDULES, StopEarly
 from ._resolve import resolve_device
@@ -71,6 +71,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         - "equal_opportunity": positive rates among the rows of the positive class.
         - "false_positive_rate_parity": positive rates among the rows of the negative class.
         - "equalized_odds": both of the last two.
+
+        The positive class is ``classes_[1]``, the last of the sorted labels: "denied" of
+        "approved" and "denied". Encode labels as 0 and 1 where that is not what you mean.
 
         An object of :mod:`fairbinn_sklearn.losses` says more: its weight, mean or largest gap, or
         a criterion of your own. A list adds losses up, as in
@@ -150,7 +153,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     early_stopping : bool, default=False
         Whether to set `validation_fraction` of the rows aside, stop when the objective
         :math:`L_{acc} + \eta\varphi` on them no longer falls, and keep the epoch where it was
-        lowest.
+        lowest. That epoch is the one of `history_` with the lowest "validation_objective".
 
     validation_fraction : float, default=0.1
         Share of rows set aside if `early_stopping`, in (0, 1); stratified by label, and by group
@@ -198,8 +201,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     history_ : list of dict
         One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"
         (:math:`L_{acc}`, mean over the steps), "fairness_loss" (:math:`\varphi` at the running
-        rates), "decision_difference" and "score_difference" (largest difference between groups of
-        the running rates of decisions and of mean scores; not if `constraint` is a function),
+        rates), "decision_difference" and "score_difference" (largest difference between groups,
+        over all events of the criteria, of the running rates of decisions and of mean scores; not
+        if `constraint` is a function),
         "objective" (loss + eta * fairness loss), and the same with prefix ``"validation_"`` if
         `early_stopping`. Use ``pandas.DataFrame(clf.history_)``.
 
@@ -443,6 +447,10 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ValueError
             As `fit`; also if `classes` is missing in the first call, or differs from before.
         """
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit has no validation part; set early_stopping=False, got True."
+            )
         if self.class_weight == "balanced":
             raise ValueError(
                 'class_weight="balanced" needs all rows at once; for partial_fit give a dict.'
@@ -534,10 +542,19 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[positive.astype(np.intp)]
 
     def _check_data(self, X, *y, reset):
-        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite: refused
-            return validate_data(
-                self, X, *y, accept_sparse="csr", dtype=np.float32, order="C", reset=reset
-            )
+        try:
+            # What is too large for float32 becomes infinite, and is refused.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return validate_data(
+                    self, X, *y, accept_sparse="csr", dtype=np.float32, order="C", reset=reset
+                )
+        except ValueError as error:
+            if words := columns_of_words(X):
+                raise ValueError(
+                    f"X must have numeric columns, got {words}; encode them, for example by "
+                    f"OneHotEncoder in a pipeline. ({error})"
+                ) from error
+            raise
 
     def _validate_rows(self, X, y, sensitive_features, *, classes=None, previous=None, whole=True):
         """Check and encode rows, all or a part for partial_fit; learn `classes_` and `groups_`."""

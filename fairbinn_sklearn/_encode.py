@@ -7,6 +7,17 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 
+def columns_of_words(X):
+    """Names of the columns of a DataFrame that hold no numbers."""
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [
+        name
+        for name, column in X.items()
+        if pd.to_numeric(column.astype(object), errors="coerce").isna().sum() > column.isna().sum()
+    ]
+
+
 def plain_labels(y):
     """Labels of object or extension dtype as those of a plain dtype; others as they are."""
     labels = y if hasattr(y, "dtype") else np.asarray(y)

@@ -53,6 +53,11 @@ def _as_frame(sensitive_features):
                 f"{ {name: frame.shape for name, frame in columns.items()} }."
             )
         return pd.DataFrame({name: frame.iloc[:, 0].to_numpy() for name, frame in columns.items()})
+    if isinstance(sensitive_features, str):
+        raise ValueError(
+            "sensitive_features must hold values, one a row, and not the name of a column, got "
+            f"{sensitive_features!r}; pass X[{sensitive_features!r}] or the like."
+        )
     dtype = object if isinstance(sensitive_features, (list, tuple)) else None  # [1, "a"] as it is
     array = np.asarray(sensitive_features, dtype=dtype)
     if array.ndim not in (1, 2):
@@ -88,7 +93,14 @@ def encode_groups(index, known=None):
         return codes, names
     if known.nlevels != names.nlevels:
         raise ValueError(
-            f"sensitive_features must have {known.nlevels} columns as before, got {names.nlevels}."
+            f"sensitive_features must have {known.nlevels} column(s) as before, got "
+            f"{names.nlevels}."
+        )
+    told = [*known.names, *names.names]
+    if all(isinstance(name, str) for name in told) and list(known.names) != list(names.names):
+        raise ValueError(
+            f"sensitive_features must have the columns {list(known.names)} as before, got "
+            f"{list(names.names)}."
         )
     all_names = known.append(names[~names.isin(known)])
     return all_names.get_indexer(names)[codes], all_names

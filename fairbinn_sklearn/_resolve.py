@@ -101,6 +101,11 @@ def resolve_constraint(value):
         f"constraint must be one of {sorted(CONSTRAINTS)}, an instance of "
         "fairbinn_sklearn.losses.FairnessLoss, a list of these, or a function of scores, y and "
         f"groups, got {value!r}."
+        + (
+            " Pass an instance."
+            if isinstance(value, type) and issubclass(value, FairnessLoss)
+            else ""
+        )
     )
 
 

@@ -39,6 +39,7 @@ BAD_PARAMETERS = [
     ("constraint", "parity", "'demographic_parity'"),
     ("constraint", [], "a list of these"),
     ("constraint", FairBiNNClassifier, "FairnessLoss"),
+    ("constraint", FairnessLossOf, "Pass an instance"),
     ("method", "unknown", "'bilevel'"),
     ("violation", "rank", "'decision'"),
     ("rate_window", -1, "range [0"),
@@ -121,10 +122,14 @@ def test_values_of_x(biased, value, message, sparse):
         fit((X, y, group))
 
 
-def test_x_of_words(biased):
+@pytest.mark.parametrize("dtype", ["str", "object", "category"])
+def test_x_of_words(biased, dtype):
     X, y, group = biased
+    frame = pd.DataFrame({"age": 1.0, "job": pd.Series(["clerk"] * len(y), dtype=dtype)})
+    with pytest.raises(ValueError, match=r"X must have numeric columns, got \['job'\]; encode"):
+        fit((frame, y, group))
     with pytest.raises(ValueError, match="could not convert string to float"):
-        fit((pd.DataFrame({"job": ["clerk"] * len(y)}), y, group))
+        fit((np.array([["clerk"]] * len(y)), y, group))
 
 
 @pytest.mark.parametrize(
@@ -299,6 +304,8 @@ def test_warm_start_with_other_classes(biased):
 def test_partial_fit(biased):
     X, y, group = biased
     clf = FairBiNNClassifier(device="cpu")
+    with pytest.raises(ValueError, match="early_stopping=False, got True"):
+        FairBiNNClassifier(early_stopping=True).partial_fit(X, y, [0, 1], sensitive_features=group)
     with pytest.raises(ValueError, match="classes must be given in the first call"):
         clf.partial_fit(X, y, sensitive_features=group)
     with pytest.raises(ValueError, match="has 3 classes"):

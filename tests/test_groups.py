@@ -104,10 +104,11 @@ def test_known_groups_keep_their_codes_and_new_ones_follow(columns):
         (pd.DataFrame({"g": pd.array([1, None, 2, 3], dtype="Int64")}), "1 in column 'g'"),
         (np.zeros((4, 0)), "at least one column"),
         (np.zeros((4, 1, 1)), "one or two dimensions, got 3"),
-        ("abcd", "one or two dimensions, got 0"),
+        ("abcd", "not the name of a column, got 'abcd'"),
+        (np.array(3), "one or two dimensions, got 0"),
         (sp.csr_array(np.eye(4)), "must be dense"),
         ({"g": ["a", np.nan, "b", "a"]}, "missing values, got 1 in column 'g'"),
-        ({"g": "a"}, "one or two dimensions, got 0"),
+        ({"g": "a"}, "not the name of a column, got 'a'"),
         ({"g": list("abab"), "h": list("aba")}, "columns of one length"),
         ({"g": np.zeros((4, 2))}, "columns of one length"),
         (pd.MultiIndex.from_arrays([["x", None, "x", "y"], [1, 2, 1, 2]]), "missing values"),
@@ -124,7 +125,7 @@ def test_bad_sensitive_features(bad, message):
 
 def test_other_number_of_columns_than_before():
     _, names = encode(VALUES["str"])
-    with pytest.raises(ValueError, match="must have 1 columns as before, got 2"):
+    with pytest.raises(ValueError, match=r"must have 1 column\(s\) as before, got 2"):
         encode([("a", 1)] * 4, names)
 
 
@@ -144,3 +145,14 @@ def test_no_warning_of_groups_that_suffice():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_small_groups(*encode(["a", "a", "b", "b"]))
+
+
+def test_other_columns_than_before():
+    frame = pd.DataFrame({"sex": list("mfmf"), "age": [1, 1, 2, 2]})
+    _, names = encode(frame)
+    with pytest.raises(
+        ValueError, match=r"columns \['sex', 'age'\] as before, got \['age', 'sex'\]"
+    ):
+        encode(frame[["age", "sex"]], names)
+    codes, _ = encode(frame.to_numpy(), names)  # names are not told
+    np.testing.assert_array_equal(codes, encode(frame, names)[0])
