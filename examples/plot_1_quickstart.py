@@ -149,10 +149,10 @@ for row in curve.itertuples():
         f"eta {row.eta:g}",
         (row.difference, row.accuracy),
         textcoords="offset points",
-        xytext=(0, -26),
-        ha="center",
+        xytext=(6 if row.eta == 0 else -6, 6),
+        ha="left" if row.eta == 0 else "right",
     )
-ax.margins(x=0.1, y=0.15)
+ax.margins(x=0.18, y=0.15)
 ax.axvline(0.02, color="#D55E00", linestyle="--", label="bound 0.02")
 ax.set(
     xlabel="Demographic parity difference (lower is better)",
