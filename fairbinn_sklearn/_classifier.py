@@ -10,6 +10,7 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -23,7 +24,7 @@ from ._encode import columns_of_words, encode_labels, hold_out, plain_labels, ro
 from ._groups import encode_groups, group_index, warn_of_small_groups
 from ._net import SCHEDULES, StopEarly
 from ._resolve import resolve_device
-from ._rules import METHODS
+from ._rules import METHODS, accuracy_only
 
 
 def _all_or_nothing(method):
@@ -382,6 +383,11 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self : FairBiNNClassifier
             The fitted estimator.
 
+        Warns
+        -----
+        ConvergenceWarning
+            If the fairness loss has left one decision for everybody.
+
         Raises
         ------
         ValueError
@@ -409,6 +415,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if validation is not None:
             callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
         self._train(net, train, validation, self.max_epochs, self.lr_schedule, callbacks)
+        self._warn_of_collapse(train)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
@@ -618,6 +625,21 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ]
         self.n_iter_ = len(self.history_)
         return self
+
+    def _warn_of_collapse(self, rows, n_rows=10_000):
+        """Warn if the fairness loss has left one decision for everybody; looks at some rows."""
+        if self.net_.rule is accuracy_only:
+            return
+        positive = predict_logits(self.module_, rows.X[:n_rows])[:, 0] > 0
+        if positive.all() or not positive.any():
+            label = self.classes_.tolist()[int(positive[0])]
+            warnings.warn(
+                f"All decisions on {len(positive)} training rows are {label!r}: their differences "
+                f"are small because the net tells nothing. Lower eta (now {self.eta}), train longer (max_epochs, now "
+                f"{self.max_epochs}), raise batch_size or shorten rate_window.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
