@@ -383,16 +383,16 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self : FairBiNNClassifier
             The fitted estimator.
 
-        Warns
-        -----
-        ConvergenceWarning
-            If the fairness loss has left one decision for everybody.
-
         Raises
         ------
         ValueError
             If a parameter or an argument is not valid, or if training diverges. An estimator that
             was fitted before stays as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fairness loss has left one decision for everybody.
         """
         random_state = check_random_state(self.random_state)
         previous = vars(self).get("net_") if self.warm_start else None
@@ -635,8 +635,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             label = self.classes_.tolist()[int(positive[0])]
             warnings.warn(
                 f"All decisions on {len(positive)} training rows are {label!r}: their differences "
-                f"are small because the net tells nothing. Lower eta (now {self.eta}), train longer (max_epochs, now "
-                f"{self.max_epochs}), raise batch_size or shorten rate_window.",
+                f"are small because the net tells nothing. Lower eta (now {self.eta}), train "
+                f"longer (max_epochs, now {self.max_epochs}), raise batch_size or shorten "
+                "rate_window.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
