@@ -1,5 +1,7 @@
 """From the estimator's parameters to an initialised net."""
 
+import re
+
 import numpy as np
 
 from ._criterion import FunctionCriterion, RateCriterion
@@ -84,7 +86,7 @@ def build_net(estimator, *, n_groups, window, device, random_state):
             lr=settings["fairness_lr"],
         ),
         rng=np.random.default_rng(seed),
-        fixed={name: repr(getattr(estimator, name)) for name in FIXED},
+        fixed={name: _told(estimator, name) for name in FIXED},
         device=device,
         callbacks="disable",
         train_split=None,
@@ -96,8 +98,13 @@ def build_net(estimator, *, n_groups, window, device, random_state):
 def check_fixed(estimator, net):
     """Raise if a parameter changed that the net cannot change."""
     for name, before in net.fixed.items():
-        if (now := repr(getattr(estimator, name))) != before:
+        if (now := _told(estimator, name)) != before:
             raise ValueError(
                 f"{name} cannot change from {before} to {now} between calls of partial_fit; call "
                 "fit to begin anew."
             )
+
+
+def _told(estimator, name):
+    """Parameter as text without addresses, which differ from one process to the next."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(getattr(estimator, name)))

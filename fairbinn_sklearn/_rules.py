@@ -2,13 +2,10 @@ r"""Update rules: which gradient each player steps along.
 
 With :math:`g_a, g_s` the gradients in the leader's and the follower's parameters:
 
-============== ================================= ==============================
-rule           leader                            follower
-============== ================================= ==============================
-bilevel        :math:`g_a(L_{acc} + \eta\varphi)` :math:`g_s(\eta\varphi)`
-lagrangian     all parameters along the gradient of :math:`L_{acc} + \eta\varphi`
-accuracy_only  all parameters along the gradient of :math:`L_{acc}`
-============== ================================= ==============================
+- `bilevel`: the leader along :math:`g_a(L_{acc} + \eta\varphi)`, the follower along
+  :math:`g_s(\eta\varphi)`;
+- `lagrangian`: all parameters along the gradient of :math:`L_{acc} + \eta\varphi`;
+- `accuracy_only`: all parameters along the gradient of :math:`L_{acc}`.
 
 Gradients come from :func:`torch.autograd.grad` for the player's own parameters, so nothing
 accumulates and nothing leaks to the other player. A rule returns the accuracy loss.

@@ -143,6 +143,18 @@ def test_a_function_as_criterion(large, unconstrained):
     assert same_model(clf, pickle.loads(pickle.dumps(clf)), large[0])
 
 
+def test_a_function_may_lie_elsewhere_in_another_process(biased):
+    X, y, group = biased
+    clf = make(constraint=largest_absolute_gap).partial_fit(X, y, [0, 1], sensitive_features=group)
+    code = largest_absolute_gap
+    moved = type(code)(code.__code__, code.__globals__, code.__name__)
+    moved.__qualname__ = code.__qualname__
+    assert repr(moved) != repr(code)
+    clf.set_params(constraint=moved).partial_fit(X, y, sensitive_features=group)
+    with pytest.raises(ValueError, match="constraint cannot change"):
+        clf.set_params(constraint="equalized_odds").partial_fit(X, y, sensitive_features=group)
+
+
 def test_a_loss_object_called_as_function_is_the_loss_of_the_batch(biased):
     params = {"eta": 5, "batch_size": 200}
     as_object = fit(
