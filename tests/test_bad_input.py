@@ -15,7 +15,7 @@ from fairbinn_sklearn.losses import FairnessLoss
 
 def fit(data, **params):
     X, y, group = data
-    clf = FairBiNNClassifier(**{"max_epochs": 1, "device": "cpu", **params})
+    clf = FairBiNNClassifier(**{"max_epochs": 1, "device": "cpu", "random_state": 0, **params})
     return clf.fit(X, y, sensitive_features=group)
 
 

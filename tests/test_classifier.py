@@ -28,11 +28,6 @@ from fairbinn_sklearn._batches import Batches, Rows
 from fairbinn_sklearn._resolve import resolve_constraint
 from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FairnessLoss
 
-# Nets of a few epochs may tell nothing yet; where that matters, it is tested.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:All decisions on:sklearn.exceptions.ConvergenceWarning"
-)
-
 
 def make(**params):
     return FairBiNNClassifier(**{"max_epochs": 3, "device": "cpu", "random_state": 0, **params})
