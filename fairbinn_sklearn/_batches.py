@@ -1,6 +1,7 @@
 """Training rows as tensors on the device, and the batches cut from them."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,46 +9,62 @@ import torch
 from torch.utils.data import Dataset
 
 
+class Batch(NamedTuple):
+    """Rows as tensors on the device."""
+
+    X: torch.Tensor  # (B, ...) float32
+    y: torch.Tensor  # (B,) class codes
+    groups: torch.Tensor | None  # (B, K) group codes, one a sensitive column
+    weight: torch.Tensor  # (B,) weights of the accuracy loss
+    sample_weight: torch.Tensor | None  # (B,) weights of the rates
+
+
 class Rows(Dataset):
     """Rows that lie where the net lies: dense X whole on the device, sparse X row by row.
 
-    X : (N, D) float32 array or CSR matrix; y : (N,) 0 or 1; groups : (N,) codes or None;
-    weight : (N,) weights of the accuracy loss.
+    X : (N, ...) float32 array or CSR matrix; y : (N,) class codes; groups : (N, K) codes or None;
+    weight : (N,) weights of the accuracy loss; sample_weight : (N,) weights of the rates, or None.
+    `dtype` is that of the training.
     """
 
-    def __init__(self, X, y, groups, weight, device):
-        self.X = X if sp.issparse(X) else as_tensor(X, device)
-        self.y = torch.as_tensor(y, dtype=torch.float32, device=device)
-        self.groups = None if groups is None else torch.as_tensor(groups, device=device)
-        self.weight = torch.as_tensor(weight, dtype=torch.float32, device=device)
+    def __init__(self, X, y, groups, weight, sample_weight, device, dtype=torch.float32):
+        def there(values, dtype):
+            return None if values is None else torch.as_tensor(values, dtype=dtype, device=device)
+
+        self.X = X if sp.issparse(X) else as_tensor(X, device, dtype)
+        self.y = there(y, torch.int64)
+        self.groups = there(groups, torch.int64)
+        self.weight = there(weight, dtype)
+        self.sample_weight = there(sample_weight, dtype)
         self.device = device
+        self.dtype = dtype
 
     def __len__(self):
         return len(self.y)
 
     def take(self, index):
-        """Rows of the index tensor: (X, y, groups, weight), with X dense."""
+        """Rows of the index tensor as a Batch, with X dense."""
         X, *others = self._select(index)
-        return as_tensor(X, self.device), *others
+        return Batch(as_tensor(X, self.device, self.dtype), *others)
 
     def subset(self, index):
         """Rows of the index array, as Rows."""
-        return Rows(*self._select(torch.from_numpy(index)), self.device)
+        return Rows(*self._select(torch.from_numpy(index)), self.device, self.dtype)
 
     def _select(self, index):
         where = index.to(self.device)
         X = self.X[index.numpy()] if sp.issparse(self.X) else self.X.index_select(0, where)
-        groups = None if self.groups is None else self.groups.index_select(0, where)
-        return X, self.y.index_select(0, where), groups, self.weight.index_select(0, where)
+        columns = self.y, self.groups, self.weight, self.sample_weight
+        return X, *(None if one is None else one.index_select(0, where) for one in columns)
 
 
-def as_tensor(X, device):
-    """Array, CSR matrix or tensor as a dense float32 tensor on the device."""
+def as_tensor(X, device, dtype=torch.float32):
+    """Array, CSR matrix or tensor as a dense tensor on the device."""
     if sp.issparse(X):
         X = X.toarray()
     if isinstance(X, np.ndarray) and not X.flags.writeable:
         X = X.copy()  # torch has no read-only tensors
-    return torch.as_tensor(X, dtype=torch.float32, device=device)
+    return torch.as_tensor(X, dtype=dtype, device=device)
 
 
 class Batches:
@@ -70,6 +87,12 @@ class Batches:
             yield self.rows.take(index)
 
 
+def endless(rows, batch_size, rng):
+    """Batches without end, shuffled anew at each pass: those of the follower's own."""
+    while True:
+        yield from Batches(rows, batch_size, rng)
+
+
 @torch.inference_mode()
 def predict_logits(module, X):
     """Logits of X as a float64 array of shape (N, C), from chunks that all have one shape.
@@ -78,13 +101,13 @@ def predict_logits(module, X):
     size make the figure of a row independent of the rows it is predicted with.
     """
     module.eval()
-    device = next(module.parameters()).device
-    n_rows, n_columns = X.shape
-    size = max(64, min(1024, 2**24 // n_columns))  # at most 64 MiB, unless X is very wide
+    like = next(module.parameters())
+    size = max(64, min(1024, 2**24 // math.prod(X.shape[1:])))  # at most 64 MiB, or X is very wide
     logits = []
-    for start in range(0, n_rows, size):
-        chunk = as_tensor(X[start : start + size], device)
-        missing = size - len(chunk)
-        padded = torch.nn.functional.pad(chunk, (0, 0, 0, missing)) if missing else chunk
+    for start in range(0, X.shape[0], size):
+        chunk = as_tensor(X[start : start + size], like.device, like.dtype)
+        padded = chunk
+        if missing := size - len(chunk):
+            padded = torch.cat([chunk, chunk.new_zeros(missing, *chunk.shape[1:])])
         logits.append(module(padded)[: len(chunk)])
     return torch.cat(logits).cpu().double().numpy()  # MPS has no float64

@@ -7,24 +7,34 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch.callbacks import PrintLog
 
 from ._batches import Rows, predict_logits
-from ._build import build_net, check_fixed, players
+from ._build import build_net, change, check_fixed
 from ._callbacks import ForwardToSklearn
 from ._criterion import VIOLATIONS
 from ._encode import columns_of_words, encode_labels, hold_out, plain_labels, row_weights
-from ._groups import encode_groups, group_index, warn_of_small_groups
-from ._net import SCHEDULES, StopEarly
-from ._resolve import resolve_device
+from ._groups import (
+    COMBINATIONS,
+    cut_into_bins,
+    encode_groups,
+    names_by_column,
+    sensitive_frame,
+    warn_of_small_groups,
+)
+from ._net import StopEarly
+from ._params import NestedParams
+from ._resolve import resolve_constraint, resolve_device, resolve_schedule
 from ._rules import METHODS, accuracy_only
+from ._schedules import SCHEDULES
+from .losses import FairnessLoss
 
 
 def _all_or_nothing(method):
@@ -44,7 +54,7 @@ def _all_or_nothing(method):
     return wrapper
 
 
-class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Neural net classifier trained by two players, for accuracy and for parity of groups.
 
     FairBiNN [1]_ splits a net into base layers, fairness layers and a head. The accuracy player
@@ -65,6 +75,12 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     eta : float, default=1.0
         Weight of the fairness loss, >= 0. With 0 the net is trained for accuracy alone.
 
+    fairness_target : float, default=None
+        In place of `eta`, the difference to train for, > 0: the weight rises while the running
+        difference of what `violation` counts is above the target, and falls while it is below
+        (dual ascent). `eta_` ends with the value found. For a function as `constraint`, the target
+        is for the value of the function. `eta` must be left at its default then.
+
     constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
         What the follower equalises between groups.
 
@@ -73,17 +89,20 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         - "false_positive_rate_parity": positive rates among the rows of the negative class.
         - "equalized_odds": both of the last two.
 
+        With more than two classes, "demographic_parity" equalises the rate of each class, and
+        "equalized_odds" that among the rows of each class; the other two need two classes.
+
         The positive class is ``classes_[1]``, the last of the sorted labels: "denied" of
         "approved" and "denied". Encode labels as 0 and 1 where that is not what you mean.
 
         An object of :mod:`fairbinn_sklearn.losses` says more: its weight, mean or largest gap, or
         a criterion of your own. A list adds losses up, as in
         ``[DemographicParity(), EqualizedOdds(weight=0.5)]``. A function
-        ``(scores, y, groups) -> loss`` of tensors of shape (N,), (N,) and (N, n_groups), the last
-        an indicator, returns the loss of a batch; `violation` plays no part then, and `rate_window`
-        only in what `history_` reports.
+        ``(scores, y, groups) -> loss`` of tensors of shape (N,) or (N, n_classes), (N,) and
+        (N, n_groups), the last an indicator, returns the loss of a batch; `violation` plays no part
+        then, and `rate_window` only in what `history_` reports.
 
-    method : {"bilevel", "lagrangian"}, default="bilevel"
+    method : {"bilevel", "alternating", "unrolled", "lagrangian"}, default="bilevel"
         The update rule.
 
         - "bilevel": the leader steps along the gradient of :math:`L_{acc} + \eta\varphi` in
@@ -91,19 +110,55 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
           each with its own optimizer. The leader anticipates the follower: where the follower
           holds :math:`\varphi` at its level, and its layers balance both losses, this is the
           leader's total derivative.
+        - "alternating": algorithm 1 of [1]_ to the letter. The leader steps along the gradient of
+          :math:`L_{acc}`, then the follower along that of :math:`\eta\varphi` where the leader now
+          stands.
+        - "unrolled": section 3 of [1]_. The leader steps along the gradient of :math:`L_{acc}` at
+          the place where `n_unroll_steps` steps of the follower would lead, through these steps;
+          the follower along that of :math:`\eta\varphi`.
         - "lagrangian": one optimizer steps along the gradient of :math:`L_{acc} + \eta\varphi` in
           all parameters. The baseline that the paper compares with.
+
+    n_unroll_steps : int, default=1
+        Steps of the follower that the leader differentiates through with `method` "unrolled". Each
+        costs a forward and a backward pass.
 
     violation : {"decision", "score"}, default="decision"
         What the rates of groups count: the thresholded decisions that an audit sees, as in the
         proxy-Lagrangian of [2]_, or the mean scores, as in [1]_. The gradient flows through the
-        scores in both cases.
+        scores in both cases. With "decision", `fit` begins with the scores and moves over to the
+        decisions linearly in `max_epochs`; decisions from the start let nets swing between
+        extremes.
 
-    rate_window : int, default=5000
+    rate_window : int, default=10000
         About how many of the last training rows the rates of groups are averaged over
         (exponentially weighted; at most one epoch). Longer windows have less noise, above all for
         small groups, but lag behind the net: if training collapses to one decision, shorten it. 0
         takes each batch for itself, as in [1]_.
+
+    combine : {"intersection", "each"}, default="intersection"
+        What several sensitive columns mean: groups are the combinations of their values that
+        occur, or each column has groups of its own and the losses of the columns add up.
+
+    n_bins : int or dict, default=None
+        Bins to cut numeric sensitive columns into, at quantiles of the training rows; an int for
+        all numeric columns with more values than that, a dict from names of columns to ints for
+        some. `bin_edges_` has the edges.
+
+    max_groups : int, default=50
+        Most values of a numeric sensitive column that is not cut into bins: more of them are an
+        error, as they are likely no groups.
+
+    module : torch.nn.Module class, default=None
+        A net of your own in place of the default one. It is built by
+        ``module(input_size, n_outputs, **module__params)``: the columns of X, or the shape of a row
+        if X has more than two dimensions, and the number of logits, 1 for two classes. Its methods
+        ``accuracy_parameters()`` and ``fairness_parameters()`` say which player owns what, unless
+        `fairness_modules` does. Parameters of the constructor are given as ``module__<name>``.
+
+    fairness_modules : str or list of str, default=None
+        Names of the submodules of `module` that the follower owns, as in "gru" or "blocks.1"; the
+        leader owns all else.
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -122,7 +177,8 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     optimizer : str or torch.optim.Optimizer class, default="adam"
         The leader's optimizer, and that of all parameters where there is no follower: "adam",
-        "adamw", "nadam", "rmsprop", "sgd", or a class.
+        "adamw", "nadam", "rmsprop", "sgd", or a class. Further parameters of it are given as
+        ``optimizer__<name>``, as in ``optimizer__betas=(0.9, 0.99)``.
 
     lr : float, default=1e-3
         The leader's learning rate, > 0.
@@ -131,8 +187,9 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Weight decay of the leader's optimizer, >= 0.
 
     fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"
-        The follower's optimizer, as for `optimizer`. Adaptive ones such as "adam" rescale the
-        gradient, so that `eta` hardly reaches the follower.
+        The follower's optimizer, as for `optimizer`; further parameters are given as
+        ``fairness_optimizer__<name>``, as in ``fairness_optimizer__momentum=0.9``. Adaptive ones
+        such as "adam" rescale the gradient, so that `eta` hardly reaches the follower.
 
     fairness_lr : float, default=1e-3
         The follower's learning rate, > 0.
@@ -141,9 +198,14 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Largest norm of a follower's step, > 0: longer ones are shortened to it. The
         paper's theory asks for small steps.
 
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        Course of both learning rates over `max_epochs`: down to 0 along half a cosine, or
-        constant. `partial_fit` uses constant rates.
+    fairness_batch_size : int, default=None
+        Rows of a batch of its own, at most, on which the fairness loss is taken, drawn apart from
+        those of the accuracy loss. None takes it on the same rows.
+
+    lr_schedule : str or torch.optim.lr_scheduler.LRScheduler class, default="cosine"
+        Course of both learning rates over `max_epochs`: "cosine", down to 0 along half a cosine,
+        "constant", or a class that steps once an epoch, with parameters as in
+        ``lr_schedule__step_size=5``. `partial_fit` uses constant rates.
 
     max_epochs : int, default=20
         Passes over the training rows.
@@ -188,37 +250,52 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Draws the first weights, the batches and the validation part. With an int, the same
         machine gives the same model to the bit. Global states of torch are neither read nor
-        changed; that of numpy only if None.
+        changed; that of numpy only if None. A `module` that draws random numbers while it trains
+        borrows torch's global generator, so do not train such nets in several threads at once.
+
+    **module__params : dict
+        Parameters of what others name: ``optimizer__<name>``, ``fairness_optimizer__<name>``,
+        ``lr_schedule__<name>`` and ``module__<name>``. `set_params` and searches take them too.
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
-        Labels; the second is the positive class.
+    classes_ : ndarray of shape (n_classes,)
+        Labels; of two, the second is the positive class.
 
     groups_ : pandas.Index or None
-        Names of the groups; a MultiIndex if there is more than one sensitive column. None without
-        sensitive features.
+        Names of the groups. With more than one sensitive column a MultiIndex: of their values, or,
+        if `combine` is "each", of the name of a column and its value. None without sensitive
+        features.
+
+    bin_edges_ : dict
+        Edges of the bins of each sensitive column that `n_bins` cut, by its name:
+        ``pandas.cut(values, edges)`` gives the groups.
+
+    eta_ : float
+        Weight of the fairness loss at the end: `eta`, or what `fairness_target` led to.
 
     history_ : list of dict
         One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"
-        (:math:`L_{acc}`, mean over the steps), "fairness_loss" (:math:`\varphi` at the running
+        (:math:`L_{acc}`, mean over the steps; with `method` "unrolled" at the place that the leader
+        looks at), "fairness_loss" (:math:`\varphi` at the running
         rates), "decision_difference" and "score_difference" (largest difference between groups,
         over all events of the criteria, of the running rates of decisions and of mean scores; not
         if `constraint` is a function),
         "objective" (loss + eta * fairness loss), and the same with prefix ``"validation_"`` if
-        `early_stopping`. Use ``pandas.DataFrame(clf.history_)``.
+        `early_stopping`; "eta" under a `fairness_target`; "fairness_step" (largest norm of the
+        follower's steps) if there is a follower. Use ``pandas.DataFrame(clf.history_)``.
 
     n_iter_ : int
         Epochs in `history_`.
 
     module_ : torch.nn.Module
-        The net, with submodules ``base``, ``fairness`` and ``head``.
+        The net: with submodules ``base``, ``fairness`` and ``head``, or an instance of `module`.
 
     net_ : skorch.NeuralNet
         The skorch net that trained it.
 
     n_features_in_ : int
-        Number of columns of X.
+        Number of columns of X: its second dimension.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, if it was a DataFrame with names that are all strings.
@@ -272,18 +349,25 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     __metadata_request__fit = {"sensitive_features": True}
     __metadata_request__partial_fit = {"sensitive_features": True}
 
+    _nested = ("optimizer", "fairness_optimizer", "lr_schedule", "module")
+
     # Numbers and plain choices; names that stand for objects are checked where they are resolved.
     _parameter_constraints = {
         "eta": [Interval(Real, 0, np.inf, closed="left")],
+        "fairness_target": [Interval(Real, 0, np.inf, closed="neither"), None],
         "method": [StrOptions(set(METHODS))],
+        "n_unroll_steps": [Interval(Integral, 1, None, closed="left")],
         "violation": [StrOptions(set(VIOLATIONS))],
         "rate_window": [Interval(Integral, 0, None, closed="left")],
+        "combine": [StrOptions(set(COMBINATIONS))],
+        "n_bins": [Interval(Integral, 2, None, closed="left"), dict, None],
+        "max_groups": [Interval(Integral, 2, None, closed="left")],
         "fairness_position": [Integral],
         "lr": [Interval(Real, 0, np.inf, closed="neither")],
         "weight_decay": [Interval(Real, 0, np.inf, closed="left")],
         "fairness_lr": [Interval(Real, 0, np.inf, closed="neither")],
         "fairness_max_step": [Interval(Real, 0, np.inf, closed="neither")],
-        "lr_schedule": [StrOptions(set(SCHEDULES))],
+        "fairness_batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -301,10 +385,17 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self,
         eta=1.0,
         *,
+        fairness_target=None,
         constraint="demographic_parity",
         method="bilevel",
+        n_unroll_steps=1,
         violation="decision",
-        rate_window=5_000,
+        rate_window=10_000,
+        combine="intersection",
+        n_bins=None,
+        max_groups=50,
+        module=None,
+        fairness_modules=None,
         hidden_layer_sizes=(128, 128),
         fairness_layer_sizes=None,
         fairness_position=-1,
@@ -315,6 +406,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         fairness_optimizer="sgd",
         fairness_lr=1e-3,
         fairness_max_step=0.01,
+        fairness_batch_size=None,
         lr_schedule="cosine",
         max_epochs=20,
         batch_size=256,
@@ -328,12 +420,20 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         warm_start=False,
         verbose=0,
         random_state=None,
+        **module__params,  # and the like; scikit-learn's checks want a name that is valid
     ):
         self.eta = eta
+        self.fairness_target = fairness_target
         self.constraint = constraint
         self.method = method
+        self.n_unroll_steps = n_unroll_steps
         self.violation = violation
         self.rate_window = rate_window
+        self.combine = combine
+        self.n_bins = n_bins
+        self.max_groups = max_groups
+        self.module = module
+        self.fairness_modules = fairness_modules
         self.hidden_layer_sizes = hidden_layer_sizes
         self.fairness_layer_sizes = fairness_layer_sizes
         self.fairness_position = fairness_position
@@ -344,6 +444,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.fairness_optimizer = fairness_optimizer
         self.fairness_lr = fairness_lr
         self.fairness_max_step = fairness_max_step
+        self.fairness_batch_size = fairness_batch_size
         self.lr_schedule = lr_schedule
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -357,26 +458,31 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+        self._store_nested(module__params)
 
     @_all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sensitive_features=None):
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Train the net.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, without missing values. Sparse rows are made dense batch by batch.
+            Training rows, without missing values. Sparse rows are made dense batch by batch. With a
+            `module` of your own, X may have more than two dimensions.
 
         y : array-like of shape (n_samples,)
-            Labels of two classes, of any type.
+            Labels of two classes or more, of any type.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
                 default=None
-            Values of any type that can be hashed; their intersection forms the groups if there is
-            more than one column. Array, list, Series, DataFrame, or dict of columns; rows are
-            matched by position.
+            Values of any type that can be hashed; `combine` and `n_bins` say how they form groups.
+            Array, list, Series, DataFrame, or dict of columns; rows are matched by position.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the accuracy loss and in the rates of groups, >= 0, scaled to
+            mean 1. Not with a function as `constraint`.
 
         Returns
         -------
@@ -392,20 +498,19 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If the fairness loss has left one decision for everybody.
+            If the fairness loss has left one decision for everybody, or the difference ends well
+            above `fairness_target`.
         """
         random_state = check_random_state(self.random_state)
+        schedule = resolve_schedule(self.lr_schedule, SCHEDULES, self._nested_of("lr_schedule"))
         previous = vars(self).get("net_") if self.warm_start else None
-        train, validation = self._validate_rows(X, y, sensitive_features, previous=previous), None
+        train, validation = (
+            self._validate_rows(X, y, sensitive_features, sample_weight, previous=previous),
+            None,
+        )
         if self.early_stopping:
             train, validation = hold_out(train, self.validation_fraction, random_state)
-        net = build_net(
-            self,
-            n_groups=self._n_groups(),
-            window=min(self.rate_window, len(train)),
-            device=train.device,
-            random_state=random_state,
-        )
+        net = self._build(train, min(self.rate_window, len(train)), random_state)
         if previous is not None:
             self._load_weights(net, previous)
 
@@ -414,20 +519,23 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         callbacks = [ForwardToSklearn(self, context, X, y)]
         if validation is not None:
             callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
-        self._train(net, train, validation, self.max_epochs, self.lr_schedule, callbacks)
-        self._warn_of_collapse(train)
+        with net.in_precision_of(train):
+            self._train(net, train, validation, self.max_epochs, schedule, callbacks)
+        self._warn_of_outcome(train)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
     @_all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, *, sensitive_features=None):
+    def partial_fit(self, X, y, classes=None, *, sensitive_features=None, sample_weight=None):
         """Train one epoch on the given rows, at constant learning rates.
 
-        Optimizers, rates of groups and batches go on from the last call. In between, `eta`,
-        `method`, `batch_size`, `class_weight`, `lr`, `fairness_lr` and `fairness_max_step` may be
-        changed. Groups that were not seen before are added. Deal the groups out to all calls: a
-        group that stays away for long keeps its last rate, towards which the others are drawn.
+        Optimizers, rates of groups, the weight that a `fairness_target` found, and batches go on
+        from the last call. In between, `eta`, `fairness_target`, `method`, `n_unroll_steps`,
+        `batch_size`, `fairness_batch_size`, `class_weight`, `lr`, `fairness_lr` and
+        `fairness_max_step` may be changed. Groups that were not seen before are added. Deal the
+        groups out to all calls: a group that stays away for long keeps its last rate, towards which
+        the others are drawn.
 
         Parameters
         ----------
@@ -437,12 +545,15 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels.
 
-        classes : array-like of shape (2,), default=None
+        classes : array-like of shape (n_classes,), default=None
             All labels; needed in the first call, may be left out afterwards.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
                 default=None
             As in `fit`.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`, but not scaled.
 
         Returns
         -------
@@ -463,36 +574,28 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 'class_weight="balanced" needs all rows at once; for partial_fit give a dict.'
             )
         previous = vars(self).get("net_")
-        if previous is None:
-            if classes is None:
-                raise ValueError(
-                    "classes must be given in the first call of partial_fit, got None."
-                )
-            rows = self._validate_rows(X, y, sensitive_features, classes=classes, whole=False)
-            net = build_net(
-                self,
-                n_groups=self._n_groups(),
-                window=self.rate_window,
-                device=rows.device,
-                random_state=check_random_state(self.random_state),
-            )
-        else:
+        if previous is None and classes is None:
+            raise ValueError("classes must be given in the first call of partial_fit, got None.")
+        if previous is not None:
             check_fixed(self, previous)
-            rows = self._validate_rows(
-                X, y, sensitive_features, classes=classes, previous=previous, whole=False
-            )
+        rows = self._validate_rows(
+            X, y, sensitive_features, sample_weight, classes=classes, previous=previous, whole=False
+        )
+        if previous is None:
+            net = self._build(rows, self.rate_window, check_random_state(self.random_state))
+        else:
             net = copy.deepcopy(previous)
-            vars(net).update(players(self))
+            change(net, self)
             net.criterion_.grow(self._n_groups())
-        return self._train(net, rows, None, 1, "constant")
+        return self._train(net, rows, None, 1, SCHEDULES["constant"])
 
     @property
     def module_(self):
-        """The net: a torch module with submodules ``base``, ``fairness`` and ``head``."""
+        """The net: with submodules ``base``, ``fairness`` and ``head``, or your own module."""
         return self.net_.module_
 
     def decision_function(self, X):
-        """Logit of the positive class: above 0 the decision is ``classes_[1]``.
+        """Logits: of two classes that of the positive one, above 0 for ``classes_[1]``.
 
         Parameters
         ----------
@@ -501,8 +604,8 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        logits : ndarray of shape (n_samples,)
-            Logits, in float64.
+        logits : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logits, in float64; of two classes one a row.
 
         Raises
         ------
@@ -510,10 +613,10 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If X does not fit the columns of `fit`, is not finite, or lets the net overflow.
         """
         check_is_fitted(self, "net_")
-        logits = predict_logits(self.module_, self._check_data(X, reset=False))[:, 0]
+        logits = predict_logits(self.module_, self._check_data(X, reset=False))
         if not np.isfinite(logits).all():
             raise ValueError("X has values so large that the net overflows; scale its columns.")
-        return logits
+        return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def predict_proba(self, X):
         """Probability of each class.
@@ -525,11 +628,13 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, 2)
+        probabilities : ndarray of shape (n_samples, n_classes)
             Probabilities in the order of `classes_`. The figure of a row does not depend on the
             rows that are predicted with it.
         """
         logits = self.decision_function(X)
+        if logits.ndim == 2:
+            return softmax(logits, axis=1)
         return np.column_stack([expit(-logits), expit(logits)])
 
     def predict(self, X):
@@ -543,17 +648,24 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class of higher probability.
+            The class of highest probability.
         """
-        positive = self.decision_function(X) > 0
-        return self.classes_[positive.astype(np.intp)]
+        decisions = _decide(self.decision_function(X))
+        return self.classes_[decisions]
 
     def _check_data(self, X, *y, reset):
         try:
             # What is too large for float32 becomes infinite, and is refused.
             with np.errstate(over="ignore", invalid="ignore"):
-                return validate_data(
-                    self, X, *y, accept_sparse="csr", dtype=np.float32, order="C", reset=reset
+                checked = validate_data(
+                    self,
+                    X,
+                    *y,
+                    accept_sparse="csr",
+                    dtype=np.float32,
+                    order="C",
+                    allow_nd=self.module is not None,
+                    reset=reset,
                 )
         except ValueError as error:
             if words := columns_of_words(X):
@@ -562,30 +674,68 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                     f"OneHotEncoder in a pipeline. ({error})"
                 ) from error
             raise
+        rows = checked[0] if y else checked
+        if not reset and rows.shape[1:] != self.net_.input_shape:
+            raise ValueError(
+                f"X must have rows of shape {self.net_.input_shape} as in fit, got "
+                f"{rows.shape[1:]}."
+            )
+        return checked
 
-    def _validate_rows(self, X, y, sensitive_features, *, classes=None, previous=None, whole=True):
+    def _validate_rows(
+        self, X, y, sensitive_features, sample_weight, *, classes=None, previous=None, whole=True
+    ):
         """Check and encode rows, all or a part for partial_fit; learn `classes_` and `groups_`."""
         goes_on = previous is not None and not whole
-        device = previous.device if goes_on else resolve_device(self.device)
+        device = torch.device(previous.device) if goes_on else resolve_device(self.device)
         X, y = self._check_data(X, y if y is None else plain_labels(y), reset=not goes_on)
         known = None if previous is None else self.classes_
         self.classes_, target = encode_labels(y, classes, known)
-        known = self.groups_ if goes_on else None
-        groups = self._encode_groups(sensitive_features, len(target), known)
-        weight = row_weights(self.class_weight, self.classes_, target, scale=whole)
-        return Rows(X, target, groups, weight, device)
+        groups = self._encode_groups(sensitive_features, len(target), goes_on)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            if not isinstance(resolve_constraint(self.constraint), FairnessLoss):
+                raise ValueError(
+                    "sample_weight cannot be used with a function as constraint, which knows of no "
+                    "weights; make it a subclass of FairnessLoss."
+                )
+        weights = row_weights(self.class_weight, self.classes_, target, sample_weight, scale=whole)
+        return Rows(
+            X, target, groups, *weights, device, self._precision(len(target), device, whole)
+        )
 
-    def _encode_groups(self, sensitive_features, n_rows, known):
+    def _precision(self, n_rows, device, whole):
+        """Type of the arithmetic of training: float64 if one batch holds all rows.
+
+        That costs next to nothing, and makes a weight of 2 the same as a row given twice.
+        """
+        plain = self.module is None and isinstance(self.activation, str) and device.type != "mps"
+        return torch.float64 if whole and plain and n_rows <= self.batch_size else torch.float32
+
+    def _encode_groups(self, sensitive_features, n_rows, goes_on):
+        """Learn `groups_` and `bin_edges_`, or go on from them; return the codes of the rows."""
+        known = self.groups_ if goes_on else None
         if sensitive_features is not None:
-            codes, self.groups_ = encode_groups(group_index(sensitive_features, n_rows), known)
-            if known is None and self.eta > 0:
-                warn_of_small_groups(codes, self.groups_)
+            frame, self.bin_edges_ = cut_into_bins(
+                sensitive_frame(sensitive_features, n_rows),
+                self.n_bins,
+                self.max_groups,
+                None if known is None else self.bin_edges_,
+            )
+            codes, self.groups_ = encode_groups(frame, self.combine, known)
+            if known is None and self._wants_fairness():
+                for column, names in zip(codes.T, self._names_by_column(), strict=True):
+                    warn_of_small_groups(column, names)
             return codes
         self.groups_ = known
-        if self.eta > 0:
+        self.bin_edges_ = self.bin_edges_ if goes_on else {}
+        if self._wants_fairness():
+            wish = "eta" if self.fairness_target is None else "fairness_target"
             message = (
-                f"sensitive_features is None and eta is {self.eta}: without groups there is "
-                "nothing to equalise, and the net is trained for accuracy alone. Pass "
+                f"sensitive_features is None and {wish} is {getattr(self, wish)}: without groups "
+                "there is nothing to equalise, and the net is trained for accuracy alone. Pass "
                 "fit(X, y, sensitive_features=...), or set eta=0."
             )
             if self.missing_sensitive == "raise":
@@ -593,8 +743,33 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             warnings.warn(message, UserWarning, stacklevel=2)
         return None
 
+    def _wants_fairness(self):
+        if self.fairness_target is None:
+            return self.eta > 0
+        if self.eta != 1:
+            raise ValueError(
+                f"eta={self.eta} and fairness_target={self.fairness_target} exclude each other: "
+                "with a target, eta is found and ends in eta_. Leave eta at its default, also in "
+                "searches over parameters, or set fairness_target=None."
+            )
+        return True
+
+    def _names_by_column(self):
+        return names_by_column(self.groups_, self.combine)
+
     def _n_groups(self):
-        return 0 if self.groups_ is None else len(self.groups_)
+        return [len(names) for names in self._names_by_column()]
+
+    def _build(self, rows, window, random_state):
+        return build_net(
+            self,
+            input_shape=tuple(rows.X.shape[1:]),
+            n_classes=len(self.classes_),
+            n_groups=self._n_groups(),
+            window=window,
+            device=rows.device,
+            random_state=random_state,
+        )
 
     def _load_weights(self, net, previous):
         try:
@@ -608,7 +783,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _train(self, net, rows, validation, epochs, schedule, callbacks=()):
         """Train the net and learn what depends on it."""
-        fair = rows.groups is not None and self.eta > 0 and len(self.groups_) > 1
+        fair = rows.groups is not None and self._wants_fairness() and max(self._n_groups()) > 1
         log = [PrintLog()] if self.verbose else []
         net.train(
             rows,
@@ -619,6 +794,7 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             callbacks=[*callbacks, *log],
         )
         self.net_ = net
+        self.eta_ = float(net.eta)
         self.history_ = [
             {key: value for key, value in record.items() if key != "batches"}
             for record in net.history
@@ -626,24 +802,39 @@ class FairBiNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.n_iter_ = len(self.history_)
         return self
 
-    def _warn_of_collapse(self, rows, n_rows=10_000):
-        """Warn if the fairness loss has left one decision for everybody; looks at some rows."""
+    def _warn_of_outcome(self, rows, n_rows=10_000):
+        """Warn of one decision for everybody, looking at some rows, and of a target missed."""
         if self.net_.rule is accuracy_only:
             return
-        positive = predict_logits(self.module_, rows.X[:n_rows])[:, 0] > 0
-        if positive.all() or not positive.any():
-            label = self.classes_.tolist()[int(positive[0])]
+        logits = predict_logits(self.module_, rows.X[:n_rows])
+        decisions = _decide(logits[:, 0] if logits.shape[1] == 1 else logits)
+        if (decisions == decisions[0]).all():
+            label = self.classes_.tolist()[decisions[0]]
             warnings.warn(
-                f"All decisions on {len(positive)} training rows are {label!r}: their differences "
-                f"are small because the net tells nothing. Lower eta (now {self.eta}), train "
+                f"All decisions on {len(decisions)} training rows are {label!r}: their differences "
+                f"are small because the net tells nothing. Lower eta (now {self.eta_:.4g}), train "
                 f"longer (max_epochs, now {self.max_epochs}), raise batch_size or shorten "
                 "rate_window.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        if self.fairness_target is not None:
+            difference = float(self.net_.criterion_.measured())
+            if difference > max(1.25 * self.fairness_target, self.fairness_target + 0.01):
+                warnings.warn(
+                    f"The running difference ended at {difference:.4f}, above fairness_target="
+                    f"{self.fairness_target}: train longer (max_epochs, now {self.max_epochs}).",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
         tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = self.module is not None
         return tags
+
+
+def _decide(logits):
+    """Class codes of logits of shape (N,) for two classes or (N, C)."""
+    return (logits > 0).astype(np.intp) if logits.ndim == 1 else logits.argmax(1)

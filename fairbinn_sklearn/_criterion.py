@@ -5,7 +5,9 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, pad
+
+from .losses._aggregate import divide
 
 DECISIONS, SCORES = 0, 1  # rows of the running sums
 VIOLATIONS = {"decision": DECISIONS, "score": SCORES}
@@ -13,26 +15,57 @@ FORGOTTEN = 1e-20  # decayed count below which a group counts as absent
 
 
 class Criterion(nn.Module):
-    """What both kinds of criterion share: the leader's loss, groups, and exponential weights."""
+    """What both kinds of criterion share: the leader's loss, groups, and exponential weights.
 
-    def __init__(self, constraint, n_groups, *, window):
+    `n_groups` lists the number of groups of each sensitive column, or of the one intersection. One
+    logit a row stands for two classes, else there is one for each class.
+    """
+
+    def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
         super().__init__()
         self.constraint = constraint
-        self.n_groups = n_groups
+        self.n_groups = list(n_groups)
+        self.n_outputs = n_outputs
+        self.n_classes = max(n_outputs, 2)
+        self.violation = VIOLATIONS[violation]
         self.window = window
 
-    def accuracy_loss(self, logits, y, weight):
+    def accuracy_loss(self, logits, batch):
         """Weighted mean cross-entropy, the leader's loss L_acc."""
-        losses = binary_cross_entropy_with_logits(logits[:, 0], y, reduction="none")
-        return (weight * losses).mean()
+        if self.n_outputs == 1:
+            y = batch.y.to(logits.dtype)
+            losses = binary_cross_entropy_with_logits(logits[:, 0], y, reduction="none")
+        else:
+            losses = cross_entropy(logits, batch.y, reduction="none")
+        return (batch.weight * losses).mean()
 
-    def indicator(self, groups, dtype=torch.float32):
-        """Group codes of shape (B,) as an indicator of shape (B, G)."""
-        return (groups[:, None] == torch.arange(self.n_groups, device=groups.device)).to(dtype)
+    def scores(self, logits):
+        """Probabilities of shape (B, C): of the positive class, or of each of several."""
+        return torch.sigmoid(logits) if self.n_outputs == 1 else torch.softmax(logits, 1)
 
-    def keep(self, n_rows):
-        """Share of what was counted that a batch of so many rows leaves."""
-        return math.exp(-n_rows / self.window) if self.window else 0.0
+    def decisions(self, logits):
+        """Decisions of shape (B, C), 0 or 1, in the place of the scores."""
+        if self.n_outputs == 1:
+            return (logits > 0).to(logits.dtype)
+        return one_hot(logits.argmax(1), self.n_outputs).to(logits.dtype)
+
+    def indicator(self, batch, dtype=torch.float32):
+        """Indicator of the groups of all columns, of shape (B, G), times the rows' weights."""
+        offsets = torch.tensor([0, *self.n_groups[:-1]], device=batch.groups.device).cumsum(0)
+        n_all = sum(self.n_groups)
+        all_groups = torch.arange(n_all, device=batch.groups.device)
+        member = (batch.groups[:, :, None] + offsets[:, None] == all_groups).any(1).to(dtype)
+        if batch.sample_weight is None:
+            return member
+        return member * batch.sample_weight[:, None].to(dtype)
+
+    def keep(self, batch):
+        """Share of what was counted that a batch of so many rows, or of such weight, leaves."""
+        if not self.window:
+            return 0.0
+        if batch.sample_weight is None:
+            return math.exp(-len(batch.y) / self.window)
+        return torch.exp(-batch.sample_weight.sum() / self.window)
 
     def fresh(self):
         """Copy that has counted nothing and forgets nothing."""
@@ -44,7 +77,7 @@ class Criterion(nn.Module):
 
     def grow(self, n_groups):
         """Make room for groups that were not seen before."""
-        self.n_groups = n_groups
+        self.n_groups = list(n_groups)
 
 
 class RateCriterion(Criterion):
@@ -60,42 +93,72 @@ class RateCriterion(Criterion):
         \sum_{e,g,c} \frac{\partial\varphi}{\partial r_{egc}}(\bar r)\; r_{egc}
 
     Its gradient is that of :math:`\varphi`, but for the noise. A group that is absent from the
-    batch adds exactly 0, so groups that most batches lack weigh less.
+    batch adds exactly 0, so groups that most batches lack weigh less. The losses of several
+    columns add up.
+
+    Rates of decisions jump where those of scores slide, and a net that is steered by them from the
+    start may swing between extremes or end at one decision for everybody. So with `violation`
+    "decision" the slopes move from the rates of scores to those of decisions, by `decided`.
     """
 
-    def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
-        super().__init__(constraint, n_groups, window=window)
-        self.violation = VIOLATIONS[violation]
-        events = constraint.events(torch.arange(2))
-        if getattr(events, "ndim", None) != 2 or events.shape[1] != 2:
+    def __init__(self, constraint, n_groups, **settings):
+        super().__init__(constraint, n_groups, **settings)
+        self.decided = 1.0
+        events = constraint.events(torch.arange(self.n_classes), self.n_classes)
+        if getattr(events, "ndim", None) != 2 or events.shape[1] != self.n_classes:
             raise ValueError(
                 f"constraint must have events of shape (E, N); {type(constraint).__name__}.events "
-                f"gave {tuple(getattr(events, 'shape', ())) or type(events)} for 2 rows."
+                f"gave {tuple(getattr(events, 'shape', ())) or type(events)} for {self.n_classes} "
+                "rows."
             )
+        n_all = sum(self.n_groups)
         shapes = {
-            "counts": (len(events), n_groups),
-            "sums": (2, len(events), n_groups, n_outputs),
+            "counts": (len(events), n_all),
+            "sums": (2, len(events), n_all, self.n_outputs),
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
-    def fairness_loss(self, logits, y, groups):
+    def fairness_loss(self, logits, batch):
         """Count the batch, then return the follower's loss: its gradient is that of phi."""
-        scores = torch.sigmoid(logits)  # (B, C)
+        scores = self.scores(logits)  # (B, C)
         with torch.no_grad():
-            membership, counts = self.observe(logits, y, groups, scores)
-            slopes = self.constraint.slopes(self.rates(self.violation), self.counts)
-            per_row = (membership @ (slopes / counts.clamp(min=1.0)[..., None])).sum(0)  # (B, C)
+            membership, counts = self.observe(logits, batch, scores)
+            slopes = self._by_column(self.constraint.slopes, self.steering_rates())
+            per_row = (membership @ divide(torch.cat(slopes, 1), counts[..., None])).sum(
+                0
+            )  # (B, C)
         return (per_row * scores).sum()
 
+    def loss_around(self, logits, batch):
+        """Count the batch, then return phi as a function of the batch's logits.
+
+        A batch moves the running rates by as much as its own. At `logits` the gradient is that of
+        `fairness_loss`; this form has the right second derivatives too, at a higher price.
+        """
+        scores = self.scores(logits.detach())
+        membership, counts = self.observe(logits, batch, scores)
+
+        def batch_rates(scores):
+            return divide(membership.transpose(1, 2) @ scores, counts[..., None])
+
+        anchor = self.steering_rates() - batch_rates(scores)
+
+        def loss(logits):
+            rates = anchor + batch_rates(self.scores(logits))
+            return sum(self._by_column(self.constraint.penalty, rates))
+
+        return loss
+
     @torch.no_grad()
-    def observe(self, logits, y, groups, scores=None):
+    def observe(self, logits, batch, scores=None):
         """Count a batch; return its membership (E, B, G) and counts (E, G)."""
-        scores = torch.sigmoid(logits) if scores is None else scores
-        membership = self.constraint.membership(y, self.indicator(groups, scores.dtype))
+        scores = self.scores(logits) if scores is None else scores
+        indicator = self.indicator(batch, scores.dtype)
+        membership = self.constraint.membership(batch.y, indicator, self.n_classes)
         counts = membership.sum(1)
-        values = torch.stack([(logits > 0).to(scores.dtype), scores])  # (2, B, C)
-        keep = self.keep(len(scores))
+        values = torch.stack([self.decisions(logits), scores])  # (2, B, C)
+        keep = self.keep(batch)
         self.counts.mul_(keep).add_(counts)
         self.counts.masked_fill_(self.counts < FORGOTTEN, 0.0)
         self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[:, None])
@@ -105,52 +168,93 @@ class RateCriterion(Criterion):
         """Running rates of shape (E, G, C) of decisions or scores."""
         return self.sums[kind] / self.counts.clamp(min=FORGOTTEN)[..., None]
 
+    def steering_rates(self):
+        """Rates whose slopes steer the training, of shape (E, G, C)."""
+        if self.violation == SCORES:
+            return self.rates(SCORES)
+        return torch.lerp(self.rates(SCORES), self.rates(DECISIONS), self.decided)
+
+    def difference(self, kind):
+        """Largest difference between two groups of a column, of decisions or scores."""
+        return torch.stack(self._by_column(self.constraint.difference, self.rates(kind))).amax()
+
+    def measured(self):
+        """What a target is set for: the difference of what the rates count."""
+        return self.difference(self.violation)
+
     def grow(self, n_groups):
         """Make room for groups that were not seen before."""
-        n_new = n_groups - self.n_groups
+        before = self.n_groups or [0] * len(n_groups)
         super().grow(n_groups)
-        self.counts = nn.functional.pad(self.counts, (0, n_new))
-        self.sums = nn.functional.pad(self.sums, (0, 0, 0, n_new))
+        if not n_groups:
+            return
+        for name in ("counts", "sums"):
+            buffer = getattr(self, name)
+            axis = 1 if name == "counts" else 2
+            parts = buffer.split(before, axis)
+            behind = (0, 0) * (buffer.ndim - 1 - axis)
+            wider = [
+                pad(part, (*behind, 0, now - was))
+                for part, was, now in zip(parts, before, n_groups, strict=True)
+            ]
+            setattr(self, name, torch.cat(wider, axis))
 
     def summary(self):
         """Loss at the running rates, and the differences of decisions and of scores."""
-        decisions, scores = self.rates(DECISIONS), self.rates(SCORES)
+        penalties = self._by_column(self.constraint.penalty, self.rates(self.violation))
         return {
-            "fairness_loss": self.constraint.penalty(
-                self.rates(self.violation), self.counts
-            ).item(),
-            "decision_difference": self.constraint.difference(decisions, self.counts).item(),
-            "score_difference": self.constraint.difference(scores, self.counts).item(),
+            "fairness_loss": sum(penalties).item(),
+            "decision_difference": self.difference(DECISIONS).item(),
+            "score_difference": self.difference(SCORES).item(),
         }
+
+    def _by_column(self, function, rates):
+        """Values of a function of rates and counts, for the groups of each sensitive column."""
+        parts = rates.split(self.n_groups, 1), self.counts.split(self.n_groups, 1)
+        return [function(*part) for part in zip(*parts, strict=True)]
 
 
 class FunctionCriterion(Criterion):
     """Leader's loss, and a follower's loss that is a function of one batch."""
 
-    def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
-        super().__init__(constraint, n_groups, window=window)
+    def __init__(self, constraint, n_groups, **settings):
+        super().__init__(constraint, n_groups, **settings)
         self.register_buffer("rows", torch.zeros((), dtype=torch.float32))
         self.register_buffer("total", torch.zeros((), dtype=torch.float32))
 
-    def fairness_loss(self, logits, y, groups):
-        """Value of the function on the batch."""
-        scores = torch.sigmoid(logits[:, 0])
-        value = self.constraint(scores, y.long(), self.indicator(groups, scores.dtype))
-        if not isinstance(value, torch.Tensor) or value.ndim or value.requires_grad is False:
-            raise ValueError(
-                "constraint, as a function, must return a scalar tensor that depends on the scores "
-                f"by torch operations, got {value!r}."
-            )
-        keep = self.keep(len(y))
-        self.rows.mul_(keep).add_(len(y))
-        self.total.mul_(keep).add_(len(y) * value.detach())
+    def fairness_loss(self, logits, batch):
+        """Value of the function on the batch, added up over the sensitive columns."""
+        scores = self.scores(logits)
+        if self.n_outputs == 1:
+            scores = scores[:, 0]
+        columns = self.indicator(batch, scores.dtype).split(self.n_groups, 1)
+        values = [self.constraint(scores, batch.y, groups) for groups in columns]
+        for value in values:
+            if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
+                raise ValueError(
+                    "constraint, as a function, must return a scalar tensor that depends on the "
+                    f"scores by torch operations, got {value!r}."
+                )
+        value, keep = sum(values), self.keep(batch)
+        self.rows.mul_(keep).add_(len(batch.y))
+        self.total.mul_(keep).add_(len(batch.y) * value.detach())
         return value
 
-    def observe(self, logits, y, groups):
+    def loss_around(self, logits, batch):
+        """Count the batch, then return the function of the batch's logits."""
+        self.observe(logits, batch)
+        uncounted = self.fresh()
+        return lambda logits: uncounted.fairness_loss(logits, batch)
+
+    def observe(self, logits, batch):
         """Count a batch whose loss nobody steps along."""
         with torch.enable_grad():
-            self.fairness_loss(logits.detach().requires_grad_(), y, groups)
+            self.fairness_loss(logits.detach().requires_grad_(), batch)
+
+    def measured(self):
+        """What a target is set for: the mean of the values over the window."""
+        return self.total / self.rows
 
     def summary(self):
         """Mean of the values over the window."""
-        return {"fairness_loss": (self.total / self.rows).item()}
+        return {"fairness_loss": self.measured().item()}

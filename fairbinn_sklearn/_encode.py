@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 
 
 def columns_of_words(X):
@@ -30,24 +30,21 @@ def plain_labels(y):
 
 
 def encode_labels(y, classes, known):
-    """The two classes, and the labels as 0 and 1.
+    """The classes, and the labels as codes 0, 1, ...
 
     `classes` are those the caller announces, `known` those of earlier calls; both may be None.
     """
     seen = _unique("y", y)
     announced = seen if classes is None else _unique("classes", classes)
     if known is None:
-        if len(announced) > 2:
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(announced)}: it has {len(announced)} classes."
-            )
         if len(announced) < 2:
-            raise ValueError(f"y must have two classes, got one class only: {announced.tolist()}.")
+            raise ValueError(
+                f"y must have two classes or more, got one class only: {announced.tolist()}."
+            )
         known = announced
-    both = known.tolist()
-    if strange := [label for label in seen.tolist() + announced.tolist() if label not in both]:
-        raise ValueError(f"y must have the classes {both} and no others, got {strange}.")
+    allowed = known.tolist()
+    if strange := [label for label in seen.tolist() + announced.tolist() if label not in allowed]:
+        raise ValueError(f"y must have the classes {allowed} and no others, got {strange}.")
     return known, np.searchsorted(known, y)
 
 
@@ -63,24 +60,39 @@ def _unique(name, labels):
         raise ValueError(f"{name} must have labels of one type: {error}.") from error
 
 
-def row_weights(class_weight, classes, target, scale):
-    """Weights of the rows by class; of mean 1 if `scale`."""
-    if class_weight is None:
-        return np.ones(len(target))
-    weight = compute_class_weight(class_weight, classes=classes, y=classes[target])[target]
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise ValueError(
-            "class_weight must give finite weights, >= 0 and not all 0 on the training rows, got "
-            f"{class_weight!r}."
+def row_weights(class_weight, classes, target, sample_weight, scale):
+    """Weights of the rows in the accuracy loss and in the rates, the latter None if all are 1.
+
+    `class_weight` enters the first alone; both have mean 1 if `scale`.
+    """
+
+    def scaled(weight):
+        return weight / weight.mean() if scale else weight
+
+    weight = np.ones(len(target)) if sample_weight is None else sample_weight
+    if not weight.any():
+        raise ValueError("sample_weight must be above 0 for one row at least, got 0 for all.")
+    of_rates = None if sample_weight is None else scaled(weight)
+    if class_weight is not None:
+        of_classes = compute_class_weight(
+            class_weight, classes=classes, y=classes[target], sample_weight=sample_weight
         )
-    return weight / weight.mean() if scale else weight
+        weight = weight * of_classes[target]
+        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+            raise ValueError(
+                "class_weight must give finite weights, >= 0 and not all 0 on the training rows, "
+                f"got {class_weight!r}."
+            )
+    return scaled(weight), of_rates
 
 
 def hold_out(rows, fraction, random_state):
     """Training rows and validation rows, stratified by label, and by group where they suffice."""
     target = rows.y.cpu().numpy()
-    groups = np.zeros_like(target) if rows.groups is None else rows.groups.cpu().numpy()
-    for strata in (2 * groups + target, target):
+    both = target[:, None]
+    if rows.groups is not None:
+        both = np.concatenate([both, rows.groups.cpu().numpy()], 1)
+    for strata in (np.unique(both, axis=0, return_inverse=True)[1], target):
         try:
             train, validation = train_test_split(
                 np.arange(len(rows)),

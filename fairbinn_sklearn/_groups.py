@@ -2,18 +2,21 @@
 
 import contextlib
 import warnings
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+COMBINATIONS = ("intersection", "each")
 
-def group_index(sensitive_features, n_rows):
-    """Group of each row: an Index, a MultiIndex for several columns (their intersection).
+
+def sensitive_frame(sensitive_features, n_rows):
+    """Sensitive features as a DataFrame without missing values, a column each.
 
     Rows are taken by position; the index of a Series or DataFrame plays no part.
     """
-    frame = _as_frame(sensitive_features)
+    frame = _as_frame(sensitive_features).reset_index(drop=True)
     if frame.shape[1] == 0:
         raise ValueError("sensitive_features must have at least one column, got none.")
     if len(frame) != n_rows:
@@ -28,11 +31,7 @@ def group_index(sensitive_features, n_rows):
                 f"{name!r}. Drop these rows, or make missing a group of its own, such as "
                 "'unknown'."
             )
-    columns = [frame.iloc[:, j].astype(object) for j in range(frame.shape[1])]
-    if len(columns) == 1:
-        return pd.Index(columns[0], dtype=object, name=frame.columns[0])
-    with _hashable_only():
-        return pd.MultiIndex.from_arrays(columns, names=frame.columns)
+    return frame
 
 
 def _as_frame(sensitive_features):
@@ -68,6 +67,120 @@ def _as_frame(sensitive_features):
     return pd.DataFrame(array)
 
 
+def cut_into_bins(frame, n_bins, max_groups, known=None):
+    """Numeric columns of many values cut into bins, and the edges by name of the column.
+
+    Edges are learned from the rows, at quantiles, unless they are `known`. A bin holds its upper
+    edge; the first and the last bin are open to values that were not seen.
+    """
+    wanted = _bins_by_column(frame, n_bins)
+    edges = {} if known is None else known
+    columns = []
+    for name, column in frame.items():
+        n_values = column.nunique() if _is_numeric(column) else 0
+        if known is None and name in wanted:
+            if n_values > wanted[name]:
+                edges[name] = _quantile_edges(column.to_numpy(dtype=np.float64), wanted[name])
+        if name in edges:
+            column = pd.Series(pd.cut(column.to_numpy(dtype=np.float64), edges[name]))
+        elif n_values > max_groups:
+            raise ValueError(
+                f"sensitive_features has {n_values} distinct values in the numeric column "
+                f"{name!r}, more than max_groups={max_groups}: set n_bins to cut it into bins, or "
+                "raise max_groups if each value is a group."
+            )
+        columns.append(column.astype(object))
+    return pd.concat(columns, axis=1, keys=range(len(columns))).set_axis(
+        frame.columns, axis=1
+    ), edges
+
+
+def _bins_by_column(frame, n_bins):
+    """Number of bins of the columns to cut, by their names."""
+    if n_bins is None:
+        return {}
+    columns = list(frame.columns)
+    numeric = [name for j, name in enumerate(columns) if _is_numeric(frame.iloc[:, j])]
+    wanted = n_bins if isinstance(n_bins, dict) else dict.fromkeys(numeric, n_bins)
+    if strange := [name for name in wanted if name not in columns]:
+        raise ValueError(f"n_bins names the columns {strange}; sensitive_features has {columns}.")
+    if words := [name for name in wanted if name not in numeric]:
+        raise ValueError(f"n_bins can cut numeric columns only, got {words}, which are not.")
+    if repeated := [name for name in wanted if columns.count(name) > 1]:
+        raise ValueError(f"n_bins needs columns of different names, got {repeated} repeatedly.")
+    if odd := {k: v for k, v in wanted.items() if not isinstance(v, Integral) or v < 2}:
+        raise ValueError(f"n_bins must be an integer from 2, or a dict of these, got {odd}.")
+    return wanted
+
+
+def _is_numeric(column):
+    kinds = ("integer", "floating", "mixed-integer-float", "decimal")
+    return (
+        not isinstance(column.dtype, pd.CategoricalDtype)
+        and pd.api.types.infer_dtype(column, skipna=False) in kinds
+    )
+
+
+def _quantile_edges(values, n_bins):
+    """Edges of at most `n_bins` bins of about equally many rows; fewer if values repeat."""
+    if not np.isfinite(values).all():
+        raise ValueError("sensitive_features must be finite where n_bins cuts them, got infinity.")
+    inner = np.unique(
+        np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf")
+    )
+    return np.array([-np.inf, *inner[inner < values.max()], np.inf])
+
+
+def encode_groups(frame, combine, known=None):
+    """Codes of shape (N, K) and the names behind them: those known first, then new ones.
+
+    With `combine` "each" there are K columns; their names make one Index with a level for the
+    column if K is above 1. With "intersection" all columns make one, and K is 1. Codes depend on
+    the values alone, not on the order of the rows, where values can be sorted.
+    """
+    if combine == "intersection" or frame.shape[1] == 1:
+        codes, names = _encode(_index_of(frame), known)
+        return codes[:, None], names
+    if not frame.columns.is_unique:
+        raise ValueError(
+            'sensitive_features must have columns of different names with combine="each", got '
+            f"{list(frame.columns)}."
+        )
+    before = [None] * frame.shape[1]
+    if known is not None:
+        before = names_by_column(known, combine)
+        told = list(known.get_level_values(0).unique())
+        if told != list(frame.columns):
+            raise ValueError(
+                f"sensitive_features must have the columns {told} as before, got "
+                f"{list(frame.columns)}."
+            )
+    codes, names = zip(
+        *(_encode(_index_of(frame[[name]]), one) for name, one in zip(frame, before, strict=True)),
+        strict=True,
+    )
+    pairs = [(column, value) for column, one in zip(frame, names, strict=True) for value in one]
+    return np.stack(codes, 1), pd.MultiIndex.from_tuples(pairs, names=["column", "group"])
+
+
+def names_by_column(names, combine):
+    """Names of the groups of each column, or of the one intersection; none without groups."""
+    if names is None:
+        return []
+    if combine == "intersection" or names.nlevels == 1:
+        return [names]
+    columns, values = names.get_level_values(0), names.get_level_values(1).astype(object)
+    return [values[columns == name].rename(name) for name in columns.unique()]
+
+
+def _index_of(frame):
+    columns = [frame.iloc[:, j].astype(object) for j in range(frame.shape[1])]
+    if len(columns) == 1:
+        return pd.Index(columns[0], dtype=object, name=frame.columns[0])
+    with _hashable_only():
+        return pd.MultiIndex.from_arrays(columns, names=frame.columns)
+
+
 @contextlib.contextmanager
 def _hashable_only():
     try:
@@ -78,11 +191,8 @@ def _hashable_only():
         ) from error
 
 
-def encode_groups(index, known=None):
-    """Codes of shape (N,) and the names behind them: those known first, then new ones.
-
-    Codes depend on the values alone, not on the order of the rows, where values can be sorted.
-    """
+def _encode(index, known=None):
+    """Codes of shape (N,) of one Index and its names."""
     try:
         codes, names = index.factorize(sort=True)
     except TypeError:  # values without an order among them
@@ -107,7 +217,10 @@ def encode_groups(index, known=None):
 
 
 def warn_of_small_groups(codes, names):
-    """Warn where there is nothing to equalise, or next to nothing to estimate a rate from."""
+    """Warn where there is nothing to equalise, or next to nothing to estimate a rate from.
+
+    Codes of shape (N,), and the names of the groups of one column.
+    """
     if len(names) == 1:
         warnings.warn(
             f"sensitive_features has one group only, {names[0]!r}: there is nothing to equalise, "
@@ -119,7 +232,7 @@ def warn_of_small_groups(codes, names):
         shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
         warnings.warn(
             f"sensitive_features has {len(tiny)} group(s) of fewer than 2 rows: {shown}. Their "
-            "rates mean nothing; merge them with others, or bin a continuous column first.",
+            "rates mean nothing; merge them with others, or set n_bins for a continuous column.",
             UserWarning,
             stacklevel=2,
         )

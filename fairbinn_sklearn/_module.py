@@ -76,3 +76,23 @@ def _linear(n_in, n_out, generator):
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
     return layer
+
+
+def players(module, fairness_modules=()):
+    """Parameters that train, by name: the leader's, and the follower's.
+
+    The follower owns the submodules of these names; without names, the module itself says who owns
+    what.
+    """
+    named = {name: one for name, one in module.named_parameters() if one.requires_grad}
+    if fairness_modules:
+        owned = {id(p) for one in fairness_modules for p in module.get_submodule(one).parameters()}
+        follower = {name: p for name, p in named.items() if id(p) in owned}
+        leader = {name: p for name, p in named.items() if id(p) not in owned}
+    else:
+        names = {id(parameter): name for name, parameter in named.items()}
+        leader, follower = (
+            {names[id(p)]: p for p in parameters if id(p) in names}
+            for parameters in (module.accuracy_parameters(), module.fairness_parameters())
+        )
+    return leader, follower

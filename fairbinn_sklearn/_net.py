@@ -1,5 +1,6 @@
 """The skorch net behind the estimator: two players, and epochs without per-batch records."""
 
+import contextlib
 import copy
 import math
 
@@ -8,8 +9,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
-from ._batches import Batches
-from ._rules import METHODS, accuracy_only
+from ._batches import Batches, endless
+from ._module import players
+from ._rules import METHODS, accuracy_only, bounded_step
+from ._target import raise_or_lower
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -20,21 +23,12 @@ OPTIMIZERS = {
 }
 
 
-def cosine(progress):
-    """Learning rate factor from 1 to 0 along half a cosine."""
-    return (1.0 + math.cos(math.pi * progress)) / 2.0
-
-
-def constant(progress):
-    """Learning rate factor 1 throughout."""
-    return 1.0
-
-
-SCHEDULES = {"cosine": cosine, "constant": constant}
-
-
 class TwoPlayerNet(NeuralNet):
-    """skorch net whose training step is one round of the leader and the follower."""
+    """skorch net whose training step is one round of the leader and the follower.
+
+    `input_shape` is that of a row. `random` says that the module may draw random numbers while it
+    trains. `fixed` holds the parameters that `partial_fit` cannot change, as text.
+    """
 
     def __init__(
         self,
@@ -43,29 +37,51 @@ class TwoPlayerNet(NeuralNet):
         *,
         method,
         eta,
+        target,
+        n_unroll_steps,
+        fairness_modules,
         fairness_optimizer,
         fairness_lr,
         fairness_max_step,
+        fairness_batch_size,
+        input_shape,
         rng,
+        random,
         fixed,
         **kwargs,
     ):
         self.method = method
         self.eta = eta
+        self.target = target
+        self.n_unroll_steps = n_unroll_steps
+        self.fairness_modules = fairness_modules
         self.fairness_optimizer = fairness_optimizer
         self.fairness_lr = fairness_lr
         self.fairness_max_step = fairness_max_step
+        self.fairness_batch_size = fairness_batch_size
+        self.input_shape = input_shape
         self.rng = rng
+        self.random = random
         self.fixed = fixed
         super().__init__(module, criterion, **kwargs)
 
     def initialize_optimizer(self):
         """One optimizer a player; the leader's knows all parameters, for rules without follower."""
         super().initialize_optimizer()
-        self.fairness_optimizer_ = self.fairness_optimizer(
-            self.module_.fairness_parameters(), lr=self.fairness_lr
-        )
+        self.fairness_optimizer_ = self.fairness_optimizer(self.players()[1], lr=self.fairness_lr)
         return self
+
+    def players(self):
+        """The leader's parameters and the follower's, as two lists."""
+        return tuple(list(one.values()) for one in players(self.module_, self.fairness_modules))
+
+    def follower_names(self):
+        """Names of the follower's parameters in the module."""
+        return list(players(self.module_, self.fairness_modules)[1])
+
+    def follower_lr(self):
+        """The follower's learning rate of this epoch."""
+        return self.fairness_optimizer_.param_groups[0]["lr"]
 
     def get_iterator(self, dataset, training=False):
         """Batches of the rows: shuffled to train, in order to validate."""
@@ -74,53 +90,121 @@ class TwoPlayerNet(NeuralNet):
     def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=()):
         """Train `epochs` more epochs; `fair` says whether the fairness loss takes part."""
         self.rule = METHODS[self.method] if fair else accuracy_only
-        self.schedule, self.epochs, self.stop = SCHEDULES[schedule], epochs, False
+        self.follows = fair and self.method != "lagrangian"
+        self.epochs, self.stop, self.n_rows = epochs, False, len(rows)
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
         self.train_split = None if validation is None else predefined_split(validation)
+        self.fair_batches = None
+        if fair and self.fairness_batch_size is not None:
+            self.fair_batches = endless(rows, self.fairness_batch_size, self.rng)
+        self.schedulers = self._schedulers(schedule)
         try:
             for callback in callbacks:
                 callback.initialize()
             self.notify("on_train_begin", X=rows)
-            try:
+            with self._randomness(), contextlib.suppress(StopTraining):
                 self.fit_loop(rows, epochs=epochs)
-            except StopTraining:
-                pass
             self.notify("on_train_end", X=rows)
         finally:
-            self.callbacks_, self.train_split = [], None
+            vars(self).update(self._AFTER_TRAINING)
         return self
 
+    # What belongs to one training only: callbacks, validation rows, iterators and schedulers.
+    _AFTER_TRAINING = {
+        "callbacks_": [],
+        "train_split": None,
+        "fair_batches": None,
+        "schedulers": [],
+    }
+
     def __getstate__(self):
-        """State without what belongs to one training only: callbacks and validation rows."""
-        return {**super().__getstate__(), "callbacks_": [], "train_split": None}
+        """State without what belongs to one training only."""
+        return {**super().__getstate__(), **self._AFTER_TRAINING}
+
+    @contextlib.contextmanager
+    def in_precision_of(self, rows):
+        """Train in the arithmetic of the rows; weights and optimizers end in float32."""
+        if rows.dtype == torch.float32:
+            yield
+            return
+        self._cast(rows.dtype)
+        yield
+        self._cast(torch.float32)
+
+    def _cast(self, dtype):
+        for part in (self.module_, self.criterion_):
+            part.to(dtype)
+        for optimizer in (self.optimizer_, self.fairness_optimizer_):
+            optimizer.load_state_dict(optimizer.state_dict())  # to the type of the weights
+
+    def _randomness(self):
+        """Random numbers for a module that draws some."""
+        if not self.random:
+            return contextlib.nullcontext()
+        (seed,) = self.rng.bit_generator.seed_seq.spawn(1)[0].generate_state(1)
+        return seeded(int(seed), torch.device(self.device))
+
+    def _schedulers(self, schedule):
+        """A scheduler for each optimizer that takes steps, from the learning rates set."""
+        rates = {self.optimizer_: self.lr, self.fairness_optimizer_: self.fairness_lr}
+        for optimizer, lr in rates.items():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        stepping = list(rates) if self.follows else [self.optimizer_]
+        return [schedule(optimizer, self.epochs) for optimizer in stepping]
 
     def on_epoch_begin(self, net, **kwargs):
-        """Set both players' learning rates by one schedule, unless a callback asked to stop.
+        """Stop if a callback asked to; move from scores to decisions; forget the largest step."""
+        if self.stop:
+            raise StopTraining
+        last = self.epochs - 1
+        self.criterion_.decided = len(self.history) / last if last else 1.0
+        self.largest_step = torch.zeros((), device=self.device)
+        super().on_epoch_begin(net, **kwargs)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move both players' learning rates on, by one schedule.
 
         If only the leader's rate decays, the follower wins in the end and the net collapses to
         the majority class.
         """
-        if self.stop:
-            raise StopTraining
-        factor = self.schedule(len(self.history) / self.epochs)
-        for optimizer, lr in (
-            (self.optimizer_, self.lr),
-            (self.fairness_optimizer_, self.fairness_lr),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = factor * lr
-        super().on_epoch_begin(net, **kwargs)
+        super().on_epoch_end(net, **kwargs)
+        for scheduler in self.schedulers:
+            if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                record = self.history[-1]
+                scheduler.step(record.get("validation_objective", record["objective"]))
+            else:
+                scheduler.step()
+
+    def fairness_batch(self, batch):
+        """Batch for the fairness loss: one of its own if it has a batch size of its own."""
+        return batch if self.fair_batches is None else next(self.fair_batches)
+
+    def fairness_loss(self, batch):
+        """Eta times the fairness loss where the net stands."""
+        batch = self.fairness_batch(batch)
+        return self.eta * self.criterion_.fairness_loss(self.module_(batch.X), batch)
 
     def losses(self, batch):
-        """Accuracy loss and eta times the fairness loss of a batch, from one forward pass."""
-        X, y, groups, weight = batch
-        logits = self.module_(X)
-        accuracy_loss = self.criterion_.accuracy_loss(logits, y, weight)
-        return accuracy_loss, self.eta * self.criterion_.fairness_loss(logits, y, groups)
+        """Accuracy loss and eta times the fairness loss, from one forward pass if they can."""
+        logits = self.module_(batch.X)
+        accuracy_loss = self.criterion_.accuracy_loss(logits, batch)
+        if self.fair_batches is not None:
+            return accuracy_loss, self.fairness_loss(batch)
+        return accuracy_loss, self.eta * self.criterion_.fairness_loss(logits, batch)
+
+    def follow(self, follower, gradient):
+        """The follower's bounded step."""
+        norm = bounded_step(self.fairness_optimizer_, follower, gradient, self.fairness_max_step)
+        self.largest_step = torch.maximum(self.largest_step, norm)
 
     def train_step(self, batch, **fit_params):
         """One round of the update rule; the loss is the leader's, before the step."""
-        return {"loss": self.rule(self, batch).detach()}
+        loss = self.rule(self, batch).detach()
+        if self.target is not None and self.rule is not accuracy_only:
+            share = len(batch.y) / self.n_rows
+            self.eta = raise_or_lower(self.eta, self.criterion_.measured(), self.target, share)
+        return {"loss": loss}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One pass over the rows; figures stay on the device and are read once, at its end."""
@@ -130,37 +214,49 @@ class TwoPlayerNet(NeuralNet):
         total, n_rows = 0.0, len(iterator.rows)
         if training:
             for batch in iterator:
-                total += step_fn(batch)["loss"] * len(batch[1])
+                total += step_fn(batch)["loss"] * len(batch.y)
             self._record("", float(total) / n_rows, iterator.rows, self.criterion_)
+            if self.follows:
+                self.history.record("fairness_step", self.largest_step.item())
         else:
             criterion = self.criterion_.fresh()
             for batch in iterator:
-                total += self._observe(criterion, batch) * len(batch[1])
+                total += self._observe(criterion, batch) * len(batch.y)
             self._record("validation_", float(total) / n_rows, iterator.rows, criterion)
 
     @torch.no_grad()
     def _observe(self, criterion, batch):
-        X, y, groups, weight = batch
-        logits = self.module_(X)
-        if groups is not None:
-            criterion.observe(logits, y, groups)
-        return criterion.accuracy_loss(logits, y, weight)
+        logits = self.module_(batch.X)
+        if batch.groups is not None:
+            criterion.observe(logits, batch)
+        return criterion.accuracy_loss(logits, batch)
 
     def _record(self, prefix, loss, rows, criterion):
+        eta = float(self.eta)
         record = {"loss": loss}
         if rows.groups is not None:
             record |= criterion.summary()
-        record["objective"] = loss + self.eta * record.get("fairness_loss", 0.0)
+        record["objective"] = loss + eta * record.get("fairness_loss", 0.0)
         weights_finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
         if not (weights_finite and all(map(math.isfinite, record.values()))):
             raise ValueError(
                 f"Training diverged in epoch {len(self.history)}: the loss is {loss} and the "
                 f"weights are {'finite' if weights_finite else 'not finite'}. Lower lr (now "
-                f"{self.lr}), fairness_lr (now {self.fairness_lr}) or eta (now {self.eta}), or "
+                f"{self.lr}), fairness_lr (now {self.fairness_lr}) or eta (now {eta}), or "
                 "scale the columns of X."
             )
+        if self.target is not None and not prefix:
+            record["eta"] = eta
         for key, value in record.items():
             self.history.record(prefix + key, value)
+
+
+@contextlib.contextmanager
+def seeded(seed, device):
+    """Random numbers of torch from a seed; the global state is as before afterwards."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 class StopTraining(Exception):

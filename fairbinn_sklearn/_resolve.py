@@ -52,22 +52,58 @@ def resolve_activation(value, table):
     return found
 
 
-def resolve_optimizer(parameter, value, table, *, device, **settings):
-    """Builder of an optimizer, tried on a vector and a matrix; fused where there is such a form."""
-    found = resolve_class(parameter, value, table, torch.optim.Optimizer)
+def resolve_optimizer(parameter, value, table, *, device, given=None, **settings):
+    """Builder of an optimizer, tried on a vector and a matrix; fused where there is such a form.
+
+    `settings` are parameters of ours, `given` those of the form ``<parameter>__<name>``.
+    """
+    found, given = resolve_class(parameter, value, table, torch.optim.Optimizer), given or {}
+    for name in given:
+        if name in ("lr", "params", *settings):
+            ours = {"lr": settings_name(parameter, "lr")}.get(name, name)
+            raise ValueError(f"{parameter}__{name} cannot be set; set {ours} instead.")
     if "fused" in inspect.signature(found).parameters and device.type != "mps":
-        found = partial(found, fused=True)
+        given = {"fused": True, **given}
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3,), (2, 3))]
     for weight in weights:
         weight.grad = torch.zeros_like(weight)
     try:
-        found(weights, **settings).step()
+        found(weights, **settings, **given).step()
     except Exception as error:
         raise ValueError(
-            f"{parameter} must take {' and '.join(settings)}, and step without a closure on "
-            f"vectors and matrices, got {value!r}: {error}"
+            f"{parameter} must take {' and '.join([*settings, *given])}, and step without a "
+            f"closure on vectors and matrices, got {value!r}: {error}"
         ) from error
-    return found
+    return partial(found, **given)
+
+
+def settings_name(parameter, name):
+    """Name of our parameter for a setting of this optimizer."""
+    return f"fairness_{name}" if parameter.startswith("fairness") else name
+
+
+def resolve_schedule(value, table, given):
+    """Function of an optimizer and a number of epochs that builds a scheduler, tried once."""
+    if isinstance(value, str) and value in table:
+        if given:
+            raise ValueError(
+                f"lr_schedule={value!r} takes no parameters, got {sorted(given)}; name a class of "
+                "torch.optim.lr_scheduler for one with parameters."
+            )
+        return table[value]
+    found = resolve_class("lr_schedule", value, table, torch.optim.lr_scheduler.LRScheduler)
+    build = partial(_build_schedule, found, given)
+    try:
+        build(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1), 2)
+    except Exception as error:
+        raise ValueError(
+            f"lr_schedule must be built from an optimizer and {given}, got {value!r}: {error}"
+        ) from error
+    return build
+
+
+def _build_schedule(cls, given, optimizer, epochs):
+    return cls(optimizer, **given)
 
 
 def resolve_float(parameter, value):
@@ -123,6 +159,22 @@ def resolve_layer_sizes(parameter, sizes, *, allow_empty):
             f"{'' if allow_empty else ', at least one'}, got {sizes!r}."
         )
     return [int(n) for n in listed]
+
+
+def resolve_names(parameter, names):
+    """One name, several or none as a tuple of strings."""
+    listed = [names] if isinstance(names, str) else names
+    if listed is None:
+        return ()
+    if (
+        not isinstance(listed, (list, tuple))
+        or not listed
+        or any(not isinstance(name, str) for name in listed)
+    ):
+        raise ValueError(
+            f"{parameter} must be the name of a submodule or a list of such names, got {names!r}."
+        )
+    return tuple(listed)
 
 
 def resolve_position(position, n_hidden):

@@ -4,65 +4,128 @@ With :math:`g_a, g_s` the gradients in the leader's and the follower's parameter
 
 - `bilevel`: the leader along :math:`g_a(L_{acc} + \eta\varphi)`, the follower along
   :math:`g_s(\eta\varphi)`;
+- `alternating`: the leader along :math:`g_a(L_{acc})`, and then, where the leader now stands, the
+  follower along :math:`g_s(\eta\varphi)`;
+- `unrolled`: the leader along :math:`g_a` of :math:`L_{acc}` where the follower would stand after
+  some steps, through these steps; the follower along :math:`g_s(\eta\varphi)`;
 - `lagrangian`: all parameters along the gradient of :math:`L_{acc} + \eta\varphi`;
 - `accuracy_only`: all parameters along the gradient of :math:`L_{acc}`.
 
 Gradients come from :func:`torch.autograd.grad` for the player's own parameters, so nothing
-accumulates and nothing leaks to the other player. A rule returns the accuracy loss.
+accumulates and nothing leaks to the other player. A rule returns the accuracy loss. The fairness
+loss is that of the same batch, unless the net has one of its own for it.
 """
 
 import torch
+from torch.autograd import grad
+from torch.func import functional_call
 
 
 def bilevel(net, batch):
-    """Both players step from one forward pass; the leader sees the fairness loss too."""
+    """Both players step from one point; the leader sees the fairness loss too."""
     accuracy_loss, fairness_loss = net.losses(batch)
-    leader, follower = net.module_.accuracy_parameters(), net.module_.fairness_parameters()
-    leader_gradient = torch.autograd.grad(accuracy_loss + fairness_loss, leader, retain_graph=True)
-    follower_gradient = torch.autograd.grad(fairness_loss, follower)
+    leader, follower = net.players()
+    leader_gradient = grad(
+        accuracy_loss + fairness_loss, leader, retain_graph=True, allow_unused=True
+    )
+    follower_gradient = grad(fairness_loss, follower, allow_unused=True)
     step(net.optimizer_, leader, leader_gradient)
-    bounded_step(net.fairness_optimizer_, follower, follower_gradient, net.fairness_max_step)
+    net.follow(follower, follower_gradient)
+    return accuracy_loss
+
+
+def alternating(net, batch):
+    """Algorithm 1 of the paper: first the leader, blind to the fairness loss; then the follower."""
+    leader, follower = net.players()
+    accuracy_loss = net.criterion_.accuracy_loss(net.module_(batch.X), batch)
+    step(net.optimizer_, leader, grad(accuracy_loss, leader, allow_unused=True))
+    net.follow(follower, grad(net.fairness_loss(batch), follower, allow_unused=True))
+    return accuracy_loss
+
+
+def unrolled(net, batch):
+    """The leader differentiates through the follower's next steps of plain gradient descent."""
+    leader, follower = net.players()
+    fair_batch = net.fairness_batch(batch)
+    logits = net.module_(fair_batch.X)
+    loss_around = net.criterion_.loss_around(logits, fair_batch)
+    moved, first = follower, None
+    for _ in range(net.n_unroll_steps):
+        if first is not None:
+            logits = moved_net(net, moved, fair_batch.X)
+        loss = net.eta * loss_around(logits)
+        gradient = grad(loss, moved, create_graph=True, materialize_grads=True)
+        first = gradient if first is None else first
+        moved = moved_by(moved, gradient, net.follower_lr(), net.fairness_max_step)
+    accuracy_loss = net.criterion_.accuracy_loss(moved_net(net, moved, batch.X), batch)
+    step(net.optimizer_, leader, grad(accuracy_loss, leader, allow_unused=True))
+    net.follow(follower, [one.detach() for one in first])
     return accuracy_loss
 
 
 def lagrangian(net, batch):
     """One optimizer for all parameters, on the sum of both losses."""
     accuracy_loss, fairness_loss = net.losses(batch)
-    parameters = list(net.module_.parameters())
-    gradient = torch.autograd.grad(accuracy_loss + fairness_loss, parameters)
+    parameters = sum(net.players(), [])
+    gradient = grad(accuracy_loss + fairness_loss, parameters, allow_unused=True)
     step(net.optimizer_, parameters, gradient)
     return accuracy_loss
 
 
 def accuracy_only(net, batch):
     """No fairness loss; the rates are counted all the same when groups are known."""
-    X, y, groups, weight = batch
-    logits = net.module_(X)
-    accuracy_loss = net.criterion_.accuracy_loss(logits, y, weight)
-    if groups is not None:
-        net.criterion_.observe(logits, y, groups)
-    parameters = list(net.module_.parameters())
-    step(net.optimizer_, parameters, torch.autograd.grad(accuracy_loss, parameters))
+    logits = net.module_(batch.X)
+    accuracy_loss = net.criterion_.accuracy_loss(logits, batch)
+    if batch.groups is not None:
+        net.criterion_.observe(logits, batch)
+    parameters = sum(net.players(), [])
+    step(net.optimizer_, parameters, grad(accuracy_loss, parameters, allow_unused=True))
     return accuracy_loss
 
 
-METHODS = {"bilevel": bilevel, "lagrangian": lagrangian}
+METHODS = {
+    "bilevel": bilevel,
+    "alternating": alternating,
+    "unrolled": unrolled,
+    "lagrangian": lagrangian,
+}
 
 
 def step(optimizer, parameters, gradient):
     """One optimizer step; optimizers pass over parameters without a gradient."""
-    for parameter, grad in zip(parameters, gradient, strict=True):
-        parameter.grad = grad
+    for parameter, slope in zip(parameters, gradient, strict=True):
+        parameter.grad = slope
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 
 def bounded_step(optimizer, parameters, gradient, max_norm):
-    """One optimizer step, shortened to the norm `max_norm`: the paper's small follower step."""
+    """One optimizer step, shortened to the norm `max_norm`; return its norm.
+
+    The bound is the paper's assumption of small steps of the follower.
+    """
     before = [parameter.detach().clone() for parameter in parameters]
     step(optimizer, parameters, gradient)
     with torch.no_grad():
-        norms = [(new - old).norm() for new, old in zip(parameters, before, strict=True)]
-        share = (max_norm / torch.stack(norms).norm()).clamp(max=1.0)
+        norm = norm_of([new - old for new, old in zip(parameters, before, strict=True)])
+        share = max_norm / norm.clamp(min=max_norm)
         for new, old in zip(parameters, before, strict=True):
             new.copy_(torch.lerp(old, new, share))
+    return share * norm
+
+
+def moved_by(parameters, gradient, lr, max_norm):
+    """Parameters after a step of gradient descent, bounded as by `bounded_step`; differentiable."""
+    share = max_norm / (lr * norm_of(gradient)).clamp(min=max_norm)
+    return [one - share * lr * slope for one, slope in zip(parameters, gradient, strict=True)]
+
+
+def norm_of(tensors):
+    """Euclidean norm of all tensors together."""
+    return torch.stack([tensor.norm() for tensor in tensors]).norm()
+
+
+def moved_net(net, follower, X):
+    """Logits if the follower stood at these parameters."""
+    names = net.follower_names()
+    return functional_call(net.module_, dict(zip(names, follower, strict=True)), (X,))

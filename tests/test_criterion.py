@@ -4,57 +4,107 @@ import math
 
 import pytest
 import torch
+from torch.autograd import grad
 
-from fairbinn_sklearn._criterion import DECISIONS, SCORES, RateCriterion
-from fairbinn_sklearn.losses import DemographicParity
+from fairbinn_sklearn._batches import Batch
+from fairbinn_sklearn._criterion import DECISIONS, SCORES, FunctionCriterion, RateCriterion
+from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
 
 
-def make(n_groups=2, violation="score", window=0.0):
-    criterion = RateCriterion(DemographicParity(), n_groups, violation=violation, window=window)
-    return criterion.double()
+def make(*n_groups, constraint=None, violation="score", window=0.0, n_outputs=1):
+    constraint = DemographicParity() if constraint is None else constraint
+    return RateCriterion(
+        constraint, n_groups or (2,), violation=violation, window=window, n_outputs=n_outputs
+    ).double()
+
+
+def rows(logits, groups, y=None, sample_weight=None):
+    """Logits of shape (N,) or (N, C) and a batch without columns; groups (N,) or (N, K)."""
+    logits = logits if logits.ndim == 2 else logits[:, None]
+    groups = groups if groups.ndim == 2 else groups[:, None]
+    y = torch.zeros(len(groups), dtype=torch.long) if y is None else y
+    weight = torch.ones(len(groups), dtype=torch.float64)
+    return logits, Batch(None, y, groups, weight, sample_weight)
 
 
 def random_rows(n_rows, n_groups=2, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(n_rows, 1, generator=generator, dtype=torch.float64)
+    logits = torch.randn(n_rows, generator=generator, dtype=torch.float64)
     groups = torch.randint(n_groups, (n_rows,), generator=generator)
-    return logits + groups[:, None], torch.zeros(n_rows), groups
+    y = torch.randint(2, (n_rows,), generator=generator)
+    return rows(logits + groups, groups, y)
 
 
+def one_hot(groups, n_groups):
+    return torch.nn.functional.one_hot(groups[:, 0], n_groups).double()
+
+
+@pytest.mark.parametrize("constraint", [DemographicParity(), EqualizedOdds()])
 @pytest.mark.parametrize("n_groups", [2, 4])
-def test_without_a_window_the_gradient_is_that_of_the_loss_of_the_batch(n_groups):
-    logits, y, groups = random_rows(64, n_groups)
+def test_without_a_window_the_gradient_is_that_of_the_loss_of_the_batch(n_groups, constraint):
+    logits, batch = random_rows(64, n_groups)
     logits.requires_grad_()
-    criterion = make(n_groups)
-    (gradient,) = torch.autograd.grad(criterion.fairness_loss(logits, y, groups), logits)
-    loss = DemographicParity()(torch.sigmoid(logits), y, criterion.indicator(groups))
-    (expected,) = torch.autograd.grad(loss, logits)
+    criterion = make(n_groups, constraint=constraint)
+    (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+    (expected,) = grad(
+        constraint(torch.sigmoid(logits), batch.y, one_hot(batch.groups, n_groups)), logits
+    )
     torch.testing.assert_close(gradient, expected)
 
 
 def test_with_a_window_running_slopes_meet_the_rates_of_the_batch():
     """Batches of one composition: the mean gradient over batches is that on all rows."""
-    logits, y, _ = random_rows(960, 3)
+    logits, batch = random_rows(960)
     groups = torch.arange(960) % 3
     logits.requires_grad_()
-    loss = DemographicParity()(torch.sigmoid(logits), y, make(3).indicator(groups))
-    (expected,) = torch.autograd.grad(loss, logits)
+    loss = DemographicParity()(torch.sigmoid(logits), batch.y, one_hot(groups[:, None], 3))
+    (expected,) = grad(loss, logits)
     total = torch.zeros_like(logits)
-    for batch in torch.arange(960).split(48):
+    for part in torch.arange(960).split(48):
         criterion = make(3, window=math.inf)
-        weighty = [logits.repeat(1000, 1), y.repeat(1000), groups.repeat(1000)]
+        weighty = rows(logits.detach().repeat(1000, 1), groups.repeat(1000))
         criterion.observe(*weighty)  # so many rows that the batch hardly moves the rates
-        value = criterion.fairness_loss(logits[batch], y[batch], groups[batch])
-        total += torch.autograd.grad(value, logits)[0] / 20
+        value = criterion.fairness_loss(*rows(logits[part], groups[part]))
+        total += grad(value, logits)[0] / 20
     torch.testing.assert_close(total, expected, rtol=2e-3, atol=1e-8)
 
 
+@pytest.mark.parametrize("violation", ["decision", "score"])
+@pytest.mark.parametrize("window", [0.0, 500.0])
+def test_both_forms_of_the_loss_have_one_gradient(violation, window):
+    criteria = [make(4, violation=violation, window=window) for _ in range(2)]
+    logits, batch = random_rows(200, 4, seed=1)
+    logits.requires_grad_()
+    for criterion in criteria:
+        criterion.observe(*random_rows(300, 4))
+    (gradient,) = grad(criteria[0].fairness_loss(logits, batch), logits)
+    (around,) = grad(criteria[1].loss_around(logits, batch)(logits), logits)
+    torch.testing.assert_close(around, gradient)
+    torch.testing.assert_close(criteria[0].sums, criteria[1].sums)
+
+
+def test_the_loss_around_a_batch_is_the_loss_itself_without_a_window():
+    """Elsewhere too, and so are its second derivatives."""
+    logits, batch = random_rows(30, 3)
+    loss = make(3).loss_around(logits, batch)
+    elsewhere = (logits + torch.linspace(-1, 1, 30)[:, None]).requires_grad_()
+
+    def phi(logits):
+        return DemographicParity()(torch.sigmoid(logits), batch.y, one_hot(batch.groups, 3))
+
+    torch.testing.assert_close(loss(elsewhere), phi(elsewhere))
+    curvature, expected = (
+        torch.autograd.functional.hessian(f, elsewhere.detach()) for f in (loss, phi)
+    )
+    torch.testing.assert_close(curvature, expected)
+
+
 def test_a_group_that_stays_away_keeps_its_rate_until_it_is_forgotten():
-    criterion = RateCriterion(DemographicParity(), 2, violation="decision", window=256.0)
-    positive, y = torch.full((256, 1), 2.0), torch.zeros(256)
-    criterion.observe(positive, y, torch.arange(256) % 2)
+    criterion = make(2, violation="decision", window=256.0).float()
+    positive = torch.full((256,), 2.0)
+    criterion.observe(*rows(positive, torch.arange(256) % 2))
     for _ in range(120):
-        criterion.observe(positive, y, torch.zeros(256, dtype=torch.long))
+        criterion.observe(*rows(positive, torch.zeros(256, dtype=torch.long)))
         assert criterion.summary()["decision_difference"] < 1e-6  # all decisions are 1
         assert criterion.summary()["fairness_loss"] < 1e-12
     assert criterion.counts[0, 1] == 0
@@ -68,21 +118,39 @@ def test_no_row_of_a_rare_group_weighs_more_than_the_group(window):
         groups = torch.zeros(256, dtype=torch.long)
         if step % 50 == 49:
             groups[0] = 1
-        logits = torch.zeros(256, 1, dtype=torch.float64).add(groups[:, None]).requires_grad_()
-        value = criterion.fairness_loss(logits, torch.zeros(256), groups)
-        (gradient,) = torch.autograd.grad(value, logits)
+        logits, batch = rows(groups.double(), groups)
+        logits.requires_grad_()
+        (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
         assert gradient.abs().max() < 0.5
+
+
+def push(criterion, logits, groups):
+    """Whether the fairness loss moves any logit."""
+    logits, batch = rows(logits.clone(), groups)
+    logits.requires_grad_()
+    (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+    return bool((gradient.abs() > 1e-9).any())
 
 
 def test_decisions_steer_while_scores_carry_the_gradient():
     """Equal decisions, unequal scores: no push by "decision", a push by "score"."""
-    logits = torch.tensor([[2.0], [-2.0], [0.1], [-0.1]], dtype=torch.float64, requires_grad=True)
-    logits = logits + torch.tensor([[0.0], [0.0], [0.05], [0.05]])
-    groups, y = torch.tensor([0, 0, 1, 1]), torch.zeros(4)
+    logits = torch.tensor([2.0, -2.0, 0.15, -0.05], dtype=torch.float64)
+    groups = torch.tensor([0, 0, 1, 1])
     for violation, pushes in (("decision", False), ("score", True)):
-        value = make(violation=violation).fairness_loss(logits, y, groups)
-        (gradient,) = torch.autograd.grad(value, logits, retain_graph=True)
-        assert bool((gradient.abs() > 1e-9).any()) is pushes
+        assert push(make(violation=violation), logits, groups) is pushes
+
+
+def test_decisions_take_over_from_scores():
+    logits = torch.tensor([2.0, -2.0, 0.15, -0.05], dtype=torch.float64)
+    groups = torch.tensor([0, 0, 1, 1])
+    criterion = make(violation="decision")
+    criterion.observe(*rows(logits, groups))
+    decisions, scores = criterion.rates(DECISIONS), criterion.rates(SCORES)
+    for decided in (0.0, 0.25, 1.0):
+        criterion.decided = decided
+        expected = decided * decisions + (1 - decided) * scores
+        torch.testing.assert_close(criterion.steering_rates(), expected)
+        assert push(criterion, logits, groups) is (decided < 1)
 
 
 def test_window_is_an_exponential_mean_over_rows():
@@ -94,9 +162,10 @@ def test_window_is_an_exponential_mean_over_rows():
     for kind, values in ((SCORES, torch.sigmoid), (DECISIONS, lambda z: (z > 0).double())):
         for g in (0, 1):
             sums = counts = 0.0
-            for weight, (logits, _, groups) in ((keep, first), (1.0, second)):
-                sums += weight * values(logits)[groups == g].sum()
-                counts += weight * (groups == g).sum()
+            for weight, (logits, batch) in ((keep, first), (1.0, second)):
+                member = batch.groups[:, 0] == g
+                sums += weight * values(logits[member]).sum()
+                counts += weight * member.sum()
             torch.testing.assert_close(criterion.rates(kind)[0, g, 0], sums / counts)
 
 
@@ -108,8 +177,8 @@ def test_window_steadies_the_rate_of_a_small_group():
         criterion, rates = make(window=window), []
         for step in range(400):
             groups = (torch.rand(256, generator=generator) < 0.004).long()
-            logits = torch.randn(256, 1, generator=generator, dtype=torch.float64)
-            criterion.observe(logits, torch.zeros(256), groups)
+            logits = torch.randn(256, generator=generator, dtype=torch.float64)
+            criterion.observe(*rows(logits, groups))
             if step >= 200:
                 rates.append(criterion.rates(DECISIONS)[0, 1, 0])
         spread[window] = torch.stack(rates).std()
@@ -118,15 +187,14 @@ def test_window_steadies_the_rate_of_a_small_group():
 
 def test_absent_group_adds_nothing_and_no_nan():
     criterion = make(3, window=1000.0)
-    logits, y, groups = random_rows(90, 3)
-    criterion.fairness_loss(logits, y, groups)
-    logits = logits.clone().requires_grad_()
-    only_first = torch.zeros(90, dtype=torch.long)
-    value = criterion.fairness_loss(logits, y, only_first)
-    (gradient,) = torch.autograd.grad(value, logits)
+    criterion.observe(*random_rows(90, 3))
+    logits, _ = random_rows(90, 3)
+    logits.requires_grad_()
+    only_first = rows(logits, torch.zeros(90, dtype=torch.long))
+    (gradient,) = grad(criterion.fairness_loss(*only_first), logits)
     assert gradient.isfinite().all()
     never_seen = make(5)
-    assert never_seen.fairness_loss(logits, y, only_first) == 0
+    assert never_seen.fairness_loss(*only_first) == 0
     assert all(math.isfinite(figure) for figure in never_seen.summary().values())
 
 
@@ -134,17 +202,108 @@ def test_growing_keeps_what_was_counted():
     criterion = make(2, window=1000.0)
     criterion.observe(*random_rows(90, 2))
     before = criterion.rates(SCORES).clone()
-    criterion.grow(4)
+    criterion.grow([4])
     assert criterion.rates(SCORES).shape == (1, 4, 1)
     torch.testing.assert_close(criterion.rates(SCORES)[:, :2], before)
     criterion.observe(*random_rows(90, 4))
     assert (criterion.counts > 0).all()
 
 
+# Several sensitive columns
+
+
+def two_columns(n_rows=300):
+    logits, batch = random_rows(n_rows, 2)
+    return logits, batch._replace(
+        groups=torch.cat([batch.groups, torch.arange(n_rows)[:, None] % 3], 1)
+    )
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "max"])
+def test_the_losses_of_columns_add_up_and_compare_no_group_of_different_ones(aggregation):
+    logits, batch = two_columns()
+    logits.requires_grad_()
+    constraint = DemographicParity(aggregation=aggregation)
+    criterion = make(2, 3, constraint=constraint)
+    parts = [
+        constraint(torch.sigmoid(logits), batch.y, torch.nn.functional.one_hot(column).double())
+        for column in batch.groups.T
+    ]
+    (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+    torch.testing.assert_close(gradient, grad(sum(parts), logits)[0])
+    assert criterion.summary()["fairness_loss"] == pytest.approx(sum(parts).item())
+    alone = []
+    for k, n in enumerate((2, 3)):
+        one = make(n)
+        one.observe(logits.detach(), batch._replace(groups=batch.groups[:, k : k + 1]))
+        alone.append(one.measured())
+    assert criterion.measured() == max(alone)
+
+
+def test_growing_one_of_two_columns():
+    criterion = make(2, 3, window=1000.0)
+    criterion.observe(*two_columns())
+    before = criterion.rates(SCORES)
+    criterion.grow([3, 5])
+    after = criterion.rates(SCORES)
+    torch.testing.assert_close(after[:, [0, 1, 3, 4, 5]], before)
+    assert (criterion.counts[0] > 0).tolist() == [True, True, False, True, True, True, False, False]
+
+
+def test_a_function_is_added_up_over_columns():
+    logits, batch = two_columns()
+    logits.requires_grad_()
+    criterion = FunctionCriterion(DemographicParity(), (2, 3)).double()
+    value = criterion.fairness_loss(logits, batch)
+    torch.testing.assert_close(
+        grad(value, logits)[0],
+        grad(make(2, 3).fairness_loss(logits, batch), logits)[0],
+    )
+
+
+# Weights, and more than two classes
+
+
+@pytest.mark.parametrize("window", [0.0, 1000.0])
+def test_a_weight_of_two_is_a_row_given_twice(window):
+    logits, batch = random_rows(60, 3)
+    weight = torch.arange(60) % 3
+    index = torch.arange(60).repeat_interleave(weight)
+    weighted = make(3, window=window), (logits, batch._replace(sample_weight=weight.double()))
+    repeated = make(3, window=window), rows(logits[index], batch.groups[index], batch.y[index])
+    gradients = []
+    for criterion, (z, part) in (weighted, repeated):
+        criterion.observe(z, part)
+        z = z.clone().requires_grad_()
+        gradients.append(grad(criterion.fairness_loss(z, part), z)[0])
+    gathered = torch.zeros_like(logits).index_add_(0, index, gradients[1])
+    torch.testing.assert_close(gradients[0], gathered)
+    torch.testing.assert_close(weighted[0].sums, repeated[0].sums)
+
+
 def test_accuracy_loss_is_the_weighted_cross_entropy():
-    logits, _, _ = random_rows(8)
-    y = torch.tensor([0.0, 1] * 4, dtype=torch.float64)
+    logits, batch = random_rows(8)
     weight = torch.linspace(0.5, 1.5, 8, dtype=torch.float64)
-    p = torch.sigmoid(logits[:, 0])
+    p, y = torch.sigmoid(logits[:, 0]), batch.y
     expected = -(weight * (y * p.log() + (1 - y) * (1 - p).log())).mean()
-    torch.testing.assert_close(make().accuracy_loss(logits, y, weight), expected)
+    loss = make().accuracy_loss(logits, batch._replace(weight=weight))
+    torch.testing.assert_close(loss, expected)
+
+
+def test_several_classes_have_a_rate_each():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(90, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    groups = torch.arange(90) % 2
+    y = torch.randint(3, (90,), generator=generator)
+    _, batch = rows(logits, groups, y)
+    for constraint in (DemographicParity(), EqualizedOdds()):
+        criterion = make(2, constraint=constraint, n_outputs=3)
+        (gradient,) = grad(criterion.fairness_loss(logits, batch), logits, retain_graph=True)
+        loss = constraint(logits.softmax(1), y, one_hot(groups[:, None], 2))
+        torch.testing.assert_close(gradient, grad(loss, logits)[0])
+    rates = criterion.rates(DECISIONS)
+    torch.testing.assert_close(rates.sum(2), torch.ones(3, 2, dtype=torch.float64))
+    share = (logits[(groups == 1) & (y == 2)].argmax(1) == 0).double().mean()
+    torch.testing.assert_close(rates[2, 1, 0], share)
+    p = logits.softmax(1)[torch.arange(90), y]
+    torch.testing.assert_close(criterion.accuracy_loss(logits, batch), -p.log().mean())

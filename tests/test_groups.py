@@ -6,8 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from fairlearn.metrics import MetricFrame, selection_rate
 
-from fairbinn_sklearn._groups import encode_groups, group_index, warn_of_small_groups
+from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn._groups import (
+    cut_into_bins,
+    encode_groups,
+    names_by_column,
+    sensitive_frame,
+    warn_of_small_groups,
+)
 
 VALUES = {
     "str": ["b", "a", "b", "c"],
@@ -24,7 +32,8 @@ VALUES = {
 
 
 def encode(sensitive_features, known=None):
-    return encode_groups(group_index(sensitive_features, 4), known)
+    codes, names = encode_groups(sensitive_frame(sensitive_features, 4), "intersection", known)
+    return codes[:, 0], names
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
@@ -156,3 +165,168 @@ def test_other_columns_than_before():
         encode(frame[["age", "sex"]], names)
     codes, _ = encode(frame.to_numpy(), names)  # names are not told
     np.testing.assert_array_equal(codes, encode(frame, names)[0])
+
+
+# Each column on its own
+
+
+FRAME = pd.DataFrame({"sex": list("mfmf"), "site": ["x", "x", "y", "x"]})
+
+
+def test_each_column_has_groups_of_its_own():
+    codes, names = encode_groups(FRAME, "each")
+    np.testing.assert_array_equal(codes, [[1, 0], [0, 0], [1, 1], [0, 0]])
+    assert names.tolist() == [("sex", "f"), ("sex", "m"), ("site", "x"), ("site", "y")]
+    assert [one.tolist() for one in names_by_column(names, "each")] == [["f", "m"], ["x", "y"]]
+
+
+def test_each_column_takes_new_groups_behind_its_own():
+    _, names = encode_groups(FRAME, "each")
+    later = pd.DataFrame({"sex": ["d", "m"], "site": ["x", "a"]})
+    codes, names = encode_groups(later, "each", names)
+    np.testing.assert_array_equal(codes, [[2, 0], [1, 2]])
+    assert [one.tolist() for one in names_by_column(names, "each")] == [list("fmd"), list("xya")]
+
+
+def test_one_column_is_the_same_by_either_word():
+    for combine in ("each", "intersection"):
+        codes, names = encode_groups(FRAME[["sex"]], combine)
+        np.testing.assert_array_equal(codes, [[1], [0], [1], [0]])
+        assert names.tolist() == ["f", "m"] and names.nlevels == 1
+
+
+def test_columns_on_their_own_need_names_that_differ_and_stay():
+    with pytest.raises(ValueError, match=r"columns of different names.*\['s', 's'\]"):
+        encode_groups(FRAME.set_axis(["s", "s"], axis=1), "each")
+    _, names = encode_groups(FRAME, "each")
+    with pytest.raises(ValueError, match=r"columns \['sex', 'site'\] as before, got \['site'"):
+        encode_groups(FRAME[["site", "sex"]], "each", names)
+
+
+# Continuous columns
+
+
+AGES = pd.DataFrame({"age": np.arange(20, 80), "sex": ["f", "m"] * 30})
+
+
+def test_bins_hold_equally_many_rows_and_any_later_value():
+    frame, edges = cut_into_bins(AGES, 4, 50)
+    assert list(edges) == ["age"]
+    np.testing.assert_array_equal(edges["age"], [-np.inf, 34, 49, 64, np.inf])
+    assert frame["age"].value_counts().tolist() == [15] * 4
+    assert frame["sex"].tolist() == AGES["sex"].tolist()
+    later = pd.DataFrame({"age": [-5.5, 34.0, 34.5, 1e9], "sex": list("fmfm")})
+    cut, same = cut_into_bins(later, 4, 50, edges)
+    assert same is edges
+    assert [interval.right for interval in cut["age"]] == [34, 34, 49, np.inf]
+    codes, names = encode_groups(frame[["age"]], "intersection")
+    assert [interval.right for interval in names] == [34, 49, 64, np.inf]
+    assert list(pd.cut(AGES["age"], edges["age"])) == list(frame["age"])
+
+
+def test_bins_by_name_of_the_column():
+    frame = AGES.assign(years=np.arange(60) % 7)
+    cut, edges = cut_into_bins(frame, {"years": 3}, 100)
+    assert list(edges) == ["years"] and cut["years"].nunique() == 3
+    assert cut["age"].nunique() == 60
+
+
+def test_few_values_and_words_are_not_cut():
+    frame, edges = cut_into_bins(AGES.assign(age=AGES["age"] % 4), 4, 50)
+    assert edges == {} and sorted(frame["age"].unique()) == [0, 1, 2, 3]
+    as_words = AGES.assign(age=AGES["age"].astype(str))
+    frame, edges = cut_into_bins(as_words, 4, 5)
+    assert edges == {} and frame["age"].nunique() == 60
+    as_categories = AGES.assign(age=AGES["age"].astype("category"))
+    assert cut_into_bins(as_categories, None, 5)[0]["age"].nunique() == 60
+
+
+def test_a_spike_makes_fewer_bins():
+    spike = pd.DataFrame({"gain": [0.0] * 50 + list(range(1, 11))})
+    frame, edges = cut_into_bins(spike, 4, 5)
+    np.testing.assert_array_equal(edges["gain"], [-np.inf, 0, np.inf])
+    assert frame["gain"].value_counts().tolist() == [50, 10]
+
+
+@pytest.mark.parametrize(
+    "frame, n_bins, message",
+    [
+        (AGES, None, "60 distinct values in the numeric column 'age', more than max_groups=50"),
+        (AGES.astype(object), None, "60 distinct values in the numeric column 'age'"),
+        (AGES.convert_dtypes(), None, "60 distinct values in the numeric column 'age'"),
+        (AGES, {"wage": 3}, r"n_bins names the columns \['wage'\]"),
+        (AGES, {"sex": 3}, r"n_bins can cut numeric columns only, got \['sex'\]"),
+        (AGES, {"age": 1}, r"n_bins must be an integer from 2.*\{'age': 1\}"),
+        (AGES, {"age": "many"}, "n_bins must be an integer from 2"),
+        (AGES.assign(age=[np.inf, *range(59)]), 3, "must be finite where n_bins cuts them"),
+        (pd.concat([AGES, AGES], axis=1), 3, r"different names, got \['age'\] repeatedly"),
+    ],
+)
+def test_bins_that_cannot_be(frame, n_bins, message):
+    with pytest.raises(ValueError, match=message):
+        cut_into_bins(frame, n_bins, 50)
+
+
+# By way of the estimator
+
+
+def fit(biased, sensitive_features, **params):
+    X, y, _ = biased
+    clf = FairBiNNClassifier(max_epochs=2, device="cpu", random_state=0, eta=5, **params)
+    return clf.fit(X, y, sensitive_features=sensitive_features)
+
+
+def test_continuous_column_among_others(biased):
+    X, y, group = biased
+    columns = pd.DataFrame({"group": group, "first": X[:, 0]})
+    with pytest.raises(ValueError, match="600 distinct values in the numeric column 'first'"):
+        fit(biased, columns)
+    clf = fit(biased, columns, n_bins=3)
+    assert len(clf.groups_) == 6 and list(clf.bin_edges_) == ["first"]
+    clf = fit(biased, columns, n_bins={"first": 3}, combine="each")
+    assert len(clf.groups_) == 5
+    columns["first"] = X[:, 0].round().clip(-1, 3)
+    with pytest.raises(ValueError, match="5 distinct values in the numeric column 'first'"):
+        fit(biased, columns, max_groups=4)
+    assert fit(biased, columns, combine="each").groups_.shape == (7,)
+    assert fit(biased, group).bin_edges_ == {}
+
+
+def test_parts_share_the_bins_of_the_first(biased):
+    X, y, group = biased
+    clf = FairBiNNClassifier(n_bins=3, device="cpu", random_state=0)
+    clf.partial_fit(X[:300], y[:300], [0, 1], sensitive_features=X[:300, 0])
+    edges = clf.bin_edges_[0].copy()
+    clf.partial_fit(X[300:], y[300:], sensitive_features=100 + X[300:, 0])
+    np.testing.assert_array_equal(clf.bin_edges_[0], edges)
+    assert len(clf.groups_) == 3
+
+
+@pytest.mark.parametrize("combine", ["intersection", "each"])
+def test_parts_bring_new_groups_of_several_columns(biased, combine):
+    X, y, group = biased
+    clf = FairBiNNClassifier(combine=combine, device="cpu", random_state=0)
+    for shift in range(3):
+        columns = pd.DataFrame({"g": group, "part": (np.arange(600) % 2 + shift).astype(str)})
+        clf.partial_fit(X, y, [0, 1], sensitive_features=columns)
+    assert len(clf.groups_) == (8 if combine == "intersection" else 6)
+    assert clf.net_.criterion_.counts.shape == (1, len(clf.groups_))
+    assert np.isfinite(clf.decision_function(X)).all()
+    with pytest.raises(ValueError, match="combine cannot change"):
+        clf.set_params(combine="each" if combine == "intersection" else "intersection").partial_fit(
+            X, y, sensitive_features=columns
+        )
+
+
+def test_groups_that_fit_did_not_see_change_no_prediction(biased):
+    """Predictions ask for no group, so an audit may bring others than training had."""
+    X, y, group = biased
+    clf = fit(biased, group)
+    audit = MetricFrame(
+        metrics=selection_rate,
+        y_true=y,
+        y_pred=clf.predict(X),
+        sensitive_features=np.where(np.arange(600) % 3, group, "unseen"),
+    )
+    assert list(audit.by_group.index) == ["a", "b", "unseen"]
+    assert clf.score(X, y) == pytest.approx((clf.predict(X) == y).mean())

@@ -1,5 +1,6 @@
-"""Data sets that come with the package, and the functions that load them."""
+"""Data sets that come with the package or that users bring, and the functions that load them."""
 
 from ._adult import load_adult
+from ._health import load_health
 
-__all__ = ["load_adult"]
+__all__ = ["load_adult", "load_health"]

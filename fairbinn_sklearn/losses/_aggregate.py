@@ -9,11 +9,11 @@ from torch.nn.functional import one_hot
 
 
 def mean_gap(rates, present):
-    """Mean squared gap over pairs of groups, events and scores, and its slopes."""
+    """Squared gap, mean over pairs of groups and scores, summed over events, and its slopes."""
     n_present = present.sum(1, keepdim=True).to(rates.dtype)  # (E, 1, 1)
     mean = (rates * present).sum(1, keepdim=True) / n_present.clamp(min=1)
     deviation = (rates - mean) * present
-    scale = 2.0 / (n_present - 1).clamp(min=1) / (rates.shape[0] * rates.shape[2])
+    scale = 2.0 / (n_present - 1).clamp(min=1) / rates.shape[2]
     return (scale * deviation.square()).sum(), 2.0 * scale * deviation
 
 
@@ -32,6 +32,11 @@ def widest(rates, present):
     highest, top = rates.masked_fill(~present, -torch.inf).max(1)
     lowest, bottom = rates.masked_fill(~present, torch.inf).min(1)
     return (highest - lowest).clamp(min=0.0), top, bottom
+
+
+def divide(sums, counts):
+    """Quotient, and 0 where nothing was counted."""
+    return sums / counts.masked_fill(counts == 0, 1.0)
 
 
 AGGREGATIONS = {"mean": mean_gap, "max": largest_gap}

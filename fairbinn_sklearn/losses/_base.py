@@ -7,14 +7,20 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._aggregate import AGGREGATIONS, widest
+from ._aggregate import AGGREGATIONS, divide, widest
+
+
+def n_classes_of(scores):
+    """Count the classes behind scores of shape (..., C): one score stands for two classes."""
+    return max(scores.shape[-1], 2)
 
 
 class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
     r"""Base class of the fairness losses: squared gaps between the rates of groups.
 
     A subclass defines `events`, and nothing else. In all shapes N counts rows, G groups, E
-    events and C scores a row (1 for binary labels: the score of the positive class).
+    events and C scores a row: one for each class, but for two classes that of the positive class
+    alone may do, so C is 1.
 
     Parameters
     ----------
@@ -22,10 +28,10 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         Factor of the loss, > 0; matters where several losses are combined.
 
     aggregation : {"mean", "max"}, default="mean"
-        Which squared gaps make the loss: the mean over pairs of groups, events and scores, which
-        moves every group, or the largest, which moves two groups at a time and is what the
-        differences of an audit look at. With two groups and one event both are the squared gap,
-        whatever the sizes of the groups.
+        Which squared gaps make the loss: their mean over pairs of groups and over scores, added
+        up over events, which moves every group; or the largest, which moves two groups at a time
+        and is what the differences of an audit look at. With two groups and one event both are
+        the squared gap, whatever the sizes of the groups.
 
     See Also
     --------
@@ -42,7 +48,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
     >>> import torch
     >>> from fairbinn_sklearn.losses import FairnessLoss
     >>> class PositiveRows(FairnessLoss):
-    ...     def events(self, y):
+    ...     def events(self, y, n_classes):
     ...         return (y == 1)[None, :]
     >>> scores = torch.tensor([0.9, 0.1, 0.5, 0.3])
     >>> y = torch.tensor([1, 0, 1, 0])
@@ -61,7 +67,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         self.aggregation = aggregation
 
     @abstractmethod
-    def events(self, y):
+    def events(self, y, n_classes):
         """Mark the rows that each event looks at.
 
         The number of events must not depend on the rows.
@@ -70,6 +76,8 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         ----------
         y : torch.Tensor of shape (N,)
             Labels, encoded as 0 .. n_classes - 1.
+        n_classes : int
+            Number of classes, 2 at least.
 
         Returns
         -------
@@ -77,7 +85,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
             Booleans: true where the row counts for the event.
         """
 
-    def membership(self, y, groups):
+    def membership(self, y, groups, n_classes):
         """Mark the rows that lie in each event and group.
 
         Parameters
@@ -85,14 +93,16 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         y : torch.Tensor of shape (N,)
             Encoded labels.
         groups : torch.Tensor of shape (N, G)
-            Indicator of the groups, 0 or 1.
+            Indicator of the groups: the weight of the row, 1 without weights, in its group, else 0.
+        n_classes : int
+            Number of classes, 2 at least.
 
         Returns
         -------
         membership : torch.Tensor of shape (E, N, G)
-            1 where the row counts for the event and belongs to the group, else 0.
+            Weight of the row where it counts for the event and belongs to the group, else 0.
         """
-        return self.events(y.long()).to(groups.dtype)[:, :, None] * groups
+        return self.events(y.long(), n_classes).to(groups.dtype)[:, :, None] * groups
 
     def rates(self, scores, y, groups):
         """Mean score of the rows of each event and group.
@@ -104,14 +114,14 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         y : torch.Tensor of shape (N,)
             Encoded labels.
         groups : torch.Tensor of shape (N, G)
-            Indicator of the groups, 0 or 1.
+            Indicator of the groups, 0 or 1; times the weights of the rows if they have any.
 
         Returns
         -------
         rates : torch.Tensor of shape (E, G, C)
             Mean scores; 0 where a group has no row in an event.
         counts : torch.Tensor of shape (E, G)
-            Numbers of rows behind the rates.
+            Numbers of rows behind the rates, or their summed weights.
 
         Raises
         ------
@@ -126,18 +136,18 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
                 "scores must have shape (N,) or (N, C), y (N,) and groups (N, G); got "
                 f"{tuple(scores.shape)}, {tuple(y.shape)} and {tuple(groups.shape)}."
             )
-        membership = self.membership(y, groups.to(scores.dtype))
+        membership = self.membership(y, groups.to(scores.dtype), n_classes_of(scores))
         counts = membership.sum(1)  # (E, G)
         sums = membership.transpose(1, 2) @ scores  # (E, G, C)
-        return sums / counts.clamp(min=1.0)[..., None], counts
+        return divide(sums, counts[..., None]), counts
 
     def penalty(self, rates, counts):
         r"""Loss at given rates.
 
-        With `aggregation` "mean" it is the mean over events, scores and pairs of groups of the
-        squared gap, computed as :math:`\frac{2}{G - 1} \sum_g (r_g - \bar r)^2`, which equals the
-        mean over pairs, with :math:`\bar r` the mean rate of the G groups that are present. With
-        "max" it is the largest squared gap.
+        With `aggregation` "mean" it is the mean over scores and pairs of groups of the squared gap,
+        added up over events. The mean over pairs is computed as
+        :math:`\frac{2}{G - 1} \sum_g (r_g - \bar r)^2`, with :math:`\bar r` the mean rate of the G
+        groups that are present. With "max" it is the largest squared gap.
 
         Parameters
         ----------
@@ -205,7 +215,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         y : torch.Tensor of shape (N,)
             Encoded labels.
         groups : torch.Tensor of shape (N, G)
-            Indicator of the groups, 0 or 1.
+            Indicator of the groups, 0 or 1; times the weights of the rows if they have any.
 
         Returns
         -------

@@ -2,7 +2,7 @@
 
 import torch
 
-from ._base import FairnessLoss
+from ._base import FairnessLoss, n_classes_of
 
 
 class CombinedLoss(FairnessLoss):
@@ -14,9 +14,9 @@ class CombinedLoss(FairnessLoss):
     def __init__(self, losses):
         self.losses = losses
 
-    def events(self, y):
+    def events(self, y, n_classes):
         """Events of all losses, one loss behind the other: (E_1 + E_2 + ..., N)."""
-        return torch.cat([loss.events(y) for loss in self.losses])
+        return torch.cat([loss.events(y, n_classes) for loss in self.losses])
 
     def difference(self, rates, counts):
         """Largest difference of any of the losses."""
@@ -31,5 +31,6 @@ class CombinedLoss(FairnessLoss):
         return sum(penalties), torch.cat(slopes)
 
     def _parts(self, rates, counts):
-        sizes = [len(loss.events(torch.arange(2))) for loss in self.losses]
+        n_classes = n_classes_of(rates)
+        sizes = [len(loss.events(torch.arange(n_classes), n_classes)) for loss in self.losses]
         return zip(self.losses, rates.split(sizes), counts.split(sizes), strict=True)

@@ -6,7 +6,7 @@ from ._base import FairnessLoss
 
 
 class DemographicParity(FairnessLoss):
-    r""":math:`P(\hat Y = 1 \mid A = a) = P(\hat Y = 1)` for all groups a.
+    r""":math:`P(\hat Y = c \mid A = a) = P(\hat Y = c)` for all groups a and classes c.
 
     The criterion of the FairBiNN paper [1]_, there as an absolute gap, here as a squared one,
     which is smooth at parity.
@@ -39,13 +39,15 @@ class DemographicParity(FairnessLoss):
     0.16
     """
 
-    def events(self, y):
+    def events(self, y, n_classes):
         """Mark all rows: one event.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Encoded labels; their values are not looked at.
+        n_classes : int
+            Number of classes, not looked at.
 
         Returns
         -------
@@ -58,7 +60,7 @@ class DemographicParity(FairnessLoss):
 class EqualOpportunity(FairnessLoss):
     r""":math:`P(\hat Y = 1 \mid A = a, Y = 1) = P(\hat Y = 1 \mid Y = 1)` for all groups a.
 
-    Equal true positive rates [1]_.
+    Equal true positive rates [1]_. For two classes; the second is the positive one.
 
     Parameters
     ----------
@@ -87,26 +89,35 @@ class EqualOpportunity(FairnessLoss):
     0.16
     """
 
-    def events(self, y):
+    def events(self, y, n_classes):
         """Mark the rows of the positive class.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Encoded labels.
+        n_classes : int
+            Number of classes, which must be 2.
 
         Returns
         -------
         events : torch.Tensor of shape (1, N)
             True where y is 1.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes.
         """
+        _two_classes(self, n_classes)
         return (y == 1)[None, :]
 
 
 class FalsePositiveRateParity(FairnessLoss):
     r""":math:`P(\hat Y = 1 \mid A = a, Y = 0) = P(\hat Y = 1 \mid Y = 0)` for all groups a.
 
-    Equal false positive rates, also called predictive equality [1]_.
+    Equal false positive rates, also called predictive equality [1]_. For two classes; the second
+    is the positive one.
 
     Parameters
     ----------
@@ -135,27 +146,36 @@ class FalsePositiveRateParity(FairnessLoss):
     0.16
     """
 
-    def events(self, y):
+    def events(self, y, n_classes):
         """Mark the rows of the negative class.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Encoded labels.
+        n_classes : int
+            Number of classes, which must be 2.
 
         Returns
         -------
         events : torch.Tensor of shape (1, N)
             True where y is 0.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes.
         """
+        _two_classes(self, n_classes)
         return (y == 0)[None, :]
 
 
 class EqualizedOdds(FairnessLoss):
-    r""":math:`P(\hat Y = 1 \mid A = a, Y = y) = P(\hat Y = 1 \mid Y = y)` for all groups a, both y.
+    r""":math:`P(\hat Y = c \mid A = a, Y = y) = P(\hat Y = c \mid Y = y)` for all a, c and y.
 
-    Equal true positive rates and equal false positive rates [1]_. The default aggregation takes
-    the mean of both; "max" the larger, as the FairBiNN paper does.
+    With two classes: equal true positive rates and equal false positive rates [1]_. The loss is
+    that of `EqualOpportunity` plus that of `FalsePositiveRateParity`; with `aggregation` "max" it
+    is the larger of both, as in the FairBiNN paper.
 
     Parameters
     ----------
@@ -163,7 +183,8 @@ class EqualizedOdds(FairnessLoss):
         Factor of the loss, > 0.
 
     aggregation : {"mean", "max"}, default="mean"
-        Mean or largest squared gap over pairs of groups and both rates.
+        Mean squared gap over pairs of groups, added up over the classes of the label; or the
+        largest.
 
     See Also
     --------
@@ -180,23 +201,34 @@ class EqualizedOdds(FairnessLoss):
     >>> from fairbinn_sklearn.losses import EqualizedOdds
     >>> scores, y = torch.tensor([0.9, 0.7, 0.5, 0.5]), torch.tensor([1, 0, 1, 0])
     >>> groups = torch.eye(2)[[0, 0, 1, 1]]
-    >>> round(float(EqualizedOdds()(scores, y, groups)), 6)  # mean of 0.4 ** 2 and 0.2 ** 2
-    0.1
+    >>> round(float(EqualizedOdds()(scores, y, groups)), 6)  # 0.4 ** 2 + 0.2 ** 2
+    0.2
     >>> round(float(EqualizedOdds(aggregation="max")(scores, y, groups)), 6)
     0.16
     """
 
-    def events(self, y):
-        """Mark the rows of the negative class, then those of the positive class.
+    def events(self, y, n_classes):
+        """Mark the rows of each class of the label.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Encoded labels.
+        n_classes : int
+            Number of classes.
 
         Returns
         -------
-        events : torch.Tensor of shape (2, N)
-            True where y is 0, then where y is 1.
+        events : torch.Tensor of shape (n_classes, N)
+            True where y is 0, then where y is 1, and so on.
         """
-        return torch.stack([y == 0, y == 1])
+        return y == torch.arange(n_classes, device=y.device)[:, None]
+
+
+def _two_classes(loss, n_classes):
+    if n_classes > 2:
+        raise ValueError(
+            f"constraint {type(loss).__name__} needs two classes, as it looks at the rows of one "
+            f"of them, got y with {n_classes} classes. DemographicParity and EqualizedOdds take "
+            "any number."
+        )
