@@ -106,8 +106,7 @@ def predict_logits(module, X):
     logits = []
     for start in range(0, X.shape[0], size):
         chunk = as_tensor(X[start : start + size], like.device, like.dtype)
-        padded = chunk
-        if missing := size - len(chunk):
-            padded = torch.cat([chunk, chunk.new_zeros(missing, *chunk.shape[1:])])
+        missing = chunk.new_zeros(size - len(chunk), *chunk.shape[1:])
+        padded = torch.cat([chunk, missing])  # a copy: a net may work in place
         logits.append(module(padded)[: len(chunk)])
     return torch.cat(logits).cpu().double().numpy()  # MPS has no float64

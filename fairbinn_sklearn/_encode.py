@@ -70,8 +70,6 @@ def row_weights(class_weight, classes, target, sample_weight, scale):
         return weight / weight.mean() if scale else weight
 
     weight = np.ones(len(target)) if sample_weight is None else sample_weight
-    if not weight.any():
-        raise ValueError("sample_weight must be above 0 for one row at least, got 0 for all.")
     of_rates = None if sample_weight is None else scaled(weight)
     if class_weight is not None:
         of_classes = compute_class_weight(

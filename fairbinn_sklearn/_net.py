@@ -202,7 +202,8 @@ class TwoPlayerNet(NeuralNet):
         """One round of the update rule; the loss is the leader's, before the step."""
         loss = self.rule(self, batch).detach()
         if self.target is not None and self.rule is not accuracy_only:
-            share = len(batch.y) / self.n_rows
+            # Eta settles as the learning rates do: later there is nothing left that follows it.
+            share = len(batch.y) / self.n_rows * self.optimizer_.param_groups[0]["lr"] / self.lr
             self.eta = raise_or_lower(self.eta, self.criterion_.measured(), self.target, share)
         return {"loss": loss}
 

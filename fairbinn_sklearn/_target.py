@@ -3,16 +3,18 @@
 import torch
 
 ETA_RANGE = 1e-3, 1e4
-GAIN = 3.0  # natural logarithm that eta moves by in an epoch of the largest error
+GAIN = 1.0  # natural logarithm that eta moves by in an epoch of the largest error
+LARGEST_SHARE = 0.05  # of an epoch in one step: a net follows eta over many steps, not epochs
 
 
 def raise_or_lower(eta, difference, target, share):
     r"""Eta after a share of an epoch: higher if the difference is above the target, else lower.
 
-    Dual ascent on the logarithm of eta, with the error relative to the target and clipped,
-    :math:`\log\eta \mathrel{+}= \gamma\, s\, \mathrm{clip}(d / t - 1, -1, 1)` for a share s of an
-    epoch: the difference falls about as 1 / eta, so equal steps of the logarithm mean equal parts
-    of the difference, whatever its scale.
+    Dual ascent on the logarithm of eta, with the error relative to the target and clipped:
+    :math:`\log\eta` grows by :math:`\gamma\, s\, \mathrm{clip}(d / t - 1, -1, 1)` in a share s of
+    an epoch. The difference falls about as 1 / eta, so equal steps of the logarithm mean equal
+    parts of the difference, whatever its scale.
     """
     error = (difference / target - 1.0).clamp(-1.0, 1.0)
-    return (eta * torch.exp(GAIN * share * error)).clamp(*ETA_RANGE)
+    step = GAIN * min(share, LARGEST_SHARE)
+    return (eta * torch.exp(step * error)).clamp(*ETA_RANGE)

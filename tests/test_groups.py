@@ -330,3 +330,39 @@ def test_groups_that_fit_did_not_see_change_no_prediction(biased):
     )
     assert list(audit.by_group.index) == ["a", "b", "unseen"]
     assert clf.score(X, y) == pytest.approx((clf.predict(X) == y).mean())
+
+
+@pytest.fixture(scope="module")
+def group_of_forty():
+    """10,000 rows, 40 of them of a group that X tells apart; and 5,000 fresh rows of each group."""
+
+    def draw(codes, seed):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(len(codes), 4)).astype(np.float32)
+        X[:, 0] += codes
+        X[:, 1] = codes == 2
+        return X, (X[:, [0, 2, 3]].sum(1) + rng.normal(size=len(codes)) > 0.7).astype(int), codes
+
+    return draw(np.repeat([0, 1, 2], [5960, 4000, 40]), 0), draw(np.repeat([0, 1, 2], 5000), 1)
+
+
+def rates_on_fresh_rows(data, **params):
+    """Selection rates of the groups for each of 3 seeds: (3, 3)."""
+    (X, y, group), (X_fresh, _, group_fresh) = data
+    rates = []
+    for seed in range(3):
+        clf = FairBiNNClassifier(random_state=seed, device="cpu", **params)
+        decisions = clf.fit(X, y, sensitive_features=group).predict(X_fresh)
+        rates.append([decisions[group_fresh == g].mean() for g in range(3)])
+    return np.array(rates)
+
+
+def test_a_group_of_forty_in_ten_thousand_comes_to_the_rate_of_the_others(group_of_forty):
+    plain, fair, batches = (
+        rates_on_fresh_rows(group_of_forty, **params)
+        for params in ({"eta": 0}, {"eta": 10}, {"eta": 10, "rate_window": 0})
+    )
+    gaps = [np.ptp(rates, axis=1) for rates in (plain, fair)]
+    assert gaps[0].min() > 0.4 and gaps[1].max() < 0.2
+    # Rates of single batches, most of which hold one row of it or none, leave it to chance.
+    assert fair.std(0)[2] < 0.6 * batches.std(0)[2]

@@ -49,6 +49,30 @@ def test_quickstart_lowers_the_difference_it_prints():
     assert after < 0.03
 
 
+def test_sequences_come_to_agree_with_the_truth():
+    done = run_script("examples/plot_sequences.py")
+    assert done.returncode == 0, done.stderr
+    table = [line.split() for line in done.stdout.splitlines() if re.match(r"(0|10) +0\.", line)]
+    plain, fair = (
+        dict(zip("eta a b difference recorded truth".split(), map(float, row), strict=True))
+        for row in table
+    )
+    assert fair["difference"] < 0.05 < 0.15 < plain["difference"]
+    assert fair["truth"] > plain["truth"] + 0.03
+
+
+def test_criteria_of_the_guide_lower_both_differences():
+    done = run_script("examples/own_criteria.py")
+    assert done.returncode == 0, done.stderr
+    rates = [
+        [float(figure) for figure in re.findall(r"\d\.\d\d", line)]
+        for line in done.stdout.splitlines()
+    ]
+    (selected, hits), (by_class, hits_by_class), (by_function, _) = rates
+    assert selected > 0.3 and by_class < 0.1 and by_function < 0.15
+    assert hits_by_class < hits
+
+
 def test_adult_at_default_settings(tmp_path):
     """One seed of the figures in README and docs, with room for another processor's rounding."""
     done = run_script(
@@ -126,6 +150,9 @@ def public_names():
         "losses.EqualizedOdds",
         "losses.FalsePositiveRateParity",
         "datasets.load_adult",
+        "datasets.load_health",
+        "inspection.AssumptionsReport",
+        "inspection.check_assumptions",
     ):
         name = f"fairbinn_sklearn.{name}"
         yield name
