@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,31 +9,24 @@ import torch
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import PrintLog
 
-from ._batches import Rows, predict_logits
+from ._batches import predict_logits
 from ._build import build_net, change, check_fixed
 from ._callbacks import ForwardToSklearn
 from ._criterion import VIOLATIONS
-from ._encode import columns_of_words, encode_labels, hold_out, plain_labels, row_weights
-from ._groups import (
-    COMBINATIONS,
-    cut_into_bins,
-    encode_groups,
-    names_by_column,
-    sensitive_frame,
-    warn_of_small_groups,
-)
+from ._data import check_data, n_groups, training_rows, wants_fairness
+from ._encode import hold_out
+from ._groups import COMBINATIONS
 from ._net import StopEarly
+from ._outcome import decide, warn_of_outcome
 from ._params import NestedParams
-from ._resolve import resolve_constraint, resolve_device, resolve_schedule
-from ._rules import METHODS, accuracy_only
+from ._resolve import resolve_schedule
+from ._rules import METHODS
 from ._schedules import SCHEDULES
-from .losses import FairnessLoss
 
 
 def _all_or_nothing(method):
@@ -79,7 +71,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         In place of `eta`, the difference to train for, > 0: the weight rises while the running
         difference of what `violation` counts is above the target, and falls while it is below
         (dual ascent). `eta_` ends with the value found. For a function as `constraint`, the target
-        is for the value of the function. `eta` must be left at its default then.
+        is for the value of the function. `eta` must be left at its default then, and
+        `early_stopping` off.
 
     constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
         What the follower equalises between groups.
@@ -504,10 +497,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         random_state = check_random_state(self.random_state)
         schedule = resolve_schedule(self.lr_schedule, SCHEDULES, self._nested_of("lr_schedule"))
         previous = vars(self).get("net_") if self.warm_start else None
-        train, validation = (
-            self._validate_rows(X, y, sensitive_features, sample_weight, previous=previous),
-            None,
-        )
+        train = training_rows(self, X, y, sensitive_features, sample_weight, previous=previous)
+        validation = None
         if self.early_stopping:
             train, validation = hold_out(train, self.validation_fraction, random_state)
         net = self._build(train, min(self.rate_window, len(train)), random_state)
@@ -521,7 +512,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
         with net.in_precision_of(train):
             self._train(net, train, validation, self.max_epochs, schedule, callbacks)
-        self._warn_of_outcome(train)
+        warn_of_outcome(self, train)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
@@ -578,15 +569,22 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             raise ValueError("classes must be given in the first call of partial_fit, got None.")
         if previous is not None:
             check_fixed(self, previous)
-        rows = self._validate_rows(
-            X, y, sensitive_features, sample_weight, classes=classes, previous=previous, whole=False
+        rows = training_rows(
+            self,
+            X,
+            y,
+            sensitive_features,
+            sample_weight,
+            classes=classes,
+            previous=previous,
+            whole=False,
         )
         if previous is None:
             net = self._build(rows, self.rate_window, check_random_state(self.random_state))
         else:
             net = copy.deepcopy(previous)
             change(net, self)
-            net.criterion_.grow(self._n_groups())
+            net.criterion_.grow(n_groups(self))
         return self._train(net, rows, None, 1, SCHEDULES["constant"])
 
     @property
@@ -613,7 +611,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             If X does not fit the columns of `fit`, is not finite, or lets the net overflow.
         """
         check_is_fitted(self, "net_")
-        logits = predict_logits(self.module_, self._check_data(X, reset=False))
+        logits = predict_logits(self.module_, check_data(self, X, reset=False))
         if not np.isfinite(logits).all():
             raise ValueError("X has values so large that the net overflows; scale its columns.")
         return logits[:, 0] if logits.shape[1] == 1 else logits
@@ -650,122 +648,15 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         labels : ndarray of shape (n_samples,)
             The class of highest probability.
         """
-        decisions = _decide(self.decision_function(X))
+        decisions = decide(self.decision_function(X))
         return self.classes_[decisions]
-
-    def _check_data(self, X, *y, reset):
-        try:
-            # What is too large for float32 becomes infinite, and is refused.
-            with np.errstate(over="ignore", invalid="ignore"):
-                checked = validate_data(
-                    self,
-                    X,
-                    *y,
-                    accept_sparse="csr",
-                    dtype=np.float32,
-                    order="C",
-                    allow_nd=self.module is not None,
-                    reset=reset,
-                )
-        except ValueError as error:
-            if words := columns_of_words(X):
-                raise ValueError(
-                    f"X must have numeric columns, got {words}; encode them, for example by "
-                    f"OneHotEncoder in a pipeline. ({error})"
-                ) from error
-            raise
-        rows = checked[0] if y else checked
-        if not reset and rows.shape[1:] != self.net_.input_shape:
-            raise ValueError(
-                f"X must have rows of shape {self.net_.input_shape} as in fit, got "
-                f"{rows.shape[1:]}."
-            )
-        return checked
-
-    def _validate_rows(
-        self, X, y, sensitive_features, sample_weight, *, classes=None, previous=None, whole=True
-    ):
-        """Check and encode rows, all or a part for partial_fit; learn `classes_` and `groups_`."""
-        goes_on = previous is not None and not whole
-        device = torch.device(previous.device) if goes_on else resolve_device(self.device)
-        X, y = self._check_data(X, y if y is None else plain_labels(y), reset=not goes_on)
-        known = None if previous is None else self.classes_
-        self.classes_, target = encode_labels(y, classes, known)
-        groups = self._encode_groups(sensitive_features, len(target), goes_on)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if not isinstance(resolve_constraint(self.constraint), FairnessLoss):
-                raise ValueError(
-                    "sample_weight cannot be used with a function as constraint, which knows of no "
-                    "weights; make it a subclass of FairnessLoss."
-                )
-        weights = row_weights(self.class_weight, self.classes_, target, sample_weight, scale=whole)
-        return Rows(
-            X, target, groups, *weights, device, self._precision(len(target), device, whole)
-        )
-
-    def _precision(self, n_rows, device, whole):
-        """Type of the arithmetic of training: float64 if one batch holds all rows.
-
-        That costs next to nothing, and makes a weight of 2 the same as a row given twice.
-        """
-        plain = self.module is None and isinstance(self.activation, str) and device.type != "mps"
-        return torch.float64 if whole and plain and n_rows <= self.batch_size else torch.float32
-
-    def _encode_groups(self, sensitive_features, n_rows, goes_on):
-        """Learn `groups_` and `bin_edges_`, or go on from them; return the codes of the rows."""
-        known = self.groups_ if goes_on else None
-        if sensitive_features is not None:
-            frame, self.bin_edges_ = cut_into_bins(
-                sensitive_frame(sensitive_features, n_rows),
-                self.n_bins,
-                self.max_groups,
-                None if known is None else self.bin_edges_,
-            )
-            codes, self.groups_ = encode_groups(frame, self.combine, known)
-            if known is None and self._wants_fairness():
-                for column, names in zip(codes.T, self._names_by_column(), strict=True):
-                    warn_of_small_groups(column, names)
-            return codes
-        self.groups_ = known
-        self.bin_edges_ = self.bin_edges_ if goes_on else {}
-        if self._wants_fairness():
-            wish = "eta" if self.fairness_target is None else "fairness_target"
-            message = (
-                f"sensitive_features is None and {wish} is {getattr(self, wish)}: without groups "
-                "there is nothing to equalise, and the net is trained for accuracy alone. Pass "
-                "fit(X, y, sensitive_features=...), or set eta=0."
-            )
-            if self.missing_sensitive == "raise":
-                raise ValueError(message)
-            warnings.warn(message, UserWarning, stacklevel=2)
-        return None
-
-    def _wants_fairness(self):
-        if self.fairness_target is None:
-            return self.eta > 0
-        if self.eta != 1:
-            raise ValueError(
-                f"eta={self.eta} and fairness_target={self.fairness_target} exclude each other: "
-                "with a target, eta is found and ends in eta_. Leave eta at its default, also in "
-                "searches over parameters, or set fairness_target=None."
-            )
-        return True
-
-    def _names_by_column(self):
-        return names_by_column(self.groups_, self.combine)
-
-    def _n_groups(self):
-        return [len(names) for names in self._names_by_column()]
 
     def _build(self, rows, window, random_state):
         return build_net(
             self,
             input_shape=tuple(rows.X.shape[1:]),
             n_classes=len(self.classes_),
-            n_groups=self._n_groups(),
+            n_groups=n_groups(self),
             window=window,
             device=rows.device,
             random_state=random_state,
@@ -783,7 +674,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     def _train(self, net, rows, validation, epochs, schedule, callbacks=()):
         """Train the net and learn what depends on it."""
-        fair = rows.groups is not None and self._wants_fairness() and max(self._n_groups()) > 1
+        fair = rows.groups is not None and wants_fairness(self) and max(n_groups(self)) > 1
         log = [PrintLog()] if self.verbose else []
         net.train(
             rows,
@@ -802,39 +693,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         self.n_iter_ = len(self.history_)
         return self
 
-    def _warn_of_outcome(self, rows, n_rows=10_000):
-        """Warn of one decision for everybody, looking at some rows, and of a target missed."""
-        if self.net_.rule is accuracy_only:
-            return
-        logits = predict_logits(self.module_, rows.X[:n_rows])
-        decisions = _decide(logits[:, 0] if logits.shape[1] == 1 else logits)
-        if (decisions == decisions[0]).all():
-            label = self.classes_.tolist()[decisions[0]]
-            warnings.warn(
-                f"All decisions on {len(decisions)} training rows are {label!r}: their differences "
-                f"are small because the net tells nothing. Lower eta (now {self.eta_:.4g}), train "
-                f"longer (max_epochs, now {self.max_epochs}), raise batch_size or shorten "
-                "rate_window.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        if self.fairness_target is not None:
-            difference = float(self.net_.criterion_.measured())
-            if difference > max(1.25 * self.fairness_target, self.fairness_target + 0.01):
-                warnings.warn(
-                    f"The running difference ended at {difference:.4f}, above fairness_target="
-                    f"{self.fairness_target}: train longer (max_epochs, now {self.max_epochs}).",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.three_d_array = self.module is not None
         return tags
-
-
-def _decide(logits):
-    """Class codes of logits of shape (N,) for two classes or (N, C)."""
-    return (logits > 0).astype(np.intp) if logits.ndim == 1 else logits.argmax(1)

@@ -112,6 +112,11 @@ def test_eta_and_target_exclude_each_other(large, eta):
         fit(large, fairness_target=0.05, eta=eta)
 
 
+def test_early_stopping_and_target_exclude_each_other(large):
+    with pytest.raises(ValueError, match="early_stopping=True and fairness_target=0.05 exclude"):
+        fit(large, fairness_target=0.05, early_stopping=True)
+
+
 def test_a_search_over_eta_under_a_target_says_why_it_fails(large):
     X, y, group = large
     search = GridSearchCV(make(fairness_target=0.1, max_epochs=1), {"eta": [1, 3]}, cv=2)

@@ -7,6 +7,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._classifier import FairBiNNClassifier
+from .._data import check_data
 from . import _structure, _training, _trouble
 from ._course import Course
 from ._layers import bound, read_layers
@@ -93,7 +94,7 @@ def check_assumptions(clf, X):
     holds
     """
     clf, X = _last_step(clf, X)
-    rows = clf._check_data(X, reset=False)
+    rows = check_data(clf, X, reset=False)
     net, course = clf.module_, Course.of(clf)
     leader, follower = clf.net_.players()
     n_trained = getattr(clf.net_, "n_rows", None)

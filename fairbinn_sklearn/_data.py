@@ -1,0 +1,146 @@
+"""What users pass to fit, checked and encoded as rows for the net."""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from ._batches import Rows
+from ._encode import columns_of_words, encode_labels, plain_labels, row_weights
+from ._groups import (
+    cut_into_bins,
+    encode_groups,
+    names_by_column,
+    sensitive_frame,
+    warn_of_small_groups,
+)
+from ._resolve import resolve_constraint, resolve_device
+from .losses import FairnessLoss
+
+
+def check_data(estimator, X, *y, reset):
+    """X, and y if it is given, as scikit-learn checks them; X in float32."""
+    try:
+        # What is too large for float32 becomes infinite, and is refused.
+        with np.errstate(over="ignore", invalid="ignore"):
+            checked = validate_data(
+                estimator,
+                X,
+                *y,
+                accept_sparse="csr",
+                dtype=np.float32,
+                order="C",
+                allow_nd=estimator.module is not None,
+                reset=reset,
+            )
+    except ValueError as error:
+        if words := columns_of_words(X):
+            raise ValueError(
+                f"X must have numeric columns, got {words}; encode them, for example by "
+                f"OneHotEncoder in a pipeline. ({error})"
+            ) from error
+        raise
+    rows = checked[0] if y else checked
+    if not reset and rows.shape[1:] != estimator.net_.input_shape:
+        raise ValueError(
+            f"X must have rows of shape {estimator.net_.input_shape} as in fit, got "
+            f"{rows.shape[1:]}."
+        )
+    return checked
+
+
+def training_rows(
+    estimator, X, y, sensitive_features, sample_weight, *, classes=None, previous=None, whole=True
+):
+    """Check and encode rows, all or a part for partial_fit; learn `classes_` and `groups_`."""
+    goes_on = previous is not None and not whole
+    device = torch.device(previous.device) if goes_on else resolve_device(estimator.device)
+    X, y = check_data(estimator, X, y if y is None else plain_labels(y), reset=not goes_on)
+    known = None if previous is None else estimator.classes_
+    estimator.classes_, target = encode_labels(y, classes, known)
+    groups = _encode_groups(estimator, sensitive_features, len(target), goes_on)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not isinstance(resolve_constraint(estimator.constraint), FairnessLoss):
+            raise ValueError(
+                "sample_weight cannot be used with a function as constraint, which knows of no "
+                "weights; make it a subclass of FairnessLoss."
+            )
+    weights = row_weights(
+        estimator.class_weight, estimator.classes_, target, sample_weight, scale=whole
+    )
+    return Rows(
+        X, target, groups, *weights, device, _precision(estimator, len(target), device, whole)
+    )
+
+
+def _precision(estimator, n_rows, device, whole):
+    """Type of the arithmetic of training: float64 if one batch holds all rows.
+
+    That costs next to nothing, and makes a weight of 2 the same as a row given twice.
+    """
+    plain = (
+        estimator.module is None and isinstance(estimator.activation, str) and device.type != "mps"
+    )
+    return torch.float64 if whole and plain and n_rows <= estimator.batch_size else torch.float32
+
+
+def _encode_groups(estimator, sensitive_features, n_rows, goes_on):
+    """Learn `groups_` and `bin_edges_`, or go on from them; return the codes of the rows."""
+    known = estimator.groups_ if goes_on else None
+    if sensitive_features is not None:
+        frame, estimator.bin_edges_ = cut_into_bins(
+            sensitive_frame(sensitive_features, n_rows),
+            estimator.n_bins,
+            estimator.max_groups,
+            None if known is None else estimator.bin_edges_,
+        )
+        codes, estimator.groups_ = encode_groups(frame, estimator.combine, known)
+        if known is None and wants_fairness(estimator):
+            for column, names in zip(codes.T, _names_by_column(estimator), strict=True):
+                warn_of_small_groups(column, names)
+        return codes
+    estimator.groups_ = known
+    estimator.bin_edges_ = estimator.bin_edges_ if goes_on else {}
+    if wants_fairness(estimator):
+        wish = "eta" if estimator.fairness_target is None else "fairness_target"
+        message = (
+            f"sensitive_features is None and {wish} is {getattr(estimator, wish)}: without groups "
+            "there is nothing to equalise, and the net is trained for accuracy alone. Pass "
+            "fit(X, y, sensitive_features=...), or set eta=0."
+        )
+        if estimator.missing_sensitive == "raise":
+            raise ValueError(message)
+        warnings.warn(message, UserWarning, stacklevel=2)
+    return None
+
+
+def wants_fairness(estimator):
+    """Whether the parameters ask for a fairness loss; an error if they contradict each other."""
+    if estimator.fairness_target is None:
+        return estimator.eta > 0
+    told = f"fairness_target={estimator.fairness_target}"
+    if estimator.eta != 1:
+        raise ValueError(
+            f"eta={estimator.eta} and {told} exclude each other: with a target, eta is found and "
+            "ends in eta_. Leave eta at its default, also in searches over parameters, or set "
+            "fairness_target=None."
+        )
+    if estimator.early_stopping:
+        raise ValueError(
+            f"early_stopping=True and {told} exclude each other: the objective of an epoch cannot "
+            "be compared with that of another while eta moves."
+        )
+    return True
+
+
+def n_groups(estimator):
+    """Numbers of groups, of each sensitive column or of the one intersection."""
+    return [len(names) for names in _names_by_column(estimator)]
+
+
+def _names_by_column(estimator):
+    return names_by_column(estimator.groups_, estimator.combine)
