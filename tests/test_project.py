@@ -153,6 +153,9 @@ def public_names():
         "datasets.load_health",
         "inspection.AssumptionsReport",
         "inspection.check_assumptions",
+        "metrics.FairnessScorer",
+        "metrics.best_under",
+        "metrics.fairness_scoring",
     ):
         name = f"fairbinn_sklearn.{name}"
         yield name

@@ -67,15 +67,12 @@ def main():
     print(f"columns {data[0].shape[1]}, training rows {len(data[0])}, test rows {len(data[3])}")
     print("method, eta; mean and std over seeds: accuracy, hard DP, soft DP, selection rate")
     records = []
-    for method in args.methods:
-        for eta in args.etas:
-            records += [
-                measure(data, eta=eta, seed=seed, method=method) for seed in range(args.seeds)
-            ]
-            print(
-                summary(records[-args.seeds :], "method").to_string(index=False, header=False),
-                flush=True,
-            )
+    for eta in args.etas:
+        for seed in range(args.seeds):  # all methods in turn, so that their times compare
+            records += [measure(data, eta=eta, seed=seed, method=one) for one in args.methods]
+        table = summary(records[-args.seeds * len(args.methods) :], "method")
+        print(table.to_string(index=False, header=False), flush=True)
+    records.sort(key=lambda record: args.methods.index(record["method"]))
     if args.save:
         pd.DataFrame(records).to_csv(args.save, index=False, float_format="%.5f")
     table = summary(records, "method")

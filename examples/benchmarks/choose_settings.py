@@ -20,7 +20,7 @@ CANDIDATES = [
     {"max_epochs": 10},
     {"max_epochs": 40},
     {"rate_window": 0},
-    {"rate_window": 10_000},
+    {"rate_window": 5_000},
     {"lr_schedule": "constant"},
     {"fairness_lr": 1e-2},
     {"violation": "score"},

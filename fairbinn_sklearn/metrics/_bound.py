@@ -1,0 +1,102 @@
+"""The best candidate of a search under a bound on the difference."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ._figures import FIGURES
+
+
+class BestUnder(BaseEstimator):
+    """What `best_under` returns: a function of `cv_results_` that can be pickled."""
+
+    def __init__(self, bound, metric, score):
+        self.bound = bound
+        self.metric = metric
+        self.score = score
+
+    def __call__(self, cv_results):
+        """Return the index of the candidate."""
+        differences, scores = (self._column(cv_results, name) for name in (self.metric, self.score))
+        differences = -differences
+        within = np.flatnonzero(differences <= self.bound)
+        if not len(within):
+            closest = int(np.argmin(differences))
+            warnings.warn(
+                f"No candidate has a mean {self.metric} of {self.bound} or less; took the closest, "
+                f"{differences[closest]:.4f}.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return closest
+        best = within[scores[within] == scores[within].max()]
+        return int(best[np.argmin(differences[best])])
+
+    def _column(self, cv_results, name):
+        key = f"mean_test_{name}"
+        if key not in cv_results:
+            found = [one.removeprefix("mean_test_") for one in cv_results if "mean_test_" in one]
+            raise ValueError(
+                f"best_under needs {name!r} in scoring, got {found}; pass "
+                f"scoring=fairness_scoring({self.metric!r}, score={self.score!r})."
+            )
+        values = np.asarray(cv_results[key], dtype=float)
+        if np.isnan(values).all():
+            raise ValueError(
+                f"All scores {name!r} are NaN. If warnings say that sensitive_features is None, "
+                "call sklearn.set_config(enable_metadata_routing=True) before the search."
+            )
+        return np.where(np.isnan(values), -np.inf, values)
+
+
+def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
+    """Choose the candidate of the best score whose difference meets a bound, for `refit`.
+
+    Parameters
+    ----------
+    bound : float
+        Largest mean difference over the folds, from 0 to 1.
+
+    metric : str, default="demographic_parity_difference"
+        Name of a difference in the `scoring` of the search.
+
+    score : str, default="accuracy"
+        Name of the score to choose by.
+
+    Returns
+    -------
+    choose : callable
+        Function from `cv_results_` to the index of a candidate. Of equal scores it takes the
+        smaller difference. If no candidate meets the bound it takes the closest, and warns.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not valid.
+
+    See Also
+    --------
+    fairness_scoring : The scorers that it needs.
+
+    Notes
+    -----
+    The mean over folds meets the bound, on the rows that chose it: audit the model on others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fairbinn_sklearn.metrics import best_under
+    >>> cv_results = {
+    ...     "mean_test_accuracy": np.array([0.85, 0.84, 0.82]),
+    ...     "mean_test_demographic_parity_difference": np.array([-0.18, -0.04, -0.01]),
+    ... }
+    >>> best_under(0.05)(cv_results)
+    1
+    """
+    if not (np.isreal(bound) and 0 <= bound <= 1):
+        raise ValueError(f"bound must be a number from 0 to 1, got {bound!r}.")
+    differences = sorted(name for name in FIGURES if name.endswith("_difference"))
+    if metric not in differences:
+        raise ValueError(f"metric must be one of {differences}, got {metric!r}.")
+    return BestUnder(bound, metric, score)
