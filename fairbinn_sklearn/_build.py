@@ -12,6 +12,7 @@ from ._criterion import FunctionCriterion, RateCriterion
 from ._module import ACTIVATIONS, FairBiNNModule, players
 from ._net import OPTIMIZERS, TwoPlayerNet, seeded
 from ._resolve import (
+    check_names,
     resolve_activation,
     resolve_class,
     resolve_constraint,
@@ -161,7 +162,9 @@ def _own_module(estimator, input_shape, n_outputs, seed):
             )
     cls = resolve_class("module", estimator.module, {}, torch.nn.Module)
     size = input_shape[0] if len(input_shape) == 1 else input_shape
-    module = partial(cls, size, n_outputs, **estimator._nested_of("module"))
+    given = estimator._nested_of("module")
+    check_names("module", cls, given)
+    module = partial(cls, size, n_outputs, **given)
     names = resolve_names("fairness_modules", estimator.fairness_modules)
     with seeded(seed, torch.device("cpu")):
         _try_module(module, names, estimator, input_shape, n_outputs)
@@ -174,16 +177,17 @@ def _try_module(build, names, estimator, input_shape, n_outputs):
         module = build()
     except Exception as error:
         raise ValueError(
-            f"{told} must be built from the input size and the number of outputs, "
-            f"{build.args}, and module__ parameters, got {build.keywords}: {error}"
+            f"{told} must be built from the input size ({build.args[0]}, the columns of X, or the "
+            f"shape of a row if X has more than two dimensions), the number of outputs "
+            f"({build.args[1]}) and module__ parameters, got {build.keywords}: {error}"
         ) from error
     try:
         leader, follower = players(module, names)
     except AttributeError as error:
         raise ValueError(
-            f"{told} must have the methods accuracy_parameters() and fairness_parameters(), or "
-            f"fairness_modules must name the submodules of the follower among "
-            f"{[name for name, _ in module.named_modules() if name]}, got "
+            "fairness_modules must name submodules of the follower among "
+            f"{[name for name, _ in module.named_modules() if name]}, or {told} must have the "
+            "methods accuracy_parameters() and fairness_parameters(), got fairness_modules="
             f"{estimator.fairness_modules!r}: {error}"
         ) from error
     if not leader or not follower or leader.keys() & follower.keys():

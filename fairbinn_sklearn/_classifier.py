@@ -491,8 +491,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Warns
         -----
         ConvergenceWarning
-            If the fairness loss has left one decision for everybody, or the difference ends well
-            above `fairness_target`.
+            If the fairness loss has left one decision for everybody, or the running difference
+            ends above `fairness_target` by more than a quarter of it and more than 0.01.
         """
         random_state = check_random_state(self.random_state)
         schedule = resolve_schedule(self.lr_schedule, SCHEDULES, self._nested_of("lr_schedule"))

@@ -18,7 +18,9 @@ class Criterion(nn.Module):
     """What both kinds of criterion share: the leader's loss, groups, and exponential weights.
 
     `n_groups` lists the number of groups of each sensitive column, or of the one intersection. One
-    logit a row stands for two classes, else there is one for each class.
+    logit a row stands for two classes, else there is one for each class. Logits have the shape
+    (..., B, C): where many models are trained together they have an axis in front, and so have the
+    losses and the sums, but not the counts.
     """
 
     def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
@@ -34,20 +36,23 @@ class Criterion(nn.Module):
         """Weighted mean cross-entropy, the leader's loss L_acc."""
         if self.n_outputs == 1:
             y = batch.y.to(logits.dtype)
-            losses = binary_cross_entropy_with_logits(logits[:, 0], y, reduction="none")
+            losses = binary_cross_entropy_with_logits(
+                logits[..., 0], y.expand(logits.shape[:-1]), reduction="none"
+            )
         else:
-            losses = cross_entropy(logits, batch.y, reduction="none")
-        return (batch.weight * losses).mean()
+            y = batch.y.expand(logits.shape[:-1])
+            losses = cross_entropy(logits.movedim(-1, 1), y, reduction="none")
+        return (batch.weight * losses).mean(-1)
 
     def scores(self, logits):
         """Probabilities of shape (B, C): of the positive class, or of each of several."""
-        return torch.sigmoid(logits) if self.n_outputs == 1 else torch.softmax(logits, 1)
+        return torch.sigmoid(logits) if self.n_outputs == 1 else torch.softmax(logits, -1)
 
     def decisions(self, logits):
         """Decisions of shape (B, C), 0 or 1, in the place of the scores."""
         if self.n_outputs == 1:
             return (logits > 0).to(logits.dtype)
-        return one_hot(logits.argmax(1), self.n_outputs).to(logits.dtype)
+        return one_hot(logits.argmax(-1), self.n_outputs).to(logits.dtype)
 
     def indicator(self, batch, dtype=torch.float32):
         """Indicator of the groups of all columns, of shape (B, G), times the rows' weights."""
@@ -104,13 +109,7 @@ class RateCriterion(Criterion):
     def __init__(self, constraint, n_groups, **settings):
         super().__init__(constraint, n_groups, **settings)
         self.decided = 1.0
-        events = constraint.events(torch.arange(self.n_classes), self.n_classes)
-        if getattr(events, "ndim", None) != 2 or events.shape[1] != self.n_classes:
-            raise ValueError(
-                f"constraint must have events of shape (E, N); {type(constraint).__name__}.events "
-                f"gave {tuple(getattr(events, 'shape', ())) or type(events)} for {self.n_classes} "
-                "rows."
-            )
+        events = check_events(constraint, self.n_classes)
         n_all = sum(self.n_groups)
         shapes = {
             "counts": (len(events), n_all),
@@ -140,7 +139,7 @@ class RateCriterion(Criterion):
         membership, counts = self.observe(logits, batch, scores)
 
         def batch_rates(scores):
-            return divide(membership.transpose(1, 2) @ scores, counts[..., None])
+            return divide(membership.transpose(1, 2) @ scores[..., None, :, :], counts[..., None])
 
         anchor = self.steering_rates() - batch_rates(scores)
 
@@ -157,26 +156,26 @@ class RateCriterion(Criterion):
         indicator = self.indicator(batch, scores.dtype)
         membership = self.constraint.membership(batch.y, indicator, self.n_classes)
         counts = membership.sum(1)
-        values = torch.stack([self.decisions(logits), scores])  # (2, B, C)
+        values = torch.stack([self.decisions(logits), scores])  # (2, ..., B, C)
         keep = self.keep(batch)
         self.counts.mul_(keep).add_(counts)
         self.counts.masked_fill_(self.counts < FORGOTTEN, 0.0)
-        self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[:, None])
+        self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[..., None, :, :])
         return membership, counts
 
     def rates(self, kind):
-        """Running rates of shape (E, G, C) of decisions or scores."""
+        """Running rates of shape (..., E, G, C) of decisions or scores."""
         return self.sums[kind] / self.counts.clamp(min=FORGOTTEN)[..., None]
 
     def steering_rates(self):
-        """Rates whose slopes steer the training, of shape (E, G, C)."""
+        """Rates whose slopes steer the training, of shape (..., E, G, C)."""
         if self.violation == SCORES:
             return self.rates(SCORES)
         return torch.lerp(self.rates(SCORES), self.rates(DECISIONS), self.decided)
 
     def difference(self, kind):
         """Largest difference between two groups of a column, of decisions or scores."""
-        return torch.stack(self._by_column(self.constraint.difference, self.rates(kind))).amax()
+        return torch.stack(self._by_column(self.constraint.difference, self.rates(kind))).amax(0)
 
     def measured(self):
         """What a target is set for: the difference of what the rates count."""
@@ -190,7 +189,7 @@ class RateCriterion(Criterion):
             return
         for name in ("counts", "sums"):
             buffer = getattr(self, name)
-            axis = 1 if name == "counts" else 2
+            axis = 1 if name == "counts" else buffer.ndim - 2
             parts = buffer.split(before, axis)
             behind = (0, 0) * (buffer.ndim - 1 - axis)
             wider = [
@@ -203,15 +202,40 @@ class RateCriterion(Criterion):
         """Loss at the running rates, and the differences of decisions and of scores."""
         penalties = self._by_column(self.constraint.penalty, self.rates(self.violation))
         return {
-            "fairness_loss": sum(penalties).item(),
-            "decision_difference": self.difference(DECISIONS).item(),
-            "score_difference": self.difference(SCORES).item(),
+            "fairness_loss": sum(penalties).tolist(),
+            "decision_difference": self.difference(DECISIONS).tolist(),
+            "score_difference": self.difference(SCORES).tolist(),
         }
 
     def _by_column(self, function, rates):
         """Values of a function of rates and counts, for the groups of each sensitive column."""
-        parts = rates.split(self.n_groups, 1), self.counts.split(self.n_groups, 1)
+        parts = rates.split(self.n_groups, -2), self.counts.split(self.n_groups, 1)
         return [function(*part) for part in zip(*parts, strict=True)]
+
+
+def check_events(constraint, n_classes):
+    """Events of one row of each class, checked on some more rows too."""
+    told = f"{type(constraint).__name__}.events"
+    y = torch.arange(n_classes)
+    events, more = (constraint.events(rows, n_classes) for rows in (y, y.repeat(2)))
+    for found, n_rows in ((events, n_classes), (more, 2 * n_classes)):
+        if (
+            not isinstance(found, torch.Tensor)
+            or found.dtype != torch.bool
+            or found.ndim != 2
+            or found.shape[1] != n_rows
+        ):
+            got = f"{tuple(found.shape)}, {found.dtype}" if hasattr(found, "shape") else found
+            raise ValueError(
+                "constraint must have events that are a tensor of booleans of shape (E, N); "
+                f"{told} gave {got} for {n_rows} rows."
+            )
+    if len(events) != len(more):
+        raise ValueError(
+            f"constraint must have the same number of events for any rows; {told} gave "
+            f"{len(events)} for {n_classes} rows and {len(more)} for {2 * n_classes}."
+        )
+    return events
 
 
 class FunctionCriterion(Criterion):
@@ -228,16 +252,27 @@ class FunctionCriterion(Criterion):
         if self.n_outputs == 1:
             scores = scores[:, 0]
         columns = self.indicator(batch, scores.dtype).split(self.n_groups, 1)
-        values = [self.constraint(scores, batch.y, groups) for groups in columns]
-        for value in values:
-            if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
-                raise ValueError(
-                    "constraint, as a function, must return a scalar tensor that depends on the "
-                    f"scores by torch operations, got {value!r}."
-                )
+        values = [self._call(scores, batch.y, groups) for groups in columns]
         value, keep = sum(values), self.keep(batch)
         self.rows.mul_(keep).add_(len(batch.y))
         self.total.mul_(keep).add_(len(batch.y) * value.detach())
+        return value
+
+    def _call(self, scores, y, groups):
+        try:
+            value = self.constraint(scores, y, groups)
+        except Exception as error:
+            raise ValueError(
+                "constraint, as a function, must take scores, y and groups of shapes "
+                f"{tuple(scores.shape)}, {tuple(y.shape)} and {tuple(groups.shape)}, got "
+                f"{self.constraint!r}, which raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
+            got = f"a tensor of shape {tuple(value.shape)}" if getattr(value, "ndim", 0) else value
+            raise ValueError(
+                "constraint, as a function, must return a scalar tensor that depends on the scores "
+                f"by torch operations, got {got!r}."
+            )
         return value
 
     def loss_around(self, logits, batch):

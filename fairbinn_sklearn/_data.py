@@ -40,6 +40,10 @@ def check_data(estimator, X, *y, reset):
                 f"X must have numeric columns, got {words}; encode them, for example by "
                 f"OneHotEncoder in a pipeline. ({error})"
             ) from error
+        if estimator.module is None and "with dim" in str(error):
+            raise ValueError(
+                f"X must have two dimensions, unless module is a net of your own. {error}"
+            ) from error
         raise
     rows = checked[0] if y else checked
     if not reset and rows.shape[1:] != estimator.net_.input_shape:
@@ -106,11 +110,13 @@ def _encode_groups(estimator, sensitive_features, n_rows, goes_on):
     estimator.groups_ = known
     estimator.bin_edges_ = estimator.bin_edges_ if goes_on else {}
     if wants_fairness(estimator):
-        wish = "eta" if estimator.fairness_target is None else "fairness_target"
+        wish, off = "eta", "eta=0"
+        if estimator.fairness_target is not None:
+            wish, off = "fairness_target", "fairness_target=None and eta=0"
         message = (
             f"sensitive_features is None and {wish} is {getattr(estimator, wish)}: without groups "
             "there is nothing to equalise, and the net is trained for accuracy alone. Pass "
-            "fit(X, y, sensitive_features=...), or set eta=0."
+            f"fit(X, y, sensitive_features=...), or set {off}."
         )
         if estimator.missing_sensitive == "raise":
             raise ValueError(message)
@@ -129,10 +135,15 @@ def wants_fairness(estimator):
             "ends in eta_. Leave eta at its default, also in searches over parameters, or set "
             "fairness_target=None."
         )
+    rates = isinstance(resolve_constraint(estimator.constraint), FairnessLoss)
+    if rates and estimator.fairness_target >= 1:
+        raise ValueError(
+            f"{told} is met by any model, as a difference of rates is at most 1; set one below 1."
+        )
     if estimator.early_stopping:
         raise ValueError(
             f"early_stopping=True and {told} exclude each other: the objective of an epoch cannot "
-            "be compared with that of another while eta moves."
+            "be compared with that of another while eta moves. Set early_stopping=False."
         )
     return True
 

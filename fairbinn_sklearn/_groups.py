@@ -2,7 +2,8 @@
 
 import contextlib
 import warnings
-from numbers import Integral
+from decimal import Decimal
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,12 @@ def sensitive_frame(sensitive_features, n_rows):
     if frame.shape[1] == 0:
         raise ValueError("sensitive_features must have at least one column, got none.")
     if len(frame) != n_rows:
+        names = isinstance(sensitive_features, (list, tuple)) and len(frame) < 10
+        names = names and all(isinstance(value, str) for value in sensitive_features)
         raise ValueError(
             f"sensitive_features and X must have the same number of rows, got {len(frame)} "
             f"and {n_rows}."
+            + (" For names of columns, pass X[[...]] or the like." if names else "")
         )
     for name, column in frame.items():
         if n_missing := int(column.isna().sum()):
@@ -71,18 +75,21 @@ def cut_into_bins(frame, n_bins, max_groups, known=None):
     """Numeric columns of many values cut into bins, and the edges by name of the column.
 
     Edges are learned from the rows, at quantiles, unless they are `known`. A bin holds its upper
-    edge; the first and the last bin are open to values that were not seen.
+    edge; the first and the last bin are open to values that were not seen. Words among the
+    numbers, such as "unknown", stay as they are.
     """
     wanted = _bins_by_column(frame, n_bins)
     edges = {} if known is None else known
     columns = []
     for name, column in frame.items():
-        n_values = column.nunique() if _is_numeric(column) else 0
-        if known is None and name in wanted:
-            if n_values > wanted[name]:
-                edges[name] = _quantile_edges(column.to_numpy(dtype=np.float64), wanted[name])
+        is_number = _is_number(column)
+        numbers = column[is_number].to_numpy(dtype=np.float64)
+        n_values = len(np.unique(numbers))
+        if known is None and n_values > wanted.get(name, np.inf):
+            edges[name] = _quantile_edges(numbers, wanted[name])
         if name in edges:
-            column = pd.Series(pd.cut(column.to_numpy(dtype=np.float64), edges[name]))
+            column = column.astype(object)
+            column[is_number] = np.asarray(pd.cut(numbers, edges[name]).astype(object))
         elif n_values > max_groups:
             raise ValueError(
                 f"sensitive_features has {n_values} distinct values in the numeric column "
@@ -100,7 +107,7 @@ def _bins_by_column(frame, n_bins):
     if n_bins is None:
         return {}
     columns = list(frame.columns)
-    numeric = [name for j, name in enumerate(columns) if _is_numeric(frame.iloc[:, j])]
+    numeric = [name for j, name in enumerate(columns) if _is_number(frame.iloc[:, j]).any()]
     wanted = n_bins if isinstance(n_bins, dict) else dict.fromkeys(numeric, n_bins)
     if strange := [name for name in wanted if name not in columns]:
         raise ValueError(f"n_bins names the columns {strange}; sensitive_features has {columns}.")
@@ -113,12 +120,16 @@ def _bins_by_column(frame, n_bins):
     return wanted
 
 
-def _is_numeric(column):
-    kinds = ("integer", "floating", "mixed-integer-float", "decimal")
-    return (
-        not isinstance(column.dtype, pd.CategoricalDtype)
-        and pd.api.types.infer_dtype(column, skipna=False) in kinds
-    )
+def _is_number(column):
+    """Mark the numbers of a column; a column of categories has none."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return np.zeros(len(column), dtype=bool)
+    if column.dtype == object:
+        return np.array(
+            [isinstance(v, (Real, Decimal)) and not isinstance(v, bool) for v in column]
+        )
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return np.full(len(column), numeric)
 
 
 def _quantile_edges(values, n_bins):

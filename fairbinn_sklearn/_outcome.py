@@ -22,11 +22,14 @@ def warn_of_outcome(estimator, rows, n_rows=10_000):
     decisions = decide(logits[:, 0] if logits.shape[1] == 1 else logits)
     if (decisions == decisions[0]).all():
         label = estimator.classes_.tolist()[decisions[0]]
+        weight = f"lower eta (now {estimator.eta_:.4g})"
+        if estimator.fairness_target is not None:
+            weight = f"raise fairness_target (now {estimator.fairness_target})"
         warnings.warn(
             f"All decisions on {len(decisions)} training rows are {label!r}: their differences "
-            f"are small because the net tells nothing. Lower eta (now {estimator.eta_:.4g}), train "
-            f"longer (max_epochs, now {estimator.max_epochs}), raise batch_size or shorten "
-            "rate_window.",
+            "are small because the net tells nothing. Scale the columns of X if they are not, "
+            f"train longer (max_epochs, now {estimator.max_epochs}), {weight}, raise batch_size "
+            "or shorten rate_window; a module of your own must return logits.",
             ConvergenceWarning,
             stacklevel=2,
         )

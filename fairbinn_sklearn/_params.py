@@ -1,5 +1,7 @@
 """Parameters of what other parameters name, such as ``optimizer__momentum``."""
 
+from difflib import get_close_matches
+
 
 class NestedParams:
     """Mixin for keyword parameters ``<parameter>__<name>``, kept as attributes of that name.
@@ -13,8 +15,11 @@ class NestedParams:
     def _store_nested(self, params):
         for key, value in params.items():
             if not self._is_nested(key):
+                known = [*self._get_param_names(), *(f"{name}__" for name in self._nested)]
+                close = get_close_matches(key.partition("__")[0], known, n=1)
                 raise TypeError(
-                    f"{type(self).__name__}.__init__() got an unexpected keyword argument {key!r}"
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument {key!r}."
+                    + (f" Did you mean {close[0]!r}?" if close else "")
                 )
             setattr(self, key, value)
 

@@ -29,9 +29,13 @@ def resolve_class(parameter, value, table, base):
         return table[value]
     if isinstance(value, type) and issubclass(value, base):
         return value
+    names = f"one of {sorted(table)} or " if table else ""
+    got = f"{value!r}."
+    if isinstance(value, base):
+        got = f"an instance of {type(value).__name__}: pass the class, and its parameters as "
+        got += f"{parameter}__<name>." if parameter != "activation" else "a subclass of yours."
     raise ValueError(
-        f"{parameter} must be one of {sorted(table)} or a subclass of "
-        f"{base.__module__}.{base.__qualname__}, got {value!r}."
+        f"{parameter} must be {names}a subclass of {base.__module__}.{base.__qualname__}, got {got}"
     )
 
 
@@ -62,6 +66,7 @@ def resolve_optimizer(parameter, value, table, *, device, given=None, **settings
         if name in ("lr", "params", *settings):
             ours = {"lr": settings_name(parameter, "lr")}.get(name, name)
             raise ValueError(f"{parameter}__{name} cannot be set; set {ours} instead.")
+    check_names(parameter, found, given)
     if "fused" in inspect.signature(found).parameters and device.type != "mps":
         given = {"fused": True, **given}
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3,), (2, 3))]
@@ -71,10 +76,22 @@ def resolve_optimizer(parameter, value, table, *, device, given=None, **settings
         found(weights, **settings, **given).step()
     except Exception as error:
         raise ValueError(
-            f"{parameter} must take {' and '.join([*settings, *given])}, and step without a "
-            f"closure on vectors and matrices, got {value!r}: {error}"
+            f"{parameter} must take {' and '.join(settings)}, and step without a closure on "
+            f"vectors and matrices, got {value!r} with {given}: {error}"
         ) from error
     return partial(found, **given)
+
+
+def check_names(parameter, cls, given):
+    """Raise if a parameter of the form ``<parameter>__<name>`` is none of the class's."""
+    takes = inspect.signature(cls).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+        return
+    if strange := [name for name in given if name not in takes]:
+        raise ValueError(
+            f"{parameter}__{strange[0]} is no parameter of {cls.__name__}, which takes "
+            f"{list(takes)}."
+        )
 
 
 def settings_name(parameter, name):
@@ -92,12 +109,14 @@ def resolve_schedule(value, table, given):
             )
         return table[value]
     found = resolve_class("lr_schedule", value, table, torch.optim.lr_scheduler.LRScheduler)
+    check_names("lr_schedule", found, given)
     build = partial(_build_schedule, found, given)
     try:
         build(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1), 2)
     except Exception as error:
         raise ValueError(
-            f"lr_schedule must be built from an optimizer and {given}, got {value!r}: {error}"
+            f"lr_schedule must be built from an optimizer and the parameters lr_schedule__<name>, "
+            f"got {value!r} with {given}: {error}"
         ) from error
     return build
 

@@ -189,7 +189,11 @@ class OneDimensional(FairnessLoss):
         (["demographic_parity", "parity"], "got 'parity'"),
         ([FairnessLossOf(), lambda *args: 0], "constraint, as a list, must hold names"),
         (lambda scores, y, groups: 0.0, "constraint, as a function, must return a scalar"),
-        (lambda scores, y, groups: scores, "constraint, as a function, must return a scalar"),
+        (
+            lambda scores, y, groups: scores,
+            r"must return a scalar.*a tensor of shape \(256,\)|\(200",
+        ),
+        (lambda scores, y: scores.sum(), "must take scores, y and groups.*raised TypeError"),
         (lambda scores, y, groups: groups.sum(), "depends on the scores"),
     ],
 )
@@ -198,9 +202,38 @@ def test_losses(biased, loss, message):
         fit(biased, constraint=loss)
 
 
-def test_constraint_with_events_of_another_shape(biased):
-    with pytest.raises(ValueError, match=r"constraint must have events.*OneDimensional.*\(2,\)"):
-        fit(biased, constraint=OneDimensional())
+def events_of(function):
+    class Odd(FairnessLoss):
+        def events(self, y, n_classes):
+            return function(y)
+
+    return Odd()
+
+
+@pytest.mark.parametrize(
+    "constraint, message",
+    [
+        (OneDimensional(), r"constraint must have events.*OneDimensional.events gave \(2,\)"),
+        (events_of(lambda y: (y == 1).float()[None]), r"booleans.*gave \(1, 2\), torch.float32"),
+        (events_of(lambda y: (y == 1).numpy()[None]), r"booleans.*gave \(1, 2\), bool"),
+        (events_of(lambda y: None), "gave None"),
+        (
+            events_of(lambda y: torch.ones(len(y) // 2, len(y), dtype=torch.bool)),
+            "the same number of events for any rows.*1 for 2 rows and 2 for 4",
+        ),
+    ],
+)
+def test_constraint_with_odd_events(biased, constraint, message):
+    with pytest.raises(ValueError, match=message):
+        fit(biased, constraint=constraint)
+
+
+def test_names_of_columns_in_the_place_of_values(biased):
+    X, y, _ = biased
+    with pytest.raises(
+        ValueError, match=r"got 2 and 600\. For names of columns, pass X\[\[...\]\]"
+    ):
+        fit((X, y, ["sex", "race"]))
 
 
 def test_predicting_what_overflows(biased):

@@ -231,6 +231,18 @@ def test_bins_by_name_of_the_column():
     assert cut["age"].nunique() == 60
 
 
+def test_words_among_numbers_stay_groups():
+    ages = AGES["age"].astype(object).where(AGES.index % 6 > 0, "unknown")
+    with pytest.raises(ValueError, match="50 distinct values in the numeric column 'age', more"):
+        cut_into_bins(pd.DataFrame({"age": ages}), None, 20)
+    frame, edges = cut_into_bins(pd.DataFrame({"age": ages}), {"age": 2}, 20)
+    codes, names = encode_groups(frame, "intersection")
+    assert len(edges["age"]) == 3 and len(names) == 3 and "unknown" in list(names)
+    assert np.bincount(codes[:, 0]).tolist().count(10) == 1
+    later = pd.DataFrame({"age": [30, "unknown", 99]}, dtype=object)
+    assert cut_into_bins(later, {"age": 2}, 20, edges)[0]["age"].tolist()[1] == "unknown"
+
+
 def test_few_values_and_words_are_not_cut():
     frame, edges = cut_into_bins(AGES.assign(age=AGES["age"] % 4), 4, 50)
     assert edges == {} and sorted(frame["age"].unique()) == [0, 1, 2, 3]

@@ -40,6 +40,14 @@ def test_others_are_refused(name):
         make(**{name: 1})
 
 
+@pytest.mark.parametrize(
+    "name, meant", [("optimiser__betas", "optimizer"), ("etta", "eta"), ("modul__width", "module")]
+)
+def test_misspelt_names_are_set_right(name, meant):
+    with pytest.raises(TypeError, match=f"Did you mean '{meant}"):
+        make(**{name: 1})
+
+
 @pytest.mark.parametrize("name", ["optimiser__betas", "etaa"])
 def test_others_cannot_be_set(name):
     with pytest.raises(ValueError, match="Invalid parameter"):
@@ -66,12 +74,23 @@ def test_grid_search_over_them(biased):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"optimizer__momentum": 0.9}, "optimizer must take.*momentum.*got 'adam'"),
+        (
+            {"optimizer__momentum": 0.9},
+            r"optimizer__momentum is no parameter of Adam, which takes \['params', 'lr', 'betas'",
+        ),
         ({"optimizer__lr": 0.1}, "optimizer__lr cannot be set; set lr instead"),
         ({"fairness_optimizer__lr": 0.1}, "fairness_optimizer__lr.*set fairness_lr instead"),
         ({"optimizer__weight_decay": 0.1}, "optimizer__weight_decay cannot be set"),
         ({"lr_schedule__gamma": 0.1}, "lr_schedule='cosine' takes no parameters"),
-        ({"lr_schedule": lr_scheduler.StepLR}, "must be built from an optimizer and {}"),
+        (
+            {"lr_schedule": lr_scheduler.StepLR},
+            "parameters lr_schedule__<name>, got .*StepLR.* with {}: .*step_size",
+        ),
+        (
+            {"lr_schedule": lr_scheduler.StepLR, "lr_schedule__step": 2},
+            "lr_schedule__step is no parameter of StepLR",
+        ),
+        ({"optimizer": torch.optim.SGD([torch.zeros(1)])}, "an instance of SGD: pass the class"),
         ({"lr_schedule": torch.optim.SGD}, "lr_schedule must be one of"),
         (
             {"method": "unrolled", "fairness_optimizer": "adam"},

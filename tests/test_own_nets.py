@@ -236,10 +236,11 @@ class Shared(Split):
     "module, params, message",
     [
         ("mlp", {}, "module must be.*subclass of torch.nn.*got 'mlp'"),
-        (Split(4, 1), {}, "module must be.*subclass of torch.nn"),
-        (Split, {"module__depth": 3}, "must be built from the input size.*'depth': 3"),
-        (NoOwners, {}, r"accuracy_parameters\(\).*among \['layer'\], got None"),
-        (Named, {"fairness_modules": "tail"}, r"among \['blocks', 'blocks.0'.*got 'tail'"),
+        (Split(4, 1), {}, "module must be a subclass.*an instance of Split: pass the class"),
+        (Split, {"module__depth": 3}, r"module__depth is no parameter of Split.*'width'\]"),
+        (Split, {"module__width": -3}, "must be built from the input size.*'width': -3"),
+        (NoOwners, {}, r"among \['layer'\], or module=.*accuracy_parameters\(\)"),
+        (Named, {"fairness_modules": "tail"}, r"among \['blocks', 'blocks.0'.*='tail'"),
         (Named, {"fairness_modules": []}, "fairness_modules must be the name of a submodule"),
         (Named, {"fairness_modules": 3}, "fairness_modules must be the name of a submodule"),
         (NoOwners, {"fairness_modules": "layer"}, "each player parameters of its own"),
@@ -259,7 +260,9 @@ def test_modules_that_cannot_be(biased, module, params, message):
 
 def test_more_dimensions_need_a_module(biased):
     X, y, group = biased
-    with pytest.raises(ValueError, match="dim 3.*<= 2"):
+    with pytest.raises(
+        ValueError, match="X must have two dimensions, unless module is a net of your own.*dim 3"
+    ):
         fit((X[:, :, None], y, group), None)
     with pytest.raises(ValueError, match=r"cannot take X of shape \(2, \(4, 1\)\)|must be built"):
         fit((X[:, :, None], y, group))

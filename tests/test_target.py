@@ -100,6 +100,11 @@ def test_a_target_out_of_reach_is_told(large):
         fit(large, fairness_target=0.001, max_epochs=1)
 
 
+def test_a_target_that_any_model_meets(large):
+    with pytest.raises(ValueError, match="fairness_target=1.5 is met by any model"):
+        fit(large, fairness_target=1.5)
+
+
 @pytest.mark.parametrize("target", [0, -0.1, float("nan"), "low"])
 def test_targets_that_cannot_be(large, target):
     with pytest.raises(ValueError, match="'fairness_target'"):

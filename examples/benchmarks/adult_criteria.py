@@ -47,14 +47,20 @@ def main():
             fairness_batch_size=args.fairness_batch_size,
             random_state=seed,
         )
-        return clf.fit(X_train, y_train, sensitive_features=sex_train).predict(X_test)
+        clf.fit(X_train, y_train, sensitive_features=sex_train)
+        return clf.predict(X_train), clf.predict(X_test)
 
     def figures(difference, runs):
         table = pd.DataFrame(
             {
-                "accuracy": [(decisions == y_test).mean() for decisions in runs],
+                "accuracy": [(decisions == y_test).mean() for _, decisions in runs],
+                "difference, training rows": [
+                    difference(y_train, decisions, sensitive_features=sex_train)
+                    for decisions, _ in runs
+                ],
                 "difference": [
-                    difference(y_test, decisions, sensitive_features=sex_test) for decisions in runs
+                    difference(y_test, decisions, sensitive_features=sex_test)
+                    for _, decisions in runs
                 ],
             }
         )

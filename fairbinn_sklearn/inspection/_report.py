@@ -146,7 +146,8 @@ class AssumptionsReport:
         return f"<table>{caption}{''.join(rows)}</table>"
 
     def _title(self):
-        return f"FairBiNN's assumptions and training, checked on {self.n_rows:,} rows"
+        rows = "row" if self.n_rows == 1 else "rows"
+        return f"FairBiNN's assumptions and training, checked on {self.n_rows:,} {rows}"
 
 
 def _row(tag, cells):

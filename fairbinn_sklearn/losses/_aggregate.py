@@ -1,7 +1,7 @@
 """From the rates of groups to a loss and its slopes: of the mean or of the largest squared gap.
 
-Rates have the shape (E, G, C) of events, groups and scores; `present` (E, G, 1) says which groups
-have rows.
+Rates have the shape (..., E, G, C) of events, groups and scores, with a leading axis where many
+models are trained together; `present` (E, G, 1) says which groups have rows.
 """
 
 import torch
@@ -11,26 +11,27 @@ from torch.nn.functional import one_hot
 def mean_gap(rates, present):
     """Squared gap, mean over pairs of groups and scores, summed over events, and its slopes."""
     n_present = present.sum(1, keepdim=True).to(rates.dtype)  # (E, 1, 1)
-    mean = (rates * present).sum(1, keepdim=True) / n_present.clamp(min=1)
+    mean = (rates * present).sum(-2, keepdim=True) / n_present.clamp(min=1)
     deviation = (rates - mean) * present
-    scale = 2.0 / (n_present - 1).clamp(min=1) / rates.shape[2]
-    return (scale * deviation.square()).sum(), 2.0 * scale * deviation
+    scale = 2.0 / (n_present - 1).clamp(min=1) / rates.shape[-1]
+    return (scale * deviation.square()).sum((-3, -2, -1)), 2.0 * scale * deviation
 
 
 def largest_gap(rates, present):
     """Largest squared gap over pairs of groups, events and scores, and its slopes."""
-    gap, top, bottom = widest(rates, present)  # (E, C)
-    n_groups = rates.shape[1]
-    largest = one_hot(gap.flatten().argmax(), gap.numel()).reshape(gap.shape)
-    pair = one_hot(top, n_groups) - one_hot(bottom, n_groups)  # (E, C, G)
+    gap, top, bottom = widest(rates, present)  # (..., E, C)
+    n_groups = rates.shape[-2]
+    flat = gap.flatten(-2)
+    largest = one_hot(flat.argmax(-1), flat.shape[-1]).reshape(gap.shape)
+    pair = one_hot(top, n_groups) - one_hot(bottom, n_groups)  # (..., E, C, G)
     slopes = (2.0 * gap * largest)[..., None] * pair
-    return gap.square().amax(), slopes.transpose(1, 2)
+    return flat.square().amax(-1), slopes.transpose(-2, -1)
 
 
 def widest(rates, present):
     """Gap between the highest and the lowest group of each event and score, and who they are."""
-    highest, top = rates.masked_fill(~present, -torch.inf).max(1)
-    lowest, bottom = rates.masked_fill(~present, torch.inf).min(1)
+    highest, top = rates.masked_fill(~present, -torch.inf).max(-2)
+    lowest, bottom = rates.masked_fill(~present, torch.inf).min(-2)
     return (highest - lowest).clamp(min=0.0), top, bottom
 
 

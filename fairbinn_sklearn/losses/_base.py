@@ -151,14 +151,14 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        rates : torch.Tensor of shape (E, G, C)
+        rates : torch.Tensor of shape (..., E, G, C)
             Rates of each event and group.
         counts : torch.Tensor of shape (E, G)
             Rows behind the rates. Groups without a row are left out.
 
         Returns
         -------
-        penalty : torch.Tensor of shape ()
+        penalty : torch.Tensor of shape (...)
             The loss, at least 0; 0 exactly at parity or with fewer than two groups.
         """
         return self._aggregate(rates, counts)[0]
@@ -168,14 +168,14 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        rates : torch.Tensor of shape (E, G, C)
+        rates : torch.Tensor of shape (..., E, G, C)
             Rates of each event and group.
         counts : torch.Tensor of shape (E, G)
             Rows behind the rates.
 
         Returns
         -------
-        slopes : torch.Tensor of shape (E, G, C)
+        slopes : torch.Tensor of shape (..., E, G, C)
             The partial derivatives; 0 for groups without a row.
         """
         return self._aggregate(rates, counts)[1]
@@ -193,17 +193,17 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        rates : torch.Tensor of shape (E, G, C)
+        rates : torch.Tensor of shape (..., E, G, C)
             Rates of each event and group.
         counts : torch.Tensor of shape (E, G)
             Rows behind the rates.
 
         Returns
         -------
-        difference : torch.Tensor of shape ()
+        difference : torch.Tensor of shape (...)
             The difference, from 0 to 1 for scores from 0 to 1; 0 if no group is present.
         """
-        return widest(rates, (counts > 0)[..., None])[0].amax()
+        return widest(rates, (counts > 0)[..., None])[0].amax((-2, -1))
 
     def __call__(self, scores, y, groups):
         """Loss of a batch, differentiable in the scores.

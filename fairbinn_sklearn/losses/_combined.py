@@ -22,15 +22,15 @@ class CombinedLoss(FairnessLoss):
         """Largest difference of any of the losses."""
         return torch.stack(
             [loss.difference(*part) for loss, *part in self._parts(rates, counts)]
-        ).max()
+        ).amax(0)
 
     def _aggregate(self, rates, counts):
         penalties, slopes = zip(
             *(loss._aggregate(*part) for loss, *part in self._parts(rates, counts)), strict=True
         )
-        return sum(penalties), torch.cat(slopes)
+        return sum(penalties), torch.cat(slopes, -3)
 
     def _parts(self, rates, counts):
         n_classes = n_classes_of(rates)
         sizes = [len(loss.events(torch.arange(n_classes), n_classes)) for loss in self.losses]
-        return zip(self.losses, rates.split(sizes), counts.split(sizes), strict=True)
+        return zip(self.losses, rates.split(sizes, -3), counts.split(sizes), strict=True)
