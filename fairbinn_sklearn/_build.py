@@ -1,9 +1,10 @@
 """From the estimator's parameters to an initialised net."""
 
 import contextlib
+import copy
 import inspect
-import re
 from functools import partial
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def changeable(estimator):
 def change(net, estimator):
     """Give the net what may change; under a target it keeps the eta that it has found."""
     settings = changeable(estimator)
-    if settings["target"] is not None:
+    if settings["target"] is not None and net.target is not None:
         del settings["eta"]
     vars(net).update(settings)
 
@@ -154,7 +155,7 @@ def _own_module(estimator, input_shape, n_outputs, seed):
     """Builder of the user's module, tried once, and the names of the follower's submodules."""
     defaults = inspect.signature(type(estimator)).parameters
     for name in LAYERS:
-        if _told(getattr(estimator, name)) != _told(defaults[name].default):
+        if not same(_as_tuple(getattr(estimator, name)), defaults[name].default):
             raise ValueError(
                 f"{name} says how the default net is built and means nothing to module="
                 f"{estimator.module!r}, got {getattr(estimator, name)!r}; parameters of the module "
@@ -190,6 +191,12 @@ def _try_module(build, names, estimator, input_shape, n_outputs):
             "methods accuracy_parameters() and fairness_parameters(), got fairness_modules="
             f"{estimator.fairness_modules!r}: {error}"
         ) from error
+    trained = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+    if idle := [name for name in trained if name not in leader.keys() | follower.keys()]:
+        raise ValueError(
+            f"{told} gives the parameters {idle} to neither player; name them in "
+            "accuracy_parameters() or fairness_parameters(), or freeze them by requires_grad."
+        )
     if not leader or not follower or leader.keys() & follower.keys():
         raise ValueError(
             f"{told} must give each player parameters of its own; the leader has {list(leader)}, "
@@ -211,18 +218,45 @@ def check_fixed(estimator, net):
     """Raise if a parameter changed that the net cannot change."""
     now = _fixed(estimator)
     for name in net.fixed | now:
-        if now.get(name) != net.fixed.get(name):
+        before, after = (values.get(name) for values in (net.fixed, now))
+        if not same(before, after):
             raise ValueError(
-                f"{name} cannot change from {net.fixed.get(name)} to {now.get(name)} between "
-                "calls of partial_fit; call fit to begin anew."
+                f"{name} cannot change from {before!r} to {after!r} between calls of partial_fit; "
+                "call fit to begin anew."
             )
 
 
 def _fixed(estimator):
+    """Parameters that stay, copied where they could be changed in place."""
     names = [*FIXED, *(name for name in vars(estimator) if estimator._is_nested(name))]
-    return {name: _told(getattr(estimator, name)) for name in names}
+    values = {name: getattr(estimator, name) for name in names}
+    mutable = (list, dict, np.ndarray, FairnessLoss)
+    return {
+        name: copy.deepcopy(value) if isinstance(value, mutable) else value
+        for name, value in values.items()
+    }
 
 
-def _told(value):
-    """Parameter as text without addresses, which differ from one process to the next."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+def same(one, other):
+    """Whether two parameters mean the same: classes and functions do that have one name."""
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return type(one) is type(other) and np.array_equal(one, other)
+    if isinstance(one, FairnessLoss):
+        return type(one) is type(other) and same(one.get_params(), other.get_params())
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, (type, FunctionType)) and isinstance(other, (type, FunctionType)):
+        names = [(value.__module__, value.__qualname__) for value in (one, other)]
+        return names[0] == names[1] and "<" not in names[0][1]  # lambdas share theirs
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
+
+
+def _as_tuple(value):
+    return tuple(value) if isinstance(value, list) else value

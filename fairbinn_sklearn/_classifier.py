@@ -136,7 +136,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     n_bins : int or dict, default=None
         Bins to cut numeric sensitive columns into, at quantiles of the training rows; an int for
         all numeric columns with more values than that, a dict from names of columns to ints for
-        some. `bin_edges_` has the edges.
+        some. `bin_edges_` has the edges. With `partial_fit`, the first call decides.
 
     max_groups : int, default=50
         Most values of a numeric sensitive column that is not cut into bins: more of them are an
@@ -198,7 +198,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     lr_schedule : str or torch.optim.lr_scheduler.LRScheduler class, default="cosine"
         Course of both learning rates over `max_epochs`: "cosine", down to 0 along half a cosine,
         "constant", or a class that steps once an epoch, with parameters as in
-        ``lr_schedule__step_size=5``. `partial_fit` uses constant rates.
+        ``lr_schedule__step_size=5``. It sets the leader's rate; the follower's keeps its ratio to
+        it. `partial_fit` uses constant rates.
 
     max_epochs : int, default=20
         Passes over the training rows.
@@ -276,7 +277,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         if `constraint` is a function),
         "objective" (loss + eta * fairness loss), and the same with prefix ``"validation_"`` if
         `early_stopping`; "eta" under a `fairness_target`; "fairness_step" (largest norm of the
-        follower's steps) if there is a follower. Use ``pandas.DataFrame(clf.history_)``.
+        follower's steps) if there is a follower; "lr" (the leader's learning rate). Use
+        ``pandas.DataFrame(clf.history_)``.
 
     n_iter_ : int
         Epochs in `history_`.
@@ -501,7 +503,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         validation = None
         if self.early_stopping:
             train, validation = hold_out(train, self.validation_fraction, random_state)
-        net = self._build(train, min(self.rate_window, len(train)), random_state)
+        net = self._build(train, min(self.rate_window, self._rows_an_epoch(train)), random_state)
         if previous is not None:
             self._load_weights(net, previous)
 
@@ -582,7 +584,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         if previous is None:
             net = self._build(rows, self.rate_window, check_random_state(self.random_state))
         else:
-            net = copy.deepcopy(previous)
+            # The parameters that stay are those of the estimator, not copies that compare unequal.
+            net = copy.deepcopy(previous, {id(value): value for value in previous.fixed.values()})
             change(net, self)
             net.criterion_.grow(n_groups(self))
         return self._train(net, rows, None, 1, SCHEDULES["constant"])
@@ -661,6 +664,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             device=rows.device,
             random_state=random_state,
         )
+
+    def _rows_an_epoch(self, rows):
+        """Rows on which an epoch takes the fairness loss."""
+        if self.fairness_batch_size is None:
+            return len(rows)
+        return -(-len(rows) // self.batch_size) * min(self.fairness_batch_size, len(rows))
 
     def _load_weights(self, net, previous):
         try:

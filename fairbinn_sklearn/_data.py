@@ -63,7 +63,6 @@ def training_rows(
     X, y = check_data(estimator, X, y if y is None else plain_labels(y), reset=not goes_on)
     known = None if previous is None else estimator.classes_
     estimator.classes_, target = encode_labels(y, classes, known)
-    groups = _encode_groups(estimator, sensitive_features, len(target), goes_on)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -73,6 +72,9 @@ def training_rows(
                 "sample_weight cannot be used with a function as constraint, which knows of no "
                 "weights; make it a subclass of FairnessLoss."
             )
+    groups = _encode_groups(
+        estimator, sensitive_features, len(target), sample_weight, goes_on, whole
+    )
     weights = row_weights(
         estimator.class_weight, estimator.classes_, target, sample_weight, scale=whole
     )
@@ -92,7 +94,7 @@ def _precision(estimator, n_rows, device, whole):
     return torch.float64 if whole and plain and n_rows <= estimator.batch_size else torch.float32
 
 
-def _encode_groups(estimator, sensitive_features, n_rows, goes_on):
+def _encode_groups(estimator, sensitive_features, n_rows, sample_weight, goes_on, whole):
     """Learn `groups_` and `bin_edges_`, or go on from them; return the codes of the rows."""
     known = estimator.groups_ if goes_on else None
     if sensitive_features is not None:
@@ -100,12 +102,13 @@ def _encode_groups(estimator, sensitive_features, n_rows, goes_on):
             sensitive_frame(sensitive_features, n_rows),
             estimator.n_bins,
             estimator.max_groups,
-            None if known is None else estimator.bin_edges_,
+            weight=sample_weight,
+            known=None if known is None else estimator.bin_edges_,
+            goes_on=not whole,
         )
         codes, estimator.groups_ = encode_groups(frame, estimator.combine, known)
         if known is None and wants_fairness(estimator):
-            for column, names in zip(codes.T, _names_by_column(estimator), strict=True):
-                warn_of_small_groups(column, names)
+            warn_of_small_groups(codes, _names_by_column(estimator))
         return codes
     estimator.groups_ = known
     estimator.bin_edges_ = estimator.bin_edges_ if goes_on else {}

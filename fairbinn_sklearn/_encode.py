@@ -67,7 +67,10 @@ def row_weights(class_weight, classes, target, sample_weight, scale):
     """
 
     def scaled(weight):
-        return weight / weight.mean() if scale else weight
+        if not scale:
+            return weight
+        weight = weight / weight.max()  # a sum of huge weights overflows
+        return weight / weight.mean()
 
     weight = np.ones(len(target)) if sample_weight is None else sample_weight
     of_rates = None if sample_weight is None else scaled(weight)
@@ -76,7 +79,8 @@ def row_weights(class_weight, classes, target, sample_weight, scale):
             class_weight, classes=classes, y=classes[target], sample_weight=sample_weight
         )
         weight = weight * of_classes[target]
-        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        valid = np.isfinite(weight).all() and (weight >= 0).all()
+        if not valid or (scale and not weight.any()):
             raise ValueError(
                 "class_weight must give finite weights, >= 0 and not all 0 on the training rows, "
                 f"got {class_weight!r}."

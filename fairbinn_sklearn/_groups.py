@@ -71,30 +71,38 @@ def _as_frame(sensitive_features):
     return pd.DataFrame(array)
 
 
-def cut_into_bins(frame, n_bins, max_groups, known=None):
+def cut_into_bins(frame, n_bins, max_groups, *, weight=None, known=None, goes_on=False):
     """Numeric columns of many values cut into bins, and the edges by name of the column.
 
-    Edges are learned from the rows, at quantiles, unless they are `known`. A bin holds its upper
-    edge; the first and the last bin are open to values that were not seen. Words among the
-    numbers, such as "unknown", stay as they are.
+    Edges are learned from the rows, at quantiles of their weights, unless they are `known`. A bin
+    holds its upper edge; the first and the last bin are open to values that were not seen. Words
+    among the numbers, such as "unknown", stay as they are. If later parts may bring more values,
+    `goes_on`, few values are cut as well.
     """
     wanted = _bins_by_column(frame, n_bins)
     edges = {} if known is None else known
+    if strange := [name for name in edges if name not in frame.columns]:
+        raise ValueError(
+            f"sensitive_features must have the column(s) {strange} as before, got "
+            f"{list(frame.columns)}."
+        )
     columns = []
     for name, column in frame.items():
         is_number = _is_number(column)
         numbers = column[is_number].to_numpy(dtype=np.float64)
         n_values = len(np.unique(numbers))
-        if known is None and n_values > wanted.get(name, np.inf):
-            edges[name] = _quantile_edges(numbers, wanted[name])
+        if known is None and name in wanted and (goes_on or n_values > wanted[name]):
+            share = None if weight is None else weight[is_number]
+            edges[name] = _quantile_edges(_finite(name, numbers), wanted[name], share)
         if name in edges:
             column = column.astype(object)
-            column[is_number] = np.asarray(pd.cut(numbers, edges[name]).astype(object))
+            bins = pd.cut(_finite(name, numbers), edges[name])
+            column[is_number] = np.asarray(bins.astype(object))
         elif n_values > max_groups:
             raise ValueError(
                 f"sensitive_features has {n_values} distinct values in the numeric column "
-                f"{name!r}, more than max_groups={max_groups}: set n_bins to cut it into bins, or "
-                "raise max_groups if each value is a group."
+                f"{name!r}, more than max_groups={max_groups}: set n_bins to cut it into fewer "
+                "bins, or raise max_groups if each value is a group."
             )
         columns.append(column.astype(object))
     return pd.concat(columns, axis=1, keys=range(len(columns))).set_axis(
@@ -132,13 +140,21 @@ def _is_number(column):
     return np.full(len(column), numeric)
 
 
-def _quantile_edges(values, n_bins):
-    """Edges of at most `n_bins` bins of about equally many rows; fewer if values repeat."""
+def _finite(name, values):
     if not np.isfinite(values).all():
-        raise ValueError("sensitive_features must be finite where n_bins cuts them, got infinity.")
-    inner = np.unique(
-        np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf")
-    )
+        raise ValueError(
+            f"sensitive_features must be finite where n_bins cuts them, got infinity in {name!r}."
+        )
+    return values
+
+
+def _quantile_edges(values, n_bins, weight):
+    """Edges of at most `n_bins` bins of about equally many rows; fewer if values repeat."""
+    shares = np.linspace(0, 1, n_bins + 1)[1:-1]
+    inner = np.unique(np.quantile(values, shares, method="inverted_cdf", weights=weight))
+    below = values[values < values.max()]
+    if len(below):
+        inner = np.unique(inner.clip(max=below.max()))
     return np.array([-np.inf, *inner[inner < values.max()], np.inf])
 
 
@@ -159,13 +175,13 @@ def encode_groups(frame, combine, known=None):
         )
     before = [None] * frame.shape[1]
     if known is not None:
-        before = names_by_column(known, combine)
-        told = list(known.get_level_values(0).unique())
+        told = list(known.get_level_values(0).unique()) if known.nlevels > 1 else [known.name]
         if told != list(frame.columns):
             raise ValueError(
                 f"sensitive_features must have the columns {told} as before, got "
                 f"{list(frame.columns)}."
             )
+        before = names_by_column(known, combine)
     codes, names = zip(
         *(_encode(_index_of(frame[[name]]), one) for name, one in zip(frame, before, strict=True)),
         strict=True,
@@ -230,20 +246,22 @@ def _encode(index, known=None):
 def warn_of_small_groups(codes, names):
     """Warn where there is nothing to equalise, or next to nothing to estimate a rate from.
 
-    Codes of shape (N,), and the names of the groups of one column.
+    Codes of shape (N, K), and the names of the groups of each of K columns.
     """
-    if len(names) == 1:
-        warnings.warn(
-            f"sensitive_features has one group only, {names[0]!r}: there is nothing to equalise, "
-            "and the net is trained for accuracy alone.",
-            UserWarning,
-            stacklevel=2,
-        )
-    elif len(tiny := names[np.bincount(codes, minlength=len(names)) < 2]):
-        shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
-        warnings.warn(
-            f"sensitive_features has {len(tiny)} group(s) of fewer than 2 rows: {shown}. Their "
-            "rates mean nothing; merge them with others, or set n_bins for a continuous column.",
-            UserWarning,
-            stacklevel=2,
-        )
+    alone = all(len(one) == 1 for one in names)
+    for column, one in zip(codes.T, names, strict=True):
+        which = "" if len(names) == 1 else f" in column {one.name!r}"
+        tiny = one[np.bincount(column, minlength=len(one)) < 2]
+        message = None
+        if len(one) == 1:
+            message = f"one group only{which}, {one[0]!r}: there is nothing to equalise" + (
+                ", and the net is trained for accuracy alone." if alone else " by it."
+            )
+        elif len(tiny):
+            shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
+            message = (
+                f"{len(tiny)} group(s) of fewer than 2 rows{which}: {shown}. Their rates mean "
+                "nothing; merge them with others, or set n_bins for a continuous column."
+            )
+        if message:
+            warnings.warn(f"sensitive_features has {message}", UserWarning, stacklevel=2)

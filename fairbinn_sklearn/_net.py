@@ -79,6 +79,10 @@ class TwoPlayerNet(NeuralNet):
         """Names of the follower's parameters in the module."""
         return list(players(self.module_, self.fairness_modules)[1])
 
+    def leader_lr(self):
+        """The leader's learning rate of this epoch."""
+        return self.optimizer_.param_groups[0]["lr"]
+
     def follower_lr(self):
         """The follower's learning rate of this epoch."""
         return self.fairness_optimizer_.param_groups[0]["lr"]
@@ -97,7 +101,9 @@ class TwoPlayerNet(NeuralNet):
         self.fair_batches = None
         if fair and self.fairness_batch_size is not None:
             self.fair_batches = endless(rows, self.fairness_batch_size, self.rng)
-        self.schedulers = self._schedulers(schedule)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr
+        self.scheduler = schedule(self.optimizer_, epochs)
         try:
             for callback in callbacks:
                 callback.initialize()
@@ -105,21 +111,29 @@ class TwoPlayerNet(NeuralNet):
             with self._randomness(), contextlib.suppress(StopTraining):
                 self.fit_loop(rows, epochs=epochs)
             self.notify("on_train_end", X=rows)
+            self.eta = float(self.eta)
         finally:
             vars(self).update(self._AFTER_TRAINING)
         return self
 
-    # What belongs to one training only: callbacks, validation rows, iterators and schedulers.
+    # What belongs to one training only: callbacks, validation rows, iterators and the schedule.
     _AFTER_TRAINING = {
         "callbacks_": [],
         "train_split": None,
         "fair_batches": None,
-        "schedulers": [],
+        "scheduler": None,
+        "largest_step": None,
     }
 
     def __getstate__(self):
         """State without what belongs to one training only."""
         return {**super().__getstate__(), **self._AFTER_TRAINING}
+
+    def __deepcopy__(self, memo):
+        """Copy without pickling, so that criteria and modules may be defined anywhere."""
+        memo[id(self)] = copied = type(self).__new__(type(self))
+        vars(copied).update(copy.deepcopy({**vars(self), **self._AFTER_TRAINING}, memo))
+        return copied
 
     @contextlib.contextmanager
     def in_precision_of(self, rows):
@@ -144,37 +158,27 @@ class TwoPlayerNet(NeuralNet):
         (seed,) = self.rng.bit_generator.seed_seq.spawn(1)[0].generate_state(1)
         return seeded(int(seed), torch.device(self.device))
 
-    def _schedulers(self, schedule):
-        """A scheduler for each optimizer that takes steps, from the learning rates set."""
-        rates = {self.optimizer_: self.lr, self.fairness_optimizer_: self.fairness_lr}
-        for optimizer, lr in rates.items():
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-        stepping = list(rates) if self.follows else [self.optimizer_]
-        return [schedule(optimizer, self.epochs) for optimizer in stepping]
-
     def on_epoch_begin(self, net, **kwargs):
-        """Stop if a callback asked to; move from scores to decisions; forget the largest step."""
+        """Stop if a callback asked to; set what depends on the epoch."""
         if self.stop:
             raise StopTraining
+        # By one schedule: if only the leader's rate decays, the follower wins in the end and the
+        # net collapses to the majority class.
+        for group in self.fairness_optimizer_.param_groups:
+            group["lr"] = self.fairness_lr * self.leader_lr() / self.lr
         last = self.epochs - 1
         self.criterion_.decided = len(self.history) / last if last else 1.0
         self.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, **kwargs)
 
     def on_epoch_end(self, net, **kwargs):
-        """Move both players' learning rates on, by one schedule.
-
-        If only the leader's rate decays, the follower wins in the end and the net collapses to
-        the majority class.
-        """
+        """Move the leader's learning rate on; the follower's goes with it."""
         super().on_epoch_end(net, **kwargs)
-        for scheduler in self.schedulers:
-            if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                record = self.history[-1]
-                scheduler.step(record.get("validation_objective", record["objective"]))
-            else:
-                scheduler.step()
+        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            record = self.history[-1]
+            self.scheduler.step(record.get("validation_objective", record["objective"]))
+        else:
+            self.scheduler.step()
 
     def fairness_batch(self, batch):
         """Batch for the fairness loss: one of its own if it has a batch size of its own."""
@@ -202,9 +206,13 @@ class TwoPlayerNet(NeuralNet):
         """One round of the update rule; the loss is the leader's, before the step."""
         loss = self.rule(self, batch).detach()
         if self.target is not None and self.rule is not accuracy_only:
-            # Eta settles as the learning rates do: later there is nothing left that follows it.
-            share = len(batch.y) / self.n_rows * self.optimizer_.param_groups[0]["lr"] / self.lr
-            self.eta = raise_or_lower(self.eta, self.criterion_.measured(), self.target, share)
+            self.eta = raise_or_lower(
+                self.eta,
+                self.criterion_.measured(),
+                self.target,
+                share=len(batch.y) / self.n_rows,
+                factor=self.leader_lr() / self.lr,
+            )
         return {"loss": loss}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -217,6 +225,7 @@ class TwoPlayerNet(NeuralNet):
             for batch in iterator:
                 total += step_fn(batch)["loss"] * len(batch.y)
             self._record("", float(total) / n_rows, iterator.rows, self.criterion_)
+            self.history.record("lr", self.leader_lr())
             if self.follows:
                 self.history.record("fairness_step", self.largest_step.item())
         else:
@@ -239,12 +248,15 @@ class TwoPlayerNet(NeuralNet):
             record |= criterion.summary()
         record["objective"] = loss + eta * record.get("fairness_loss", 0.0)
         weights_finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
-        if not (weights_finite and all(map(math.isfinite, record.values()))):
+        figures = [loss] if self.rule is accuracy_only else record.values()
+        if not (weights_finite and all(map(math.isfinite, figures))):
+            fairness = record.get("fairness_loss", 0.0)
             raise ValueError(
-                f"Training diverged in epoch {len(self.history)}: the loss is {loss} and the "
-                f"weights are {'finite' if weights_finite else 'not finite'}. Lower lr (now "
-                f"{self.lr}), fairness_lr (now {self.fairness_lr}) or eta (now {eta}), or "
-                "scale the columns of X."
+                f"Training diverged in epoch {len(self.history)}: the loss is {loss}, the fairness "
+                f"loss {fairness} and the weights are "
+                f"{'finite' if weights_finite else 'not finite'}. Lower lr (now {self.lr}), "
+                f"fairness_lr (now {self.fairness_lr}) or eta (now {eta}), or scale the columns of "
+                "X; a function as constraint must be finite if a batch lacks a group."
             )
         if self.target is not None and not prefix:
             record["eta"] = eta

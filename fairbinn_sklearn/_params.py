@@ -42,6 +42,9 @@ class NestedParams:
     def set_params(self, **params):
         """Set parameters.
 
+        Setting `optimizer` or another parameter that has parameters of its own forgets these,
+        unless they are given in the same call.
+
         Parameters
         ----------
         **params : dict
@@ -58,6 +61,10 @@ class NestedParams:
             If there is no parameter of a name.
         """
         nested = {key: value for key, value in params.items() if self._is_nested(key)}
+        for parameter in self._nested:  # those of another class go with it
+            if parameter in params and params[parameter] is not getattr(self, parameter):
+                for name in self._nested_of(parameter):
+                    delattr(self, f"{parameter}__{name}")
         super().set_params(**{key: params[key] for key in params if key not in nested})
         self._store_nested(nested)
         return self

@@ -63,11 +63,12 @@ def resolve_optimizer(parameter, value, table, *, device, given=None, **settings
     """
     found, given = resolve_class(parameter, value, table, torch.optim.Optimizer), given or {}
     for name in given:
-        if name in ("lr", "params", *settings):
+        if name in ("lr", *settings):
             ours = {"lr": settings_name(parameter, "lr")}.get(name, name)
             raise ValueError(f"{parameter}__{name} cannot be set; set {ours} instead.")
     check_names(parameter, found, given)
-    if "fused" in inspect.signature(found).parameters and device.type != "mps":
+    takes_fused = "fused" in inspect.signature(found).parameters and device.type != "mps"
+    if takes_fused and not given.keys() & {"fused", "foreach", "differentiable"}:
         given = {"fused": True, **given}
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3,), (2, 3))]
     for weight in weights:

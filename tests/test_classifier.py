@@ -137,6 +137,7 @@ def test_a_function_as_criterion(large, unconstrained):
         "fairness_loss",
         "objective",
         "fairness_step",
+        "lr",
     }
     assert clf.history_[-1]["fairness_loss"] == pytest.approx(
         score_difference(clf, large), abs=0.02
@@ -713,7 +714,7 @@ def test_history_is_what_was_measured(large):
 def test_history_has_the_same_figures_of_the_validation_part(biased):
     figures = {"loss", "fairness_loss", "decision_difference", "score_difference", "objective"}
     record = fit(biased, early_stopping=True).history_[-1]
-    others = {"epoch", "fairness_step"}
+    others = {"epoch", "fairness_step", "lr"}
     assert set(record) == others | figures | {"validation_" + name for name in figures}
     assert 0 <= record["validation_decision_difference"] <= 1
 
@@ -787,7 +788,7 @@ def test_a_loss_that_is_not_finite_stops_even_if_the_weights_are(biased, monkeyp
         return torch.tensor(float("inf"))
 
     monkeypatch.setitem(_rules.METHODS, "bilevel", overflow)
-    with pytest.raises(ValueError, match="the loss is inf and the weights are finite"):
+    with pytest.raises(ValueError, match="the loss is inf, .* and the weights are finite"):
         fit(biased)
 
 
@@ -811,7 +812,7 @@ def test_torch_gradient_mode_of_the_caller_plays_no_part(biased, mode):
 
 def test_history_without_groups_has_no_differences(biased):
     X, y, _ = biased
-    assert set(make(eta=0).fit(X, y).history_[0]) == {"epoch", "loss", "objective"}
+    assert set(make(eta=0).fit(X, y).history_[0]) == {"epoch", "loss", "objective", "lr"}
 
 
 def test_verbose_prints_a_row_an_epoch(biased, capsys):
@@ -869,3 +870,72 @@ def test_eta_zero_trains_all_parameters_for_accuracy(biased):
 def test_import_leaves_optional_packages_alone():
     code = "import sys, fairbinn_sklearn; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# What a net keeps from one part to the next
+
+
+class Gap:
+    """A function that has a state of its own."""
+
+    def __init__(self, power):
+        self.power = power
+
+    def __call__(self, scores, y, groups):
+        rates = (scores @ groups) / groups.sum(0).clamp(min=1)
+        return (rates.max() - rates.min()) ** self.power
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ({"constraint": Gap(1)}, {"constraint": Gap(2)}),
+        ({"constraint": DemographicParity()}, {"constraint": DemographicParity(weight=2)}),
+        ({"n_bins": {0: 2}}, {"n_bins": {0: 3}}),
+        ({"optimizer__betas": (0.9, 0.9)}, {"optimizer__betas": (0.9, 0.99)}),
+        ({"optimizer__betas": (0.9, 0.9)}, {"optimizer": "nadam"}),
+    ],
+    ids=str,
+)
+def test_what_stays_may_not_change_and_may_be_given_again(biased, before, after):
+    X, y, _ = biased
+    columns = X[:, 0]
+    clf = make(**{"n_bins": {0: 2}, **before}).partial_fit(X, y, [0, 1], sensitive_features=columns)
+    again = {name: copy.deepcopy(v) if name != "constraint" else v for name, v in before.items()}
+    clf.set_params(**again).partial_fit(X, y, sensitive_features=columns)
+    for later in (clf, pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
+        later.partial_fit(X, y, sensitive_features=columns)
+        with pytest.raises(ValueError, match=f"{next(iter(after))}.* cannot change from"):
+            later.set_params(**after).partial_fit(X, y, sensitive_features=columns)
+
+
+def test_a_loss_changed_in_place_is_noticed(biased):
+    X, y, group = biased
+    loss = DemographicParity()
+    clf = make(constraint=loss).partial_fit(X, y, [0, 1], sensitive_features=group)
+    loss.set_params(weight=3)
+    with pytest.raises(ValueError, match="constraint cannot change"):
+        clf.partial_fit(X, y, sensitive_features=group)
+
+
+def test_what_cannot_be_pickled_goes_on_all_the_same(biased):
+    X, y, group = biased
+    clf = make(constraint=lambda scores, y, groups: (scores @ groups).var())
+    for _ in range(2):
+        clf.partial_fit(X, y, [0, 1], sensitive_features=group)
+    copied = copy.deepcopy(clf).partial_fit(X, y, sensitive_features=group)
+    clf.partial_fit(X, y, sensitive_features=group)
+    assert same_model(clf, copied, X)
+    with pytest.raises(ValueError, match="constraint cannot change"):
+        clf.set_params(constraint=lambda scores, y, groups: scores.var()).partial_fit(
+            X, y, sensitive_features=group
+        )
+
+
+def test_sorted_rows_do_not_look_like_one_decision_for_everybody():
+    rng = np.random.default_rng(0)
+    X = np.sort(rng.normal(size=(25_000, 1)), axis=0)
+    y = (X[:, 0] > 1).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(max_epochs=2, lr=0.01).fit(X, y, sensitive_features=rng.integers(2, size=25_000))

@@ -147,13 +147,25 @@ def test_other_number_of_columns_than_before():
 )
 def test_warnings_of_small_groups(values, message):
     with pytest.warns(UserWarning, match=message):
-        warn_of_small_groups(*encode(values))
+        warn(values)
 
 
 def test_no_warning_of_groups_that_suffice():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_small_groups(*encode(["a", "a", "b", "b"]))
+        warn(["a", "a", "b", "b"])
+
+
+def warn(values):
+    codes, names = encode(values)
+    warn_of_small_groups(codes[:, None], [names])
+
+
+def test_one_value_in_one_of_two_columns():
+    frame = pd.DataFrame({"g": list("aabb"), "s": list("nnnn")})
+    codes, names = encode_groups(frame, "each")
+    with pytest.warns(UserWarning, match="one group only in column 's', 'n': .* equalise by it"):
+        warn_of_small_groups(codes, names_by_column(names, "each"))
 
 
 def test_other_columns_than_before():
@@ -216,11 +228,15 @@ def test_bins_hold_equally_many_rows_and_any_later_value():
     assert frame["age"].value_counts().tolist() == [15] * 4
     assert frame["sex"].tolist() == AGES["sex"].tolist()
     later = pd.DataFrame({"age": [-5.5, 34.0, 34.5, 1e9], "sex": list("fmfm")})
-    cut, same = cut_into_bins(later, 4, 50, edges)
+    cut, same = cut_into_bins(later, 4, 50, known=edges)
     assert same is edges
     assert [interval.right for interval in cut["age"]] == [34, 34, 49, np.inf]
     codes, names = encode_groups(frame[["age"]], "intersection")
     assert [interval.right for interval in names] == [34, 49, 64, np.inf]
+    with pytest.raises(ValueError, match="must be finite where n_bins cuts them.*'age'"):
+        cut_into_bins(later.assign(age=-np.inf), 4, 50, known=edges)
+    with pytest.raises(ValueError, match=r"column\(s\) \['age'\] as before, got \['sex'\]"):
+        cut_into_bins(later[["sex"]], None, 50, known=edges)
     assert list(pd.cut(AGES["age"], edges["age"])) == list(frame["age"])
 
 
@@ -240,7 +256,7 @@ def test_words_among_numbers_stay_groups():
     assert len(edges["age"]) == 3 and len(names) == 3 and "unknown" in list(names)
     assert np.bincount(codes[:, 0]).tolist().count(10) == 1
     later = pd.DataFrame({"age": [30, "unknown", 99]}, dtype=object)
-    assert cut_into_bins(later, {"age": 2}, 20, edges)[0]["age"].tolist()[1] == "unknown"
+    assert cut_into_bins(later, {"age": 2}, 20, known=edges)[0]["age"].tolist()[1] == "unknown"
 
 
 def test_few_values_and_words_are_not_cut():
@@ -258,6 +274,15 @@ def test_a_spike_makes_fewer_bins():
     frame, edges = cut_into_bins(spike, 4, 5)
     np.testing.assert_array_equal(edges["gain"], [-np.inf, 0, np.inf])
     assert frame["gain"].value_counts().tolist() == [50, 10]
+    frame, edges = cut_into_bins(-spike, 4, 5)  # the spike at the top
+    assert frame["gain"].value_counts().tolist() == [50, 10]
+
+
+def test_a_weight_of_two_is_a_row_given_twice_for_the_edges():
+    weight = np.arange(60) % 3
+    repeated = AGES.loc[np.repeat(np.arange(60), weight)].reset_index(drop=True)
+    _, edges = cut_into_bins(AGES, 4, 50, weight=weight.astype(float))
+    np.testing.assert_array_equal(edges["age"], cut_into_bins(repeated, 4, 50)[1]["age"])
 
 
 @pytest.mark.parametrize(
@@ -312,6 +337,10 @@ def test_parts_share_the_bins_of_the_first(biased):
     clf.partial_fit(X[300:], y[300:], sensitive_features=100 + X[300:, 0])
     np.testing.assert_array_equal(clf.bin_edges_[0], edges)
     assert len(clf.groups_) == 3
+    few = FairBiNNClassifier(n_bins=4, device="cpu", random_state=0)
+    few.partial_fit(X[:300], y[:300], [0, 1], sensitive_features=np.arange(300) % 3)
+    few.partial_fit(X[300:], y[300:], sensitive_features=np.arange(300) % 200)
+    assert len(few.groups_) == 3  # the values of the first part are the edges
 
 
 @pytest.mark.parametrize("combine", ["intersection", "each"])

@@ -222,6 +222,11 @@ class NoOwners(nn.Module):
         return self.layer(X)
 
 
+class Forgetful(Split):
+    def accuracy_parameters(self):
+        return list(self.last.parameters())
+
+
 class Flat(Split):
     def forward(self, X):
         return super().forward(X)[:, 0]
@@ -244,7 +249,8 @@ class Shared(Split):
         (Named, {"fairness_modules": []}, "fairness_modules must be the name of a submodule"),
         (Named, {"fairness_modules": 3}, "fairness_modules must be the name of a submodule"),
         (NoOwners, {"fairness_modules": "layer"}, "each player parameters of its own"),
-        (Shared, {}, "each player parameters of its own"),
+        (Shared, {}, "neither player|each player parameters of its own"),
+        (Forgetful, {}, r"gives the parameters \['first.weight', 'first.bias'\] to neither player"),
         (Flat, {}, r"must return logits of shape \(N, 1\), got \(2,\)"),
         (Recurrent, {"fairness_modules": "gru"}, "must be built from the input size"),
         (Split, {"hidden_layer_sizes": (3,)}, "hidden_layer_sizes says how the default net"),

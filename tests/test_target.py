@@ -144,10 +144,30 @@ def test_no_groups_no_target(large):
 
 
 def test_steps_of_the_weight():
-    one = torch.tensor(1.0)
-    assert raise_or_lower(1.0, 2 * one, 1.0, 0.01) == pytest.approx(np.exp(0.01))
-    assert raise_or_lower(1.0, 9 * one, 1.0, 0.01) == pytest.approx(np.exp(0.01))  # clipped
-    assert raise_or_lower(2.0, 0.5 * one, 1.0, 0.01) == pytest.approx(2 * np.exp(-0.005))
-    assert raise_or_lower(1.0, one, 1.0, 0.01) == 1.0
-    assert raise_or_lower(1.0, 9 * one, 1.0, 1.0) == pytest.approx(np.exp(0.05))  # one batch
-    assert raise_or_lower(1e4, 9 * one, 1.0, 1.0) == ETA_RANGE[1]
+    def step(eta, difference, share=0.01, factor=1.0):
+        return raise_or_lower(eta, torch.tensor(difference), 1.0, share, factor)
+
+    assert step(1.0, 2.0) == pytest.approx(np.exp(0.01))
+    assert step(1.0, 9.0) == pytest.approx(np.exp(0.01))  # clipped
+    assert step(2.0, 0.5) == pytest.approx(2 * np.exp(-0.005))
+    assert step(1.0, 1.0) == 1.0
+    assert step(1.0, 9.0, share=1.0) == pytest.approx(np.exp(0.05))  # one batch
+    assert step(1.0, 9.0, share=1.0, factor=0.1) == pytest.approx(np.exp(0.005))
+    assert step(1.0, 9.0, factor=7.0) == pytest.approx(np.exp(0.01))
+    assert step(1e4, 9.0) == ETA_RANGE[1]
+
+
+def test_a_target_after_another_weight_begins_at_one(large):
+    X, y, group = large
+    clf = make(eta=0).partial_fit(X, y, [0, 1], sensitive_features=group)
+    clf.set_params(eta=1.0, fairness_target=0.05).partial_fit(X, y, sensitive_features=group)
+    assert 0.3 < clf.eta_ < 3
+
+
+@pytest.mark.filterwarnings("ignore:The running difference ended")
+def test_eta_settles_on_few_batches_too():
+    """The last steps are small, as the learning rate is."""
+    X, y, group = make_biased(800)
+    clf = make(fairness_target=0.01, violation="score").fit(X, y, sensitive_features=group)
+    etas = np.log([record["eta"] for record in clf.history_])
+    assert abs(etas[-1] - etas[-2]) < 0.1 * abs(etas[1] - etas[0])

@@ -110,7 +110,9 @@ def check_assumptions(clf, X):
         _training.check_leader_size(
             leader, n_trained or len(decisions), told=n_trained is not None
         ),
-        _structure.check_convexity(layers, leader, clf.weight_decay),
+        _structure.check_convexity(
+            layers, leader, clf.net_.optimizer_.param_groups[0]["weight_decay"]
+        ),
         _training.check_settled(course),
         _trouble.check_decisions(decisions, course),
         _trouble.check_difference(course),

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from .._criterion import DECISIONS
 from .._rules import accuracy_only
-from .._schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
@@ -28,18 +27,20 @@ class Course:
     @classmethod
     def of(cls, clf):
         """Course of the last fit."""
-        history, net = clf.history_, clf.net_
-        if "validation_objective" in history[0]:  # early stopping went back to the best epoch
+        net = clf.net_
+        history = clf.history_[-net.epochs :]  # of the last call, with partial_fit one epoch
+        if "validation_objective" in history[-1]:  # early stopping went back to the best epoch
             best = min(range(len(history)), key=lambda i: history[i]["validation_objective"])
             history = history[: best + 1]
-        goes_on = len(clf.history_) > net.epochs  # calls of partial_fit, at constant rates
+        elif net.epochs == 1:
+            history = clf.history_
         return cls(
             history=history,
-            rates=_rates("constant" if goes_on else clf.lr_schedule, net.epochs, len(history)),
+            rates=np.array([record["lr"] for record in history]) / history[0]["lr"],
             fair=net.rule is not accuracy_only,
             eta=clf.eta_,
-            target=clf.fairness_target,
-            violation=clf.violation,
+            target=net.target,
+            violation="decision" if net.criterion_.violation == DECISIONS else "score",
             max_step=net.fairness_max_step,
         )
 
@@ -63,15 +64,3 @@ class Course:
         if self.target is None:
             return f"{'Raise' if more else 'Lower'} eta (now {self.eta:g})"
         return f"{'Lower' if more else 'Raise'} fairness_target (now {self.target:g})"
-
-
-def _rates(schedule, epochs, n_epochs):
-    """Learning rates by the name of their schedule; those of classes count as constant."""
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    scheduler = SCHEDULES[schedule if schedule in SCHEDULES else "constant"](optimizer, epochs)
-    rates = []
-    for _ in range(n_epochs):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return np.array(rates)
