@@ -56,10 +56,11 @@ class Criterion(nn.Module):
 
     def indicator(self, batch, dtype=torch.float32):
         """Indicator of the groups of all columns, of shape (B, G), times the rows' weights."""
-        offsets = torch.tensor([0, *self.n_groups[:-1]], device=batch.groups.device).cumsum(0)
-        n_all = sum(self.n_groups)
-        all_groups = torch.arange(n_all, device=batch.groups.device)
-        member = (batch.groups[:, :, None] + offsets[:, None] == all_groups).any(1).to(dtype)
+        columns = [
+            codes[:, None] == torch.arange(n, device=codes.device)
+            for codes, n in zip(batch.groups.unbind(1), self.n_groups, strict=True)
+        ]
+        member = torch.cat(columns, 1).to(dtype)
         if batch.sample_weight is None:
             return member
         return member * batch.sample_weight[:, None].to(dtype)

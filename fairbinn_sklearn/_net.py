@@ -63,6 +63,7 @@ class TwoPlayerNet(NeuralNet):
         self.rng = rng
         self.random = random
         self.fixed = fixed
+        self.owned = None
         super().__init__(module, criterion, **kwargs)
 
     def initialize_optimizer(self):
@@ -73,6 +74,8 @@ class TwoPlayerNet(NeuralNet):
 
     def players(self):
         """The leader's parameters and the follower's, as two lists."""
+        if self.owned is not None:
+            return self.owned
         return tuple(list(one.values()) for one in players(self.module_, self.fairness_modules))
 
     def follower_names(self):
@@ -104,6 +107,7 @@ class TwoPlayerNet(NeuralNet):
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr
         self.scheduler = schedule(self.optimizer_, epochs)
+        self.owned = self.players()
         try:
             for callback in callbacks:
                 callback.initialize()
@@ -116,13 +120,15 @@ class TwoPlayerNet(NeuralNet):
             vars(self).update(self._AFTER_TRAINING)
         return self
 
-    # What belongs to one training only: callbacks, validation rows, iterators and the schedule.
+    # What belongs to one training only: callbacks, validation rows, iterators, the schedule, and
+    # the parameters of both players, which need not be looked up for each batch.
     _AFTER_TRAINING = {
         "callbacks_": [],
         "train_split": None,
         "fair_batches": None,
         "scheduler": None,
         "largest_step": None,
+        "owned": None,
     }
 
     def __getstate__(self):

@@ -17,7 +17,7 @@ from torch import nn
 
 from fairbinn_sklearn import FairBiNNClassifier
 
-ETA, WINDOW, MAX_STEP = 10.0, 5_000, 0.01
+ETA, WINDOW, MAX_STEP = 10.0, 10_000, 0.01
 
 
 def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
@@ -32,7 +32,7 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
     sgd = torch.optim.SGD(follower, lr=1e-3, fused=True)
     cross_entropy = nn.BCEWithLogitsLoss()
     names = torch.arange(2)
-    counts, sums = torch.zeros(2), torch.zeros(2)
+    counts, sums = torch.zeros(2), torch.zeros(2, 2)
     for epoch in range(epochs):
         factor = (1 + np.cos(np.pi * epoch / epochs)) / 2
         adam.param_groups[0]["lr"] = sgd.param_groups[0]["lr"] = 1e-3 * factor
@@ -46,8 +46,9 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
                 keep = np.exp(-len(index) / WINDOW)
                 batch_counts = members.sum(0)
                 counts.mul_(keep).add_(batch_counts)
-                sums.mul_(keep).add_((logits > 0).float() @ members)
-                rates = sums / counts
+                values = torch.stack([scores, (logits > 0).float()])
+                sums.mul_(keep).add_(values @ members)
+                rates = torch.lerp(*(sums / counts), epoch / (epochs - 1))
                 slopes = 4 * (rates - rates.mean())
                 per_row = members @ (slopes / batch_counts.clamp(min=1))
             fairness_loss = ETA * (per_row * scores).sum()
