@@ -392,7 +392,7 @@ def rates_on_fresh_rows(data, **params):
     (X, y, group), (X_fresh, _, group_fresh) = data
     rates = []
     for seed in range(3):
-        clf = FairBiNNClassifier(random_state=seed, device="cpu", **params)
+        clf = FairBiNNClassifier(random_state=seed, max_epochs=10, device="cpu", **params)
         decisions = clf.fit(X, y, sensitive_features=group).predict(X_fresh)
         rates.append([decisions[group_fresh == g].mean() for g in range(3)])
     return np.array(rates)
