@@ -210,6 +210,8 @@ class RateCriterion(Criterion):
 
     def _by_column(self, function, rates):
         """Values of a function of rates and counts, for the groups of each sensitive column."""
+        if len(self.n_groups) == 1:
+            return [function(rates, self.counts)]
         parts = rates.split(self.n_groups, -2), self.counts.split(self.n_groups, 1)
         return [function(*part) for part in zip(*parts, strict=True)]
 
