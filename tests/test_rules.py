@@ -271,9 +271,9 @@ def test_a_step_far_too_long_keeps_its_direction():
 
 def test_parameters_that_no_loss_reaches_stay_where_they_are(batch):
     net = make_net()
-    idle = torch.nn.Parameter(torch.ones(3))
+    idle = torch.nn.Parameter(torch.ones(3).double())
     net.module_.base.register_parameter("idle", idle)
-    net.module_.fairness.register_parameter("idle", torch.nn.Parameter(torch.ones(2)))
+    net.module_.fairness.register_parameter("idle", torch.nn.Parameter(torch.ones(2).double()))
     for method in _rules.METHODS.values():
         method(net, batch)
     assert idle.tolist() == [1.0] * 3
