@@ -139,8 +139,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         some. `bin_edges_` has the edges. With `partial_fit`, the first call decides.
 
     max_groups : int, default=50
-        Most values of a numeric sensitive column that is not cut into bins: more of them are an
-        error, as they are likely no groups.
+        Most values of a sensitive column of numbers or times that is not cut into bins: more of
+        them are an error, as they are likely no groups.
 
     module : torch.nn.Module class, default=None
         A net of your own in place of the default one. It is built by

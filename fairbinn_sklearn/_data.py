@@ -108,7 +108,7 @@ def _encode_groups(estimator, sensitive_features, n_rows, sample_weight, goes_on
         )
         codes, estimator.groups_ = encode_groups(frame, estimator.combine, known)
         if known is None and wants_fairness(estimator):
-            warn_of_small_groups(codes, _names_by_column(estimator))
+            warn_of_small_groups(codes, _names_by_column(estimator), sample_weight)
         return codes
     estimator.groups_ = known
     estimator.bin_edges_ = estimator.bin_edges_ if goes_on else {}

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 COMBINATIONS = ("intersection", "each")
+TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "period")
 
 
 def sensitive_frame(sensitive_features, n_rows):
@@ -103,6 +104,12 @@ def cut_into_bins(frame, n_bins, max_groups, *, weight=None, known=None, goes_on
                 f"sensitive_features has {n_values} distinct values in the numeric column "
                 f"{name!r}, more than max_groups={max_groups}: set n_bins to cut it into fewer "
                 "bins, or raise max_groups if each value is a group."
+            )
+        elif pd.api.types.infer_dtype(column) in TIMES and column.nunique() > max_groups:
+            raise ValueError(
+                f"sensitive_features has {column.nunique()} distinct times in the column {name!r}, "
+                f"more than max_groups={max_groups}: cut it into bins by pandas.cut beforehand, or "
+                "raise max_groups if each time is a group."
             )
         columns.append(column.astype(object))
     return pd.concat(columns, axis=1, keys=range(len(columns))).set_axis(
@@ -243,17 +250,23 @@ def _encode(index, known=None):
     return all_names.get_indexer(names)[codes], all_names
 
 
-def warn_of_small_groups(codes, names):
+def warn_of_small_groups(codes, names, weight=None):
     """Warn where there is nothing to equalise, or next to nothing to estimate a rate from.
 
-    Codes of shape (N, K), and the names of the groups of each of K columns.
+    Codes of shape (N, K), the names of the groups of each of K columns, and weights of the rows.
     """
     alone = all(len(one) == 1 for one in names)
     for column, one in zip(codes.T, names, strict=True):
         which = "" if len(names) == 1 else f" in column {one.name!r}"
         tiny = one[np.bincount(column, minlength=len(one)) < 2]
+        weightless = [] if weight is None else one[np.bincount(column, weight) == 0]
         message = None
-        if len(one) == 1:
+        if len(weightless):
+            message = (
+                f"{len(weightless)} group(s) whose rows all have sample_weight 0{which}, such as "
+                f"{weightless[0]!r}: nothing is measured of them, and nothing equalised."
+            )
+        elif len(one) == 1:
             message = f"one group only{which}, {one[0]!r}: there is nothing to equalise" + (
                 ", and the net is trained for accuracy alone." if alone else " by it."
             )

@@ -112,7 +112,7 @@ class TwoPlayerNet(NeuralNet):
             for callback in callbacks:
                 callback.initialize()
             self.notify("on_train_begin", X=rows)
-            with self._randomness(), contextlib.suppress(StopTraining):
+            with self._randomness(), contextlib.suppress(StopTraining), _single_rows_told():
                 self.fit_loop(rows, epochs=epochs)
             self.notify("on_train_end", X=rows)
             self.eta = float(self.eta)
@@ -276,6 +276,20 @@ def seeded(seed, device):
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def _single_rows_told():
+    """Say in our words what batch normalisation says of a batch of one row."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "module normalises batches and got one of a single row: raise batch_size or "
+            f"fairness_batch_size, or pass more rows. {error}"
+        ) from error
 
 
 class StopTraining(Exception):

@@ -161,6 +161,20 @@ def warn(values):
     warn_of_small_groups(codes[:, None], [names])
 
 
+def test_groups_without_weight_are_told():
+    codes, names = encode(["a", "a", "b", "b"])
+    with pytest.warns(UserWarning, match="1 group.s. whose rows all have sample_weight 0, such as"):
+        warn_of_small_groups(codes[:, None], [names], np.array([1.0, 2.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("form", [lambda t: t, lambda t: t.astype(object), lambda t: t - t[0]])
+def test_many_times_are_likely_no_groups(form):
+    times = pd.Series(pd.date_range("2020-01-01", periods=60))
+    with pytest.raises(ValueError, match="60 distinct times in the column 0, more than max_gro"):
+        cut_into_bins(pd.DataFrame({0: form(times)}), 4, 50)
+    assert cut_into_bins(pd.DataFrame({0: form(times)}), 4, 60)[0][0].nunique() == 60
+
+
 def test_one_value_in_one_of_two_columns():
     frame = pd.DataFrame({"g": list("aabb"), "s": list("nnnn")})
     codes, names = encode_groups(frame, "each")

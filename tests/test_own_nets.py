@@ -213,6 +213,12 @@ class Dropped(Split):
         return super().forward(X)
 
 
+def test_batches_of_one_row_cannot_be_normalised(biased):
+    for params in ({"batch_size": 1}, {"fairness_batch_size": 1}):
+        with pytest.raises(ValueError, match="module normalises batches and got one of a single"):
+            fit(biased, Named, fairness_modules="head", **params)
+
+
 class NoOwners(nn.Module):
     def __init__(self, n_features, n_outputs):
         super().__init__()
