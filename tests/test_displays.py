@@ -1,0 +1,157 @@
+"""Pictures: what is computed, what is drawn, and what is refused."""
+
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from fairlearn.metrics import (
+    demographic_parity_difference,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+from made_up import make_biased
+from sklearn.linear_model import LogisticRegression
+
+from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay, TrainingDisplay
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_biased(600)
+
+
+@pytest.fixture(scope="module")
+def models(data):
+    X, y, group = data
+    return [
+        FairBiNNClassifier(eta=eta, max_epochs=3, device="cpu", random_state=0).fit(
+            X, y, sensitive_features=group
+        )
+        for eta in (0, 10)
+    ]
+
+
+def results():
+    return {
+        "params": [{"eta": eta} for eta in (0, 1, 3, 10)],
+        "mean_test_accuracy": np.array([0.85, 0.82, 0.84, 0.82]),
+        "std_test_accuracy": np.array([0.01, 0.02, 0.01, 0.01]),
+        "mean_test_demographic_parity_difference": -np.array([0.18, 0.09, 0.04, 0.01]),
+        "std_test_demographic_parity_difference": np.array([0.01, 0.01, 0.01, 0.0]),
+    }
+
+
+def test_front_of_a_search():
+    display = ParetoFrontDisplay.from_cv_results(results(), bound=0.05, label="ours")
+    np.testing.assert_allclose(display.differences, [0.18, 0.09, 0.04, 0.01])
+    assert display.dominated.tolist() == [False, True, False, False]
+    assert [text.get_text() for text in display.texts_] == ["eta 0", "eta 1", "eta 3", "eta 10"]
+    # The step line: the best score at each bound, from the smallest difference on.
+    np.testing.assert_allclose(display.front_.get_xdata(), [0.01, 0.04, 0.04, 0.18, 0.18])
+    np.testing.assert_allclose(display.front_.get_ydata(), [0.82, 0.82, 0.84, 0.84, 0.85])
+    labels = display.ax_.get_legend_handles_labels()[1]
+    assert "ours" in labels and "bound 0.05" in labels
+
+
+def test_two_methods_on_one_picture_differ_in_colour():
+    first = ParetoFrontDisplay.from_cv_results(results(), label="a", bound=0.05)
+    second = ParetoFrontDisplay.from_cv_results(results(), label="b", bound=0.05, ax=first.ax_)
+    assert first.ax_ is second.ax_
+    assert first.front_.get_color() != second.front_.get_color()
+    assert first.ax_.get_legend_handles_labels()[1].count("bound 0.05") == 1
+
+
+def test_front_of_estimators(data, models):
+    X, y, group = data
+    display = ParetoFrontDisplay.from_estimators(models, X, y, sensitive_features=group)
+    expected = [
+        demographic_parity_difference(y, clf.predict(X), sensitive_features=group) for clf in models
+    ]
+    np.testing.assert_allclose(display.differences, expected)
+    np.testing.assert_allclose(display.scores, [clf.score(X, y) for clf in models])
+    seeds = ParetoFrontDisplay.from_estimators({"both": models}, X, y, sensitive_features=group)
+    np.testing.assert_allclose(seeds.differences, [np.mean(expected)])
+    assert seeds.difference_std[0] > 0
+
+
+def test_training(data, models):
+    display = TrainingDisplay.from_estimator(models[1])
+    losses = display.panels if hasattr(display, "panels") else []
+    assert len(losses) >= 2
+    drawn = [line.get_ydata() for ax in plt.gcf().axes for line in ax.lines]
+    for name in ("loss", "fairness_loss", "decision_difference", "score_difference"):
+        figures = [record[name] for record in models[1].history_]
+        assert any(len(y) == len(figures) and np.allclose(y, figures) for y in drawn)
+
+
+def test_training_under_a_target_has_a_panel_more(data):
+    X, y, group = data
+    clf = FairBiNNClassifier(
+        fairness_target=0.3, max_epochs=3, violation="score", device="cpu", random_state=0
+    ).fit(X, y, sensitive_features=group)
+    TrainingDisplay.from_estimator(clf)
+    axes = plt.gcf().axes
+    assert len(axes) == 3
+    etas = [record["eta"] for record in clf.history_]
+    assert any(np.allclose(line.get_ydata(), etas) for line in axes[2].lines)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], ["no", "yes"]])
+def test_audit(data, labels):
+    X, y, group = data
+    y = np.array(labels)[y]
+    clf = LogisticRegression().fit(X, y)
+    worse = LogisticRegression(C=1e-4).fit(X, y)
+    display = AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, baseline=worse)
+    assert list(display.rates) == ["before", "after"]
+    positive, decisions = labels[1], clf.predict(X)
+    for name in ("a", "b"):
+        rows = group == name
+        truth, decided = y[rows] == positive, decisions[rows] == positive
+        found = display.rates["after"].loc[name]
+        assert found["selection_rate"] == pytest.approx(selection_rate(truth, decided))
+        assert found["true_positive_rate"] == pytest.approx(true_positive_rate(truth, decided))
+        assert found["false_positive_rate"] == pytest.approx(false_positive_rate(truth, decided))
+        rate, error = found["selection_rate"], display.errors["after"].loc[name]
+        assert error["selection_rate"] == pytest.approx((rate * (1 - rate) / rows.sum()) ** 0.5)
+        assert display.sizes[name] == rows.sum()
+    texts = [text.get_text() for ax in plt.gcf().axes for text in ax.get_yticklabels()]
+    assert any(f"n = {(group == 'a').sum()}" in text for text in texts)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "fairbinn-sklearn\[examples\]"'):
+        ParetoFrontDisplay([0.1], [0.8]).plot()
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: ParetoFrontDisplay([], []).plot(), ValueError, "at least one point"),
+        (lambda: ParetoFrontDisplay([0.1], [1, 2]).plot(), ValueError, "scores must have one"),
+        (lambda: ParetoFrontDisplay([0.1], [1], bound=2).plot(), ValueError, "bound must be"),
+        (lambda: ParetoFrontDisplay([0.1], [1]).plot(ax=3), TypeError, "ax must be one"),
+    ],
+)
+def test_what_cannot_be_drawn(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_groups_of_another_length(data, models):
+    X, y, group = data
+    with pytest.raises(ValueError, match="same number of rows"):
+        AuditDisplay.from_estimator(models[0], X, y, sensitive_features=group[:-1])
