@@ -14,6 +14,8 @@
 """
 
 from ._classifier import FairBiNNClassifier
+from ._front import FairnessPath
+from ._path import fairness_path
 from ._version import __version__
 
-__all__ = ["FairBiNNClassifier", "__version__"]
+__all__ = ["FairBiNNClassifier", "FairnessPath", "__version__", "fairness_path"]

@@ -503,7 +503,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         validation = None
         if self.early_stopping:
             train, validation = hold_out(train, self.validation_fraction, random_state)
-        net = self._build(train, min(self.rate_window, self._rows_an_epoch(train)), random_state)
+        net = self._build(train, self._window(train), random_state)
         if previous is not None:
             self._load_weights(net, previous)
 
@@ -665,11 +665,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             random_state=random_state,
         )
 
-    def _rows_an_epoch(self, rows):
-        """Rows on which an epoch takes the fairness loss."""
-        if self.fairness_batch_size is None:
-            return len(rows)
-        return -(-len(rows) // self.batch_size) * min(self.fairness_batch_size, len(rows))
+    def _window(self, rows):
+        """Rows over which rates are counted: an epoch's at most, of those of the fairness loss."""
+        an_epoch = len(rows)
+        if self.fairness_batch_size is not None:
+            an_epoch = -(-an_epoch // self.batch_size) * min(self.fairness_batch_size, an_epoch)
+        return min(self.rate_window, an_epoch)
 
     def _load_weights(self, net, previous):
         try:
@@ -683,16 +684,23 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     def _train(self, net, rows, validation, epochs, schedule, callbacks=()):
         """Train the net and learn what depends on it."""
-        fair = rows.groups is not None and wants_fairness(self) and max(n_groups(self)) > 1
         log = [PrintLog()] if self.verbose else []
         net.train(
             rows,
             validation,
             epochs=epochs,
             schedule=schedule,
-            fair=fair,
+            fair=self._is_fair(rows),
             callbacks=[*callbacks, *log],
         )
+        return self._learn(net)
+
+    def _is_fair(self, rows):
+        """Whether the fairness loss takes part."""
+        return rows.groups is not None and wants_fairness(self) and max(n_groups(self)) > 1
+
+    def _learn(self, net):
+        """Take a trained net."""
         self.net_ = net
         self.eta_ = float(net.eta)
         self.history_ = [

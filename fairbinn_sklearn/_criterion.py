@@ -125,10 +125,8 @@ class RateCriterion(Criterion):
         with torch.no_grad():
             membership, counts = self.observe(logits, batch, scores)
             slopes = self._by_column(self.constraint.slopes, self.steering_rates())
-            per_row = (membership @ divide(torch.cat(slopes, 1), counts[..., None])).sum(
-                0
-            )  # (B, C)
-        return (per_row * scores).sum()
+            per_row = membership @ divide(torch.cat(slopes, -2), counts[..., None])
+        return (per_row.sum(-3) * scores).sum((-2, -1))
 
     def loss_around(self, logits, batch):
         """Count the batch, then return phi as a function of the batch's logits.

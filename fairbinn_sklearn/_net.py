@@ -4,6 +4,7 @@ import contextlib
 import copy
 import math
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
@@ -64,6 +65,7 @@ class TwoPlayerNet(NeuralNet):
         self.random = random
         self.fixed = fixed
         self.owned = None
+        self.model_axes = 0  # axes of models in front of those of a parameter
         super().__init__(module, criterion, **kwargs)
 
     def initialize_optimizer(self):
@@ -115,7 +117,7 @@ class TwoPlayerNet(NeuralNet):
             with self._randomness(), contextlib.suppress(StopTraining), _single_rows_told():
                 self.fit_loop(rows, epochs=epochs)
             self.notify("on_train_end", X=rows)
-            self.eta = float(self.eta)
+            self.eta = _plain(self.eta)
         finally:
             vars(self).update(self._AFTER_TRAINING)
         return self
@@ -205,7 +207,9 @@ class TwoPlayerNet(NeuralNet):
 
     def follow(self, follower, gradient):
         """The follower's bounded step."""
-        norm = bounded_step(self.fairness_optimizer_, follower, gradient, self.fairness_max_step)
+        norm = bounded_step(
+            self.fairness_optimizer_, follower, gradient, self.fairness_max_step, self.model_axes
+        )
         self.largest_step = torch.maximum(self.largest_step, norm)
 
     def train_step(self, batch, **fit_params):
@@ -226,19 +230,19 @@ class TwoPlayerNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
-        total, n_rows = 0.0, len(iterator.rows)
+        total = 0.0
         if training:
             for batch in iterator:
                 total += step_fn(batch)["loss"] * len(batch.y)
-            self._record("", float(total) / n_rows, iterator.rows, self.criterion_)
+            self._record("", total, iterator.rows, self.criterion_)
             self.history.record("lr", self.leader_lr())
             if self.follows:
-                self.history.record("fairness_step", self.largest_step.item())
+                self.history.record("fairness_step", self.largest_step.tolist())
         else:
             criterion = self.criterion_.fresh()
             for batch in iterator:
                 total += self._observe(criterion, batch) * len(batch.y)
-            self._record("validation_", float(total) / n_rows, iterator.rows, criterion)
+            self._record("validation_", total, iterator.rows, criterion)
 
     @torch.no_grad()
     def _observe(self, criterion, batch):
@@ -247,19 +251,20 @@ class TwoPlayerNet(NeuralNet):
             criterion.observe(logits, batch)
         return criterion.accuracy_loss(logits, batch)
 
-    def _record(self, prefix, loss, rows, criterion):
-        eta = float(self.eta)
-        record = {"loss": loss}
+    def _record(self, prefix, total, rows, criterion):
+        """Record figures of an epoch: numbers, or lists of one for each model."""
+        eta = _plain(self.eta)
+        record = {"loss": np.divide(total.tolist(), len(rows)).tolist()}
         if rows.groups is not None:
             record |= criterion.summary()
-        record["objective"] = loss + eta * record.get("fairness_loss", 0.0)
+        fairness_loss = record.get("fairness_loss", 0.0)
+        record["objective"] = (record["loss"] + np.multiply(eta, fairness_loss)).tolist()
         weights_finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
-        figures = [loss] if self.rule is accuracy_only else record.values()
-        if not (weights_finite and all(map(math.isfinite, figures))):
-            fairness = record.get("fairness_loss", 0.0)
+        figures = [record["loss"]] if self.rule is accuracy_only else record.values()
+        if not (weights_finite and all(np.isfinite(value).all() for value in figures)):
             raise ValueError(
-                f"Training diverged in epoch {len(self.history)}: the loss is {loss}, the fairness "
-                f"loss {fairness} and the weights are "
+                f"Training diverged in epoch {len(self.history)}: the loss is {record['loss']}, "
+                f"the fairness loss {fairness_loss} and the weights are "
                 f"{'finite' if weights_finite else 'not finite'}. Lower lr (now {self.lr}), "
                 f"fairness_lr (now {self.fairness_lr}) or eta (now {eta}), or scale the columns of "
                 "X; a function as constraint must be finite if a batch lacks a group."
@@ -268,6 +273,11 @@ class TwoPlayerNet(NeuralNet):
             record["eta"] = eta
         for key, value in record.items():
             self.history.record(prefix + key, value)
+
+
+def _plain(value):
+    """Number or list of numbers behind a tensor; a number as it is."""
+    return value.tolist() if isinstance(value, torch.Tensor) else value
 
 
 @contextlib.contextmanager

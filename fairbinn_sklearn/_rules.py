@@ -14,6 +14,8 @@ With :math:`g_a, g_s` the gradients in the leader's and the follower's parameter
 Gradients come from :func:`torch.autograd.grad` for the player's own parameters, so nothing
 accumulates and nothing leaks to the other player. A rule returns the accuracy loss. The fairness
 loss is that of the same batch, unless the net has one of its own for it.
+
+Losses of K nets side by side have the shape (K,), and their sum has the gradient of each.
 """
 
 import torch
@@ -26,9 +28,9 @@ def bilevel(net, batch):
     accuracy_loss, fairness_loss = net.losses(batch)
     leader, follower = net.players()
     leader_gradient = grad(
-        accuracy_loss + fairness_loss, leader, retain_graph=True, allow_unused=True
+        (accuracy_loss + fairness_loss).sum(), leader, retain_graph=True, allow_unused=True
     )
-    follower_gradient = grad(fairness_loss, follower, allow_unused=True)
+    follower_gradient = grad(fairness_loss.sum(), follower, allow_unused=True)
     step(net.optimizer_, leader, leader_gradient)
     net.follow(follower, follower_gradient)
     return accuracy_loss
@@ -38,8 +40,8 @@ def alternating(net, batch):
     """Algorithm 1 of the paper: first the leader, blind to the fairness loss; then the follower."""
     leader, follower = net.players()
     accuracy_loss = net.criterion_.accuracy_loss(net.module_(batch.X), batch)
-    step(net.optimizer_, leader, grad(accuracy_loss, leader, allow_unused=True))
-    net.follow(follower, grad(net.fairness_loss(batch), follower, allow_unused=True))
+    step(net.optimizer_, leader, grad(accuracy_loss.sum(), leader, allow_unused=True))
+    net.follow(follower, grad(net.fairness_loss(batch).sum(), follower, allow_unused=True))
     return accuracy_loss
 
 
@@ -54,11 +56,12 @@ def unrolled(net, batch):
         if first is not None:
             logits = moved_net(net, moved, fair_batch.X)
         loss = net.eta * loss_around(logits)
-        gradient = grad(loss, moved, create_graph=True, materialize_grads=True)
+        gradient = grad(loss.sum(), moved, create_graph=True, materialize_grads=True)
         first = gradient if first is None else first
-        moved = moved_by(moved, gradient, net.follower_lr(), net.fairness_max_step)
+        lr, max_step = net.follower_lr(), net.fairness_max_step
+        moved = moved_by(moved, gradient, lr, max_step, net.model_axes)
     accuracy_loss = net.criterion_.accuracy_loss(moved_net(net, moved, batch.X), batch)
-    step(net.optimizer_, leader, grad(accuracy_loss, leader, allow_unused=True))
+    step(net.optimizer_, leader, grad(accuracy_loss.sum(), leader, allow_unused=True))
     net.follow(follower, [one.detach() for one in first])
     return accuracy_loss
 
@@ -67,7 +70,7 @@ def lagrangian(net, batch):
     """One optimizer for all parameters, on the sum of both losses."""
     accuracy_loss, fairness_loss = net.losses(batch)
     parameters = sum(net.players(), [])
-    gradient = grad(accuracy_loss + fairness_loss, parameters, allow_unused=True)
+    gradient = grad((accuracy_loss + fairness_loss).sum(), parameters, allow_unused=True)
     step(net.optimizer_, parameters, gradient)
     return accuracy_loss
 
@@ -79,7 +82,7 @@ def accuracy_only(net, batch):
     if batch.groups is not None:
         net.criterion_.observe(logits, batch)
     parameters = sum(net.players(), [])
-    step(net.optimizer_, parameters, grad(accuracy_loss, parameters, allow_unused=True))
+    step(net.optimizer_, parameters, grad(accuracy_loss.sum(), parameters, allow_unused=True))
     return accuracy_loss
 
 
@@ -94,12 +97,13 @@ METHODS = {
 def step(optimizer, parameters, gradient):
     """One optimizer step; optimizers pass over parameters without a gradient."""
     for parameter, slope in zip(parameters, gradient, strict=True):
-        parameter.grad = slope
+        # torch's fused steps read the gradient in the order of memory.
+        parameter.grad = None if slope is None else slope.contiguous()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 
-def bounded_step(optimizer, parameters, gradient, max_norm):
+def bounded_step(optimizer, parameters, gradient, max_norm, model_axes=0):
     """One optimizer step, shortened to the norm `max_norm`; return its norm.
 
     The bound is the paper's assumption of small steps of the follower.
@@ -107,22 +111,32 @@ def bounded_step(optimizer, parameters, gradient, max_norm):
     before = [parameter.detach().clone() for parameter in parameters]
     step(optimizer, parameters, gradient)
     with torch.no_grad():
-        norm = norm_of([new - old for new, old in zip(parameters, before, strict=True)])
+        moves = [new - old for new, old in zip(parameters, before, strict=True)]
+        norm = norm_of(moves, model_axes)
         share = max_norm / norm.clamp(min=max_norm)
         for new, old in zip(parameters, before, strict=True):
-            new.copy_(torch.lerp(old, new, share))
+            new.copy_(torch.lerp(old, new, broadcast(share, new)))
     return share * norm
 
 
-def moved_by(parameters, gradient, lr, max_norm):
+def moved_by(parameters, gradient, lr, max_norm, model_axes=0):
     """Parameters after a step of gradient descent, bounded as by `bounded_step`; differentiable."""
-    share = max_norm / (lr * norm_of(gradient)).clamp(min=max_norm)
-    return [one - share * lr * slope for one, slope in zip(parameters, gradient, strict=True)]
+    share = max_norm / (lr * norm_of(gradient, model_axes)).clamp(min=max_norm)
+    return [
+        one - broadcast(share, one) * lr * slope
+        for one, slope in zip(parameters, gradient, strict=True)
+    ]
 
 
-def norm_of(tensors):
-    """Euclidean norm of all tensors together."""
-    return torch.stack([tensor.norm() for tensor in tensors]).norm()
+def norm_of(tensors, model_axes=0):
+    """Euclidean norm of all tensors together, of each model where they have an axis of models."""
+    norms = [one.reshape(*one.shape[:model_axes], -1).norm(dim=-1) for one in tensors]
+    return torch.stack(norms).norm(dim=0)
+
+
+def broadcast(per_model, tensor):
+    """Figure of each model, or of the one, in a shape that multiplies a tensor."""
+    return per_model.reshape(per_model.shape + (1,) * (tensor.ndim - per_model.ndim))
 
 
 def moved_net(net, follower, X):
