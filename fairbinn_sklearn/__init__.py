@@ -14,8 +14,15 @@
 """
 
 from ._classifier import FairBiNNClassifier
+from ._cv import FairBiNNClassifierCV
 from ._front import FairnessPath
 from ._path import fairness_path
 from ._version import __version__
 
-__all__ = ["FairBiNNClassifier", "FairnessPath", "__version__", "fairness_path"]
+__all__ = [
+    "FairBiNNClassifier",
+    "FairBiNNClassifierCV",
+    "FairnessPath",
+    "__version__",
+    "fairness_path",
+]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import get_scorer
 
+from ._encode import plain_labels
 from .metrics import FairnessScorer, best_under
 from .metrics._figures import FIGURES
 from .metrics._front import dominated
@@ -69,13 +70,14 @@ class FairnessPath:
             measures[name] = FairnessScorer(
                 name, pos_label=pos_label, sensitive_features=sensitive_features
             )
+        y = plain_labels(y)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         rows = []
         for one in estimators:
             answered = copy.copy(one)  # each figure asks anew, and the net needs to answer once
             answered.decision_function = _Answer(one.decision_function(X))
             rows.append(
-                {name: _sign(name) * f(answered, X, y, **weight) for name, f in measures.items()}
+                {name: sign(name) * f(answered, X, y, **weight) for name, f in measures.items()}
             )
         return cls(estimators, pd.DataFrame(rows), reason)
 
@@ -345,6 +347,6 @@ class _Answer:
         return self.answer
 
 
-def _sign(name):
+def sign(name):
     """Factor that makes a difference positive again."""
     return -1.0 if name in FIGURES and not FIGURES[name][2] else 1.0

@@ -115,9 +115,9 @@ def fairness_path(
     """
     if sensitive_features is None:
         raise ValueError("sensitive_features must be given for a path, got None.")
-    estimator = _template(estimator)
-    values = _points(etas, targets)
-    seeds = _seeds(seeds, estimator)
+    estimator = template(estimator)
+    values = points_of(etas, targets)
+    seeds = seeds_of(seeds, estimator)
     classifiers, reason = fit_points(
         estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs
     )
@@ -185,7 +185,7 @@ def _fit_together(points, X, y, sensitive_features, sample_weight):
     return None
 
 
-def _template(estimator):
+def template(estimator):
     if estimator is None:
         return FairBiNNClassifier()
     if not isinstance(estimator, FairBiNNClassifier):
@@ -196,7 +196,7 @@ def _template(estimator):
     return estimator
 
 
-def _points(etas, targets):
+def points_of(etas, targets):
     """Pairs of eta and fairness_target."""
     if targets is not None:
         if etas is not None:
@@ -220,7 +220,7 @@ def _numbers(name, values):
     return listed
 
 
-def _seeds(seeds, estimator):
+def seeds_of(seeds, estimator):
     if seeds is None:
         given = estimator.random_state
         if isinstance(given, Integral):
@@ -232,7 +232,8 @@ def _seeds(seeds, estimator):
         for one in listed
     ):
         raise ValueError(
-            f"seeds must be an integer or a sequence of integers from 0 to 2**32 - 1, got {seeds!r}."
+            "seeds must be an integer or a sequence of integers from 0 to 2**32 - 1, got "
+            f"{seeds!r}."
         )
     if len(set(listed)) < len(listed):
         raise ValueError(f"seeds must have no value twice, got {seeds!r}.")

@@ -80,9 +80,7 @@ def why_not_stacked(estimator, net):
                 f"{name}={found.__name__} is not known to treat each weight for itself, as "
                 f"{sorted(OPTIMIZERS)} do"
             )
-    if estimator.lr_schedule == "ReduceLROnPlateau" or (
-        estimator.lr_schedule is torch.optim.lr_scheduler.ReduceLROnPlateau
-    ):
+    if estimator.lr_schedule is torch.optim.lr_scheduler.ReduceLROnPlateau:
         return "lr_schedule=ReduceLROnPlateau sets the learning rate by the loss of one net"
     if any(True for _ in net.module_.buffers()):
         return "the module has buffers, such as those of batch normalisation"

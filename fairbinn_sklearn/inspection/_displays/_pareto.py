@@ -1,18 +1,18 @@
 """Score against difference, and which points no other point beats in both."""
 
-import numpy as np
-
+from ...metrics._front import dominated
 from ._drawing import import_pyplot, next_style, one_axes
 from ._front import check_points, draw_front
-from ._points import points_of_estimators, points_of_search
+from ._points import points_of_estimators, points_of_path, points_of_search
 
 
 class ParetoFrontDisplay:
     """Draw a score against a difference between groups, and the front of the best trade-offs.
 
-    Make one with `from_cv_results` or `from_estimators`. A point is dominated if another one has
-    a difference as small and a score as high, and is better in one of the two; such points are
-    drawn pale. A step line joins the others: the best score at each bound on the difference.
+    Make one with `from_path`, `from_cv_results` or `from_estimators`. A point is dominated if
+    another one has a difference as small and a score as high, and is better in one of the two; such
+    points are drawn pale. A step line joins the others: the best score at each bound on the
+    difference.
 
     Parameters
     ----------
@@ -91,6 +91,57 @@ class ParetoFrontDisplay:
         self.score = score
         self.label = label
         self.bound = bound
+
+    @classmethod
+    def from_path(
+        cls,
+        path,
+        *,
+        metric="demographic_parity_difference",
+        score=None,
+        label=None,
+        bound=None,
+        ax=None,
+    ):
+        """Draw a path: means over its seeds, with their standard deviations as error bars.
+
+        Parameters
+        ----------
+        path : FairnessPath
+            What `fairbinn_sklearn.fairness_path` returns, best measured by `evaluate` on rows
+            other than those of training.
+
+        metric : str, default="demographic_parity_difference"
+            Name of a difference in the table of the path.
+
+        score : str, default=None
+            Name of a score in the table of the path. None means its first figure.
+
+        label : str, default=None
+            Name of the method in the legend.
+
+        bound : float, default=None
+            Largest difference allowed, from 0 to 1.
+
+        ax : matplotlib.axes.Axes, default=None
+            Axes to draw on; None makes a figure.
+
+        Returns
+        -------
+        display : ParetoFrontDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or the path has no such figure.
+
+        ImportError
+            If matplotlib is not installed.
+        """
+        import_pyplot("ParetoFrontDisplay.from_path")
+        points, score = points_of_path(path, metric, score)
+        return cls._of(points, metric, score, label, bound).plot(ax)
 
     @classmethod
     def from_cv_results(
@@ -251,10 +302,7 @@ class ParetoFrontDisplay:
     @property
     def dominated(self):
         """Whether another point beats each point, of shape (n_points,)."""
-        x, y = np.asarray(self.differences, float), np.asarray(self.scores, float)
-        as_good = (x <= x[:, None]) & (y >= y[:, None])  # [i, j]: j is as good as i in both
-        better = (x < x[:, None]) | (y > y[:, None])
-        return (as_good & better).any(axis=1)
+        return dominated(self.differences, self.scores)
 
     def plot(self, ax=None, *, color=None, marker=None, annotate=True):
         """Draw the points and the front; call it on the same axes for several methods.

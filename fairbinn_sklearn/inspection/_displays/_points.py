@@ -12,6 +12,22 @@ from ._drawing import last_step
 DIFFERENCES = sorted(name for name in FIGURES if name.endswith("_difference"))
 
 
+def points_of_path(path, metric, score):
+    """Points, spreads over seeds and texts of a path; and the name of the score."""
+    check_metric(metric)
+    summary = path.summary()
+    score = path.figures.columns[0] if score is None else score
+    for parameter, name in (("metric", metric), ("score", score)):
+        if name not in path.figures:
+            raise ValueError(
+                f"{parameter} must be one of {list(path.figures)}, the figures of the path, got "
+                f"{name!r}; FairnessPath.evaluate measures others."
+            )
+    means, stds = ([summary[name, what] for name in (metric, score)] for what in _MEAN_AND_STD)
+    texts = [f"{'eta' if path.by == 'eta' else 'target'} {_short(one)}" for one in summary.index]
+    return (*(one.to_numpy() for one in (*means, *stds)), texts), score
+
+
 def points_of_search(cv_results, metric, score):
     """Points, spreads and texts of the candidates whose means are known."""
     check_metric(metric)

@@ -1,0 +1,321 @@
+"""Choice of eta by cross-validation under a bound."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from ._data import training_rows
+from ._encode import plain_labels
+from ._front import METRICS, FairnessPath, sign
+from ._groups import sensitive_frame
+from ._path import ETAS, fit_points, points_of, seeds_of, template
+from .metrics import best_under
+
+
+class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """`FairBiNNClassifier` whose eta is chosen by cross-validation under a bound.
+
+    For each fold, and at last for all rows, the nets of all etas are trained side by side, as by
+    `fairness_path`. The classifier is that of the eta with the best mean score over the folds whose
+    mean difference meets the bound.
+
+    Parameters
+    ----------
+    etas : array-like of shape (n_etas,), default=(0, 0.3, 1, 3, 10, 30)
+        Weights of the fairness loss, >= 0.
+
+    estimator : FairBiNNClassifier, default=None
+        All other parameters; it is not fitted itself. None means ``FairBiNNClassifier()``.
+
+    cv : int or cross-validation generator, default=5
+        Number of folds, stratified by label and group together, or a splitter of scikit-learn,
+        which gets the labels. Folds of an integer are shuffled by `random_state` of `estimator`.
+
+    bound : float, default=0.05
+        Largest mean difference over the folds, from 0 to 1.
+
+    metric : str, default="demographic_parity_difference"
+        Name of a difference, as in `fairbinn_sklearn.metrics.FairnessScorer`.
+
+    scoring : str, default="accuracy"
+        Name of a scorer of scikit-learn.
+
+    n_jobs : int, default=None
+        Number of folds to train at once, by joblib. None means 1 unless in a
+        :func:`joblib.parallel_config` context, -1 all cores. One training uses several cores
+        already.
+
+    Attributes
+    ----------
+    eta_ : float
+        The eta chosen.
+
+    estimator_ : FairBiNNClassifier
+        Classifier of this eta, fitted on all rows.
+
+    path_ : FairnessPath
+        Classifiers of all etas, fitted on all rows; its figures are those of these rows.
+
+    cv_results_ : dict of str to array
+        Figures on the held-out rows of the folds, with the keys of
+        :class:`sklearn.model_selection.GridSearchCV`; differences are negated there.
+
+    best_index_ : int
+        Index of the eta in `etas`.
+
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+
+    n_features_in_ : int
+        Number of columns.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X had names.
+
+    See Also
+    --------
+    fairness_path : The path without a choice.
+    fairbinn_sklearn.metrics.best_under : The choice, for scikit-learn's searches.
+
+    Notes
+    -----
+    A search over `eta` by GridSearchCV chooses alike, tunes other parameters and the preprocessing
+    as well, and takes a fit for each candidate and fold. With sample weights the figures are
+    weighted, too.
+
+    Without sensitive features there is nothing to choose: one net is trained for accuracy alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV
+    >>> rng = np.random.default_rng(0)
+    >>> group = rng.choice(["a", "b"], 2000)
+    >>> X = rng.normal(size=(2000, 3)) + (group == "a")[:, None]
+    >>> y = X.sum(axis=1) + rng.normal(size=2000) > 1.5
+    >>> settings = FairBiNNClassifier(max_epochs=10, lr=0.01, random_state=0)
+    >>> clf = FairBiNNClassifierCV(etas=[0, 1, 30], estimator=settings, cv=3, bound=0.1)
+    >>> clf.fit(X, y, sensitive_features=group).eta_
+    30
+    """
+
+    _parameter_constraints = {
+        "etas": ["array-like"],
+        "estimator": [HasMethods("fit"), None],
+        "cv": ["cv_object"],
+        "bound": [Interval(Real, 0, 1, closed="both")],
+        "metric": [str],
+        "scoring": [str],
+        "n_jobs": [Integral, None],
+    }
+
+    # scikit-learn's metadata routing: what users would else ask for by set_fit_request.
+    __metadata_request__fit = {"sensitive_features": True}
+
+    def __init__(
+        self,
+        etas=ETAS,
+        *,
+        estimator=None,
+        cv=5,
+        bound=0.05,
+        metric="demographic_parity_difference",
+        scoring="accuracy",
+        n_jobs=None,
+    ):
+        self.etas = etas
+        self.estimator = estimator
+        self.cv = cv
+        self.bound = bound
+        self.metric = metric
+        self.scoring = scoring
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+        """Train the nets, on folds and on all rows, and choose.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, encoded as numbers and scaled.
+
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
+                default=None
+            Sensitive features, as in `FairBiNNClassifier.fit`.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, as in `FairBiNNClassifier.fit`.
+
+        Returns
+        -------
+        self : FairBiNNClassifierCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not valid, or if training diverges. An estimator that
+            was fitted before stays as it was.
+
+        TypeError
+            If `estimator` is not a `FairBiNNClassifier`.
+
+        Warns
+        -----
+        UserWarning
+            If no eta meets the bound; the closest is taken.
+        """
+        settings = template(self.estimator)
+        choose = best_under(self.bound, self.metric, self.scoring)
+        etas, (seed,) = points_of(self.etas, None), seeds_of(None, settings)
+        if sensitive_features is None:
+            etas = etas[-1:]  # nothing to choose; the classifier warns
+        given = X, y, sensitive_features, sample_weight
+        fitted = fit_points(settings, etas, [seed], *given)
+        path = FairnessPath.measured(
+            *fitted, X, y, sensitive_features, sample_weight=sample_weight, score=self.scoring
+        )
+        results = self._cross_validate(settings, etas, seed, *given)
+        best = choose(results) if sensitive_features is not None else 0
+
+        self.path_, self.cv_results_, self.best_index_ = path, results, best
+        self.estimator_ = path[best]
+        self.eta_ = self.estimator_.eta
+        for name in ("classes_", "n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def _cross_validate(self, settings, etas, seed, X, y, sensitive_features, weight):
+        """Figures of the held-out rows, with the keys of scikit-learn's searches."""
+        X, y = indexable(X, plain_labels(y))
+        frame = metrics = None
+        if sensitive_features is not None:
+            frame = sensitive_frame(sensitive_features, len(y))
+            metrics = list(dict.fromkeys([self.metric, *METRICS]))
+        if weight is not None:
+            weight = _check_sample_weight(weight, X)
+        tables = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fold)(
+                settings, etas, seed, train, test, X, y, frame, weight, metrics, self.scoring
+            )
+            for train, test in self._split(settings, seed, X, y, frame)
+        )
+        results = {"param_eta": np.ma.array([eta for eta, _ in etas], dtype=object)}
+        results["params"] = [{"eta": eta} for eta, _ in etas]
+        for name in tables[0]:
+            scores = np.array([sign(name) * table[name] for table in tables])
+            for i, of_fold in enumerate(scores):
+                results[f"split{i}_test_{name}"] = of_fold
+            results[f"mean_test_{name}"] = scores.mean(axis=0)
+            results[f"std_test_{name}"] = scores.std(axis=0)
+            results[f"rank_test_{name}"] = rankdata(-scores.mean(axis=0), method="min").astype(int)
+        return results
+
+    def _split(self, settings, seed, X, y, frame):
+        """Rows of the folds, stratified by label and group."""
+        if not isinstance(self.cv, Integral):
+            return check_cv(self.cv, y, classifier=True).split(X, y)
+        return StratifiedKFold(self.cv, shuffle=True, random_state=seed).split(
+            np.zeros(len(y)), strata(settings, X, y, frame, self.cv)
+        )
+
+    def decision_function(self, X):
+        """Logits, as `FairBiNNClassifier.decision_function`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logits; of two classes one a row.
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Probabilities in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The class of highest probability.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = template(self.estimator).__sklearn_tags__().input_tags
+        return tags
+
+
+def strata(settings, X, y, frame, n_folds):
+    """Codes of label and group together; groups too rare for the folds go with the largest."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the training on all rows has told of small groups
+        rows = training_rows(copy.copy(settings), X, y, frame, None)
+    target = rows.y.cpu().numpy()
+    if rows.groups is None:
+        return target
+    both = np.column_stack([target, rows.groups.cpu().numpy()])
+    _, codes, counts = np.unique(both, axis=0, return_inverse=True, return_counts=True)
+    rare = counts[codes] < n_folds
+    for label in np.unique(target):
+        of_label = target == label
+        codes[of_label & rare] = np.bincount(codes[of_label]).argmax()
+    return codes
+
+
+def _fold(settings, etas, seed, train, test, X, y, frame, weight, metrics, score):
+    """Figures on the held-out rows of one fold, by eta."""
+    parts = [
+        [None if one is None else _safe_indexing(one, rows) for one in (X, y, frame, weight)]
+        for rows in (train, test)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the training on all rows tells
+        fitted = fit_points(settings, etas, [seed], *parts[0])
+        *data, weight = parts[1]
+        path = FairnessPath.measured(
+            *fitted, *data, sample_weight=weight, metrics=metrics, score=score
+        )
+    return path.figures
