@@ -34,6 +34,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.datasets import load_adult
+from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay
 from fairbinn_sklearn.metrics import best_under, fairness_scoring
 
 sklearn.set_config(enable_metadata_routing=True)
@@ -110,40 +111,14 @@ curve = pd.DataFrame(
         "eta": etas,
         "accuracy": search.cv_results_["mean_test_accuracy"],
         "difference": -search.cv_results_["mean_test_demographic_parity_difference"],
-        "accuracy std": search.cv_results_["std_test_accuracy"],
-        "difference std": search.cv_results_["std_test_demographic_parity_difference"],
     }
 )
 print(curve.round(4).to_string(index=False))
 eta = search.best_params_["fairbinnclassifier__eta"]
 print(f"Chosen by cross-validation: eta {eta}.")
 
-fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-ax.errorbar(
-    curve["difference"],
-    curve["accuracy"],
-    xerr=curve["difference std"],
-    yerr=curve["accuracy std"],
-    marker="o",
-    color="#0072B2",
-    capsize=3,
-)
-for row in curve.itertuples():
-    ax.annotate(
-        f"eta {row.eta:g}",
-        (row.difference, row.accuracy),
-        textcoords="offset points",
-        xytext=(6 if row.eta == 0 else -6, 6),
-        ha="left" if row.eta == 0 else "right",
-    )
-ax.margins(x=0.18, y=0.15)
-ax.axvline(0.02, color="#D55E00", linestyle="--", label="bound 0.02")
-ax.set(
-    xlabel="Demographic parity difference (lower is better)",
-    ylabel="Accuracy (higher is better)",
-    title="Trade-off over eta: 3-fold cross-validation, mean and std",
-)
-ax.legend(loc="lower right")
+display = ParetoFrontDisplay.from_cv_results(search.cv_results_, bound=0.02)
+display.ax_.set_title("Trade-off over eta: 3-fold cross-validation, mean and std")
 
 # %%
 # The two audits side by side
@@ -162,21 +137,9 @@ for name, before, after in (
 ):
     print(f"{name:35} eta 0: {before:.3f}   eta {eta:g}: {after:.3f}")
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
-for ax, (title, frame) in zip(
-    axes,
-    {"eta 0 (accuracy alone)": audit_before, f"eta {eta:g}": audit_after}.items(),
-    strict=True,
-):
-    rates = frame.by_group.rename(columns=lambda metric: metric.replace(" rate", "\nrate"))
-    rates.T.plot.bar(ax=ax, rot=0, color=["#E69F00", "#56B4E9"], width=0.75, legend=False)
-    for bars in ax.containers:
-        ax.bar_label(bars, fmt="%.2f", padding=2, fontsize=9)
-    accuracy, difference = frame.overall["accuracy"], frame.difference()["selection rate"]
-    ax.set_title(f"{title}\naccuracy {accuracy:.3f}, parity difference {difference:.3f}")
-    ax.set_ylim(0, 1.05)
-axes[0].set_ylabel("Rate in the test rows")
-axes[1].legend(title="sex", loc="upper right")
+AuditDisplay.from_estimator(
+    constrained, X_test, y_test, sensitive_features=sex_test, baseline=unconstrained
+)
 
 # %%
 # Read the whole audit, not one line of it. Equal selection rates where incomes differ mean that

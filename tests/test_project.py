@@ -100,12 +100,14 @@ def test_python_blocks_of_the_readme_run(capsys):
     """One after the other, on made-up rows."""
     X, y, group = make_biased(900)
     names = {"X_train": X[:600], "y_train": y[:600], "sex_train": group[:600]}
-    names |= {"X_test": X[600:], "y_test": y[600:], "sex_test": group[600:]}
+    for part in ("valid", "test"):
+        names |= {f"X_{part}": X[600:], f"y_{part}": y[600:], f"sex_{part}": group[600:]}
     with sklearn.config_context():
         for block in re.findall(r"```python\n(.*?)\n```", README, re.S):
             exec(compile(block, "README.md", "exec"), names)
     assert "selection_rate" in capsys.readouterr().out
     assert names["grid"].best_params_["eta"] > 0
+    assert names["chosen"].eta > 0
 
 
 def test_version_is_the_same_everywhere():
