@@ -7,7 +7,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.metadata_routing import UNUSED
 
 from .._groups import sensitive_frame
-from ._figures import FIGURES
+from ._figures import FIGURES, tally
 
 
 class FairnessScorer(BaseEstimator):
@@ -145,10 +145,12 @@ class FairnessScorer(BaseEstimator):
             raise ValueError(
                 f"pos_label must be one of the classes {classes.tolist()}, got {positive!r}."
             )
-        groups = {"sensitive_features": self._groups(sensitive_features, len(y))}
-        if sample_weight is not None:
-            groups["sample_weight"] = np.asarray(sample_weight)
-        value = figure(np.asarray(y), getattr(estimator, response)(X), classes, positive, **groups)
+        groups = self._groups(sensitive_features, len(y))
+        answers = np.asarray(getattr(estimator, response)(X))
+        truth, answers, groups, weight = tally(np.asarray(y), answers, groups, sample_weight)
+        value = figure(
+            truth, answers, classes, positive, sensitive_features=groups, sample_weight=weight
+        )
         return float(value if greater_is_better else -value)
 
     def _groups(self, sensitive_features, n_rows):
