@@ -6,7 +6,7 @@ A grid over ``eta`` leaves the other settings at their defaults. `Optuna <https:
 searches several at once for two aims: high accuracy and a small demographic parity difference.
 There is no single best trial then, but a front: the trials that no other one beats in both.
 
-To run: ``python -m pip install optuna matplotlib``, then ``python
+To run: ``python -m pip install ".[examples,search]"``, then ``python
 examples/search_with_optuna.py``. It takes about a minute on one CPU core. 6,000 of Adult's
 training rows fit the nets, the other training rows measure them; the test rows are not read.
 """

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._data import training_rows
 from ._encode import plain_labels
-from ._front import METRICS, FairnessPath, sign
+from ._front import METRICS, measure, sign
 from ._groups import sensitive_frame
 from ._path import ETAS, fit_points, points_of, seeds_of, template
 from .metrics import best_under
@@ -185,7 +185,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             etas = etas[-1:]  # nothing to choose; the classifier warns
         given = X, y, sensitive_features, sample_weight
         fitted = fit_points(settings, etas, [seed], *given)
-        path = FairnessPath.measured(
+        path = measure(
             *fitted, X, y, sensitive_features, sample_weight=sample_weight, score=self.scoring
         )
         results = self._cross_validate(settings, etas, seed, *given)
@@ -315,7 +315,5 @@ def _fold(settings, etas, seed, train, test, X, y, frame, weight, metrics, score
         warnings.simplefilter("ignore")  # the training on all rows tells
         fitted = fit_points(settings, etas, [seed], *parts[0])
         *data, weight = parts[1]
-        path = FairnessPath.measured(
-            *fitted, *data, sample_weight=weight, metrics=metrics, score=score
-        )
+        path = measure(*fitted, *data, sample_weight=weight, metrics=metrics, score=score)
     return path.figures

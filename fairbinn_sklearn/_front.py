@@ -48,39 +48,6 @@ class FairnessPath:
         self.reason = reason
         self.by = "eta" if estimators[0].fairness_target is None else "fairness_target"
 
-    @classmethod
-    def measured(
-        cls,
-        estimators,
-        reason,
-        X,
-        y,
-        sensitive_features,
-        *,
-        sample_weight=None,
-        metrics=None,
-        score="accuracy",
-        pos_label=None,
-    ):
-        """Measure classifiers on rows; see `evaluate`."""
-        if metrics is None:
-            metrics = METRICS if sensitive_features is not None else ()
-        measures = {score: get_scorer(score)}
-        for name in [metrics] if isinstance(metrics, str) else metrics:
-            measures[name] = FairnessScorer(
-                name, pos_label=pos_label, sensitive_features=sensitive_features
-            )
-        y = plain_labels(y)
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        rows = []
-        for one in estimators:
-            answered = copy.copy(one)  # each figure asks anew, and the net needs to answer once
-            answered.decision_function = _Answer(one.decision_function(X))
-            rows.append(
-                {name: sign(name) * f(answered, X, y, **weight) for name, f in measures.items()}
-            )
-        return cls(estimators, pd.DataFrame(rows), reason)
-
     def evaluate(
         self,
         X,
@@ -128,7 +95,7 @@ class FairnessPath:
         ValueError
             If an argument is not valid.
         """
-        return FairnessPath.measured(
+        return measure(
             self.estimators,
             self.reason,
             X,
@@ -335,6 +302,38 @@ class FairnessPath:
                     "FairnessPath.evaluate measures others."
                 )
         return metric, score
+
+
+def measure(
+    estimators,
+    reason,
+    X,
+    y,
+    sensitive_features,
+    *,
+    sample_weight=None,
+    metrics=None,
+    score="accuracy",
+    pos_label=None,
+):
+    """Path of fitted classifiers with their figures on rows; see `FairnessPath.evaluate`."""
+    if metrics is None:
+        metrics = METRICS if sensitive_features is not None else ()
+    measures = {score: get_scorer(score)}
+    for name in [metrics] if isinstance(metrics, str) else metrics:
+        measures[name] = FairnessScorer(
+            name, pos_label=pos_label, sensitive_features=sensitive_features
+        )
+    y = plain_labels(y)
+    weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+    figures = []
+    for one in estimators:
+        answered = copy.copy(one)  # each figure asks anew, and the net needs to answer once
+        answered.decision_function = _Answer(one.decision_function(X))
+        figures.append(
+            {name: sign(name) * f(answered, X, y, **weight) for name, f in measures.items()}
+        )
+    return FairnessPath(estimators, pd.DataFrame(figures), reason)
 
 
 class _Answer:

@@ -11,7 +11,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._classifier import FairBiNNClassifier
 from ._data import training_rows
-from ._front import FairnessPath
+from ._front import measure
 from ._outcome import warn_of_outcome
 from ._resolve import resolve_schedule
 from ._schedules import SCHEDULES
@@ -121,9 +121,7 @@ def fairness_path(
     classifiers, reason = fit_points(
         estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs
     )
-    return FairnessPath.measured(
-        classifiers, reason, X, y, sensitive_features, sample_weight=sample_weight
-    )
+    return measure(classifiers, reason, X, y, sensitive_features, sample_weight=sample_weight)
 
 
 def fit_points(estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):

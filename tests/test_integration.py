@@ -1,5 +1,6 @@
 """At work in scikit-learn and fairlearn, with metadata routing on and off."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn.metrics import best_under, fairness_scoring
 
 
 def make(**params):
@@ -78,6 +80,27 @@ def test_grid_search_over_eta(biased, fit_params, n_jobs):
     accurate, equal = grid.cv_results_["mean_test_score"]
     assert accurate > equal  # the groups reached the fits
     assert list(grid.best_estimator_.groups_) == ["a", "b"]
+
+
+def test_grid_search_gives_the_same_scores_with_each_backend(biased):
+    X, y, group = biased
+    grid = GridSearchCV(
+        *(make(lr=0.01), {"eta": [0, 1, 10]}),
+        scoring=fairness_scoring("demographic_parity_difference", "mean_score_difference"),
+        refit=best_under(0.2),
+        cv=3,
+    )
+    found = []
+    with sklearn.config_context(enable_metadata_routing=True):
+        for backend in (None, "loky", "threading"):
+            grid.set_params(n_jobs=backend and 2)
+            with joblib.parallel_config(backend or "sequential"):
+                found.append(grid.fit(X, y, sensitive_features=group).cv_results_)
+    names = [name for name in found[0] if "_test_" in name]
+    assert len(names) == 3 * (3 + 3)
+    for name in names:
+        np.testing.assert_array_equal(found[0][name], found[1][name])
+        np.testing.assert_array_equal(found[0][name], found[2][name])
 
 
 def test_grid_search_over_a_pipeline_with_string_labels(biased, fit_params):

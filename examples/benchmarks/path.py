@@ -4,11 +4,11 @@ Time and memory of the whole curve in one pass, against the same fits one by one
     python examples/benchmarks/path.py                                  # 16 etas, CPU
     python examples/benchmarks/path.py --device cuda --etas 32 --seeds 4 --epochs 50
 
-Adult, default net, eta 0 among the etas. Three ways on the same cores: the path; single fits one
-after another, each with all threads; single fits in as many processes as there are cores, each with
-one thread. Times are told as ratios, the lowest of the repetitions of each way, taken in turns.
-Single fits are timed for some etas (`--sample`) and scaled up. Peak memory is that of a process
-which does nothing but load the data and fit the path. A few minutes on two cores.
+Adult, default net, etas from 0.1 to 100; an eta of 0 is a single fit in any case. Three ways on the
+same cores: the path; single fits one after another, each with all threads; single fits in as many
+processes as there are cores, each with one thread. Ratios are of the lowest times of each way, the
+ways taking turns. Single fits are timed for some etas (`--sample`) and scaled up. Peak memory is
+that of a process which does nothing but load the data and fit the path. Some minutes on two cores.
 """
 
 import argparse
@@ -22,27 +22,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from adult_features import adult_features
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
-from fairbinn_sklearn.datasets import load_adult
 
 RESULTS = Path(__file__).parents[2] / "docs/results/path.csv"
-
-
-def load():
-    """Complete training rows of Adult, columns scaled to [0, 1]."""
-    adult = load_adult(subset="train")
-    complete = adult.data.notna().all(axis=1).to_numpy()
-    X, y, sex = (one[complete] for one in (adult.data, adult.target, adult.data["sex"]))
-    encode = make_column_transformer(
-        (MinMaxScaler(), make_column_selector(dtype_include="number")),
-        (OneHotEncoder(sparse_output=False), make_column_selector(dtype_exclude="number")),
-    )
-    return encode.fit_transform(X).astype(np.float32), y.to_numpy(), sex.to_numpy()
 
 
 def fit_alone(classifier, data, threads):
@@ -65,17 +51,16 @@ def main():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--etas", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--sample", type=int, default=4, help="single fits that are timed")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--sample", type=int, default=3, help="single fits that are timed")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="fit the path once, tell its memory")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)
 
-    data = load()
-    X, y, sex = data
-    etas = [0.0, *np.geomspace(0.1, 100, given.etas - 1)]
+    X, y, sex = data = adult_features()[:3]
+    etas = np.geomspace(0.1, 100, given.etas)
     settings = FairBiNNClassifier(max_epochs=given.epochs, device=given.device, random_state=0)
 
     def path():
