@@ -29,6 +29,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "plot_",
+    "capture_repr": (),
     "download_all_examples": False,
     "min_reported_time": 1,
     "show_memory": False,

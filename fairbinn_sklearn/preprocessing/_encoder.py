@@ -51,20 +51,20 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    edges_ : list of n_features_in_ ndarrays
+    edges_ : list of n_features ndarrays
         Edges of each column, increasing, in float64. A constant column has one edge and a column
         without any number none; neither has a bin.
 
-    medians_ : ndarray of shape (n_features_in_,)
+    medians_ : ndarray of shape (n_features,)
         Medians of the columns, the lower of two middle values; NaN where a column has no number.
 
-    has_missing_ : ndarray of bool, of shape (n_features_in_,)
+    has_missing_ : ndarray of bool, of shape (n_features,)
         Whether a column had NaN in `fit`.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen in `fit`, if all are strings.
 
     See Also
