@@ -1,0 +1,360 @@
+"""
+Accuracy against parity: FairBiNN and its peers on the same rows, columns and seeds.
+
+    python examples/benchmarks/frontier.py --data adult
+    python examples/benchmarks/frontier.py --data health --file HHP.csv --methods bilevel hgb
+
+Each method is fitted at each of its settings and for each seed twice: on 80 % of the training rows,
+to choose settings by the other 20 %, and on all training rows, to be measured on the test rows. No
+choice looks at the test rows. Results are appended to a CSV method by method and seed by seed, so
+an interrupted run goes on where it stopped; ``--report`` makes tables and picture from what there
+is.
+
+Nets and linear models get the columns of `tabular_preprocessor`, gradient boosting the columns as
+they are; the sensitive column is among them. Times are CPU seconds of a fit with one thread, those
+of a path divided by its points.
+"""
+
+import argparse
+import os
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+import torch
+from fairlearn.adversarial import AdversarialFairnessClassifier
+from fairlearn.postprocessing import ThresholdOptimizer
+from fairlearn.reductions import DemographicParity, ExponentiatedGradient
+from rich.progress import Progress
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from fairbinn_sklearn import FairBiNNClassifier, fairness_path
+from fairbinn_sklearn.datasets import load_adult, load_health
+from fairbinn_sklearn.inspection import ParetoFrontDisplay
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
+
+RESULTS = Path(__file__).parents[2] / "docs/results"
+BOUNDS = (0.01, 0.02, 0.05, 0.10)
+CORNER = {"adult": (0.20, 0.75), "health": (0.60, 0.68)}  # difference, accuracy
+NET = {"lr": 3e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
+ETAS = (0, 0.5, 1, 2, 4, 8, 16, 32)
+
+
+def load(data, file):
+    """Rows for training and for the test: columns, labels as 0 and 1, groups."""
+    if data == "adult":
+        parts = [load_adult(subset=subset, dropna=True) for subset in ("train", "test")]
+        return [
+            (
+                part.data.drop(columns="fnlwgt"),  # a weight of the sample, no attribute
+                part.target.to_numpy(),
+                part.data["sex"].astype(str).to_numpy(),
+            )
+            for part in parts
+        ]
+    health = load_health(file)
+    X, y, age = health.data, health.target.to_numpy(), health.sensitive_features.iloc[:, 0]
+    rows = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
+    return [(X.iloc[part], y[part], age.astype(str).to_numpy()[part]) for part in rows]
+
+
+def encode(X):
+    """Columns of the preprocessor, and the function that makes those of other rows."""
+    preprocessor = tabular_preprocessor()
+    return preprocessor.fit_transform(X), preprocessor.transform
+
+
+def paths(**settings):
+    """FairBiNN at all etas, by one path."""
+
+    def fit(X, y, group, seed):
+        X, encoded = encode(X)
+        start = time.process_time()
+        estimator = FairBiNNClassifier(**NET, **settings)
+        path = fairness_path(X, y, group, etas=ETAS, seeds=seed, estimator=estimator)
+        seconds = (time.process_time() - start) / len(path)
+        for one in path:
+            yield one.eta, seconds, lambda X, _, one=one: one.predict_proba(encoded(X))[:, 1]
+
+    return fit
+
+
+def boosted(X, y, group, seed):
+    """Gradient boosting without any mitigation."""
+    start = time.process_time()
+    model = HistGradientBoostingClassifier(random_state=seed, categorical_features="from_dtype")
+    model.fit(X, y)
+    yield 0, time.process_time() - start, lambda X, _: model.predict_proba(X)[:, 1]
+
+
+def thresholds(X, y, group, seed):
+    """ThresholdOptimizer on gradient boosting; needs the group to predict, and has no scores."""
+    for tol in (None, 0.02, 0.05, 0.1):
+        start = time.process_time()
+        model = ThresholdOptimizer(
+            estimator=HistGradientBoostingClassifier(
+                random_state=seed, categorical_features="from_dtype"
+            ),
+            constraints="demographic_parity",
+            predict_method="predict_proba",
+            **({} if tol is None else {"tol": tol}),
+        ).fit(X, y, sensitive_features=group)
+        yield (
+            tol or 0,
+            time.process_time() - start,
+            lambda X, group, m=model: m.predict(X, sensitive_features=group, random_state=seed),
+        )
+
+
+def as_they_are(X):
+    """Columns of the table, which gradient boosting takes."""
+    return X, lambda X: X
+
+
+def reduction(make, columns, epsilons=(0.005, 0.01, 0.02, 0.05, 0.1)):
+    """ExponentiatedGradient, whose decisions are drawn at random."""
+
+    def fit(X, y, group, seed):
+        X, encoded = columns(X)
+        for eps in epsilons:
+            start = time.process_time()
+            model = ExponentiatedGradient(make(seed), DemographicParity(), eps=eps)
+            model.fit(X, y, sensitive_features=group)
+
+            def drawn(X, _, model=model):
+                share = model._pmf_predict(encoded(X))[:, 1]
+                return share, np.random.default_rng(seed).random(len(share)) < share
+
+            yield eps, time.process_time() - start, drawn
+
+    return fit
+
+
+def adversarial(X, y, group, seed):
+    """AdversarialFairnessClassifier, with a predictor of our layers."""
+    X, encoded = encode(X)
+    for alpha in (0.1, 0.3, 1.0, 3.0):
+        torch.manual_seed(seed)
+        start = time.process_time()
+        model = AdversarialFairnessClassifier(
+            backend="torch",
+            predictor_model=[128, "relu", 128, "relu", 128, "relu"],
+            adversary_model=[32, "relu"],
+            batch_size=NET["batch_size"],
+            epochs=NET["max_epochs"],
+            learning_rate=1e-3,
+            alpha=alpha,
+            random_state=seed,
+        ).fit(X, y, sensitive_features=group)
+        seconds = time.process_time() - start
+        yield alpha, seconds, lambda X, _, m=model: np.ravel(m.decision_function(encoded(X)))
+
+
+def penalised(X, y, group, seed):
+    """Plain torch: cross-entropy plus a factor times the gap of mean scores in the batch."""
+    X, encoded = encode(X)
+    rows = torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32)
+    codes = torch.as_tensor(np.unique(group, return_inverse=True)[1])
+    for factor in (0.1, 0.3, 1.0, 3.0, 10.0):
+        torch.manual_seed(seed)
+        start = time.process_time()
+        layers = []
+        for width in (rows[0].shape[1], 128, 128):
+            layers += [nn.Linear(width, 128), nn.ReLU()]
+        net = nn.Sequential(*layers, nn.Linear(128, 1))
+        adam = torch.optim.Adam(net.parameters(), lr=NET["lr"], weight_decay=3e-4)
+        course = torch.optim.lr_scheduler.CosineAnnealingLR(adam, NET["max_epochs"])
+        for _ in range(NET["max_epochs"]):
+            for index in torch.randperm(len(y)).split(NET["batch_size"]):
+                logits = net(rows[0][index])[:, 0]
+                scores, own = logits.sigmoid(), codes[index]
+                means = torch.stack([scores[own == g].mean() for g in own.unique()])
+                loss = nn.functional.binary_cross_entropy_with_logits(logits, rows[1][index])
+                adam.zero_grad()
+                (loss + factor * (means.max() - means.min())).backward()
+                adam.step()
+            course.step()
+        seconds = time.process_time() - start
+
+        def scored(X, _, net=net):
+            with torch.no_grad():
+                return net(torch.as_tensor(encoded(X)))[:, 0].sigmoid().numpy()
+
+        yield factor, seconds, scored
+
+
+def gradient_boosting(seed):
+    """Gradient boosting that takes categories as they are."""
+    return HistGradientBoostingClassifier(random_state=seed, categorical_features="from_dtype")
+
+
+def logistic_regression(seed):
+    """Logistic regression on the encoded columns."""
+    return LogisticRegression(max_iter=300)
+
+
+METHODS = {
+    "bilevel": ("FairBiNN, bilevel", paths()),
+    "lagrangian": ("FairBiNN net, lagrangian", paths(method="lagrangian")),
+    "hgb": ("HistGradientBoosting, unmitigated", boosted),
+    "thresholds": ("ThresholdOptimizer on HGB (needs group)", thresholds),
+    "reduction_hgb": ("ExponentiatedGradient, HGB", reduction(gradient_boosting, as_they_are)),
+    "reduction_lr": ("ExponentiatedGradient, LR", reduction(logistic_regression, encode)),
+    "adversarial": ("AdversarialFairnessClassifier", adversarial),
+    "penalty": ("torch, gap penalty", penalised),
+}
+
+
+def measure(answer, y, group):
+    """Accuracy, and the largest difference of decisions and of scores between groups."""
+    scores, decisions = answer if isinstance(answer, tuple) else (answer, answer > 0.5)
+    only_decisions = set(np.unique(scores)) <= {0, 1}
+    groups = pd.Series(group)
+
+    def difference(values):
+        means = pd.Series(np.asarray(values, float)).groupby(groups).mean()
+        return means.max() - means.min()
+
+    soft = np.nan if only_decisions else difference(scores)
+    return {"accuracy": np.mean(decisions == y), "hard": difference(decisions), "soft": soft}
+
+
+def run(method, seed, train, test):
+    """Rows of the table for one method and seed."""
+    X, y, group = train
+    strata = pd.Series(y).astype(str) + pd.Series(group)
+    fit, valid = train_test_split(
+        np.arange(len(y)), test_size=0.2, stratify=strata, random_state=seed
+    )
+    stages = {
+        "validation": [(X.iloc[part], y[part], group[part]) for part in (fit, valid)],
+        "test": [train, test],
+    }
+    for stage, (fitted_on, (X_new, y_new, group_new)) in stages.items():
+        for setting, seconds, answer in METHODS[method][1](*fitted_on, seed):
+            figures = measure(answer(X_new, group_new), y_new, group_new)
+            yield {
+                **{"method": method, "setting": setting, "seed": seed, "stage": stage},
+                **figures,
+                "seconds": seconds,
+            }
+
+
+def chosen(means, names):
+    """Test figures of the setting that does best on validation rows, by method and bound."""
+    rows = []
+    for method, of_method in means.groupby("method", sort=False):
+        on_valid, on_test = (
+            of_method.xs(stage, level="stage").droplevel("method")
+            for stage in ("validation", "test")
+        )
+        for bound in BOUNDS:
+            widest = on_valid[names].max(axis=1, skipna=False)
+            within = on_valid[widest <= bound]
+            if len(within):
+                setting = within["accuracy"].idxmax()
+                rows.append(
+                    {"method": method, "bound": bound, "setting": setting}
+                    | dict(on_test.loc[setting])
+                )
+    return pd.DataFrame(rows)
+
+
+def report(data, table):
+    """Print and save the choices and the areas; draw the fronts on test rows."""
+    import matplotlib.pyplot as plt
+    from moocore import hypervolume
+
+    keys = ["method", "stage", "setting"]
+    grouped = table.groupby(keys, sort=False)[["accuracy", "hard", "soft", "seconds"]]
+    means, stds = grouped.mean(), grouped.std(ddof=0)
+    for names in (["hard"], ["hard", "soft"]):
+        found = chosen(means, names)
+        print(f"\nSettings chosen on validation rows by {' and '.join(names)}; test means:")
+        print(found.round(4).to_string(index=False))
+        found.round(4).to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
+    corner = CORNER[data]
+    areas = []
+    of_test = table[table["stage"] == "test"]
+    for method, rows in of_test.groupby("method", sort=False):
+        by_seed = [
+            1000
+            * hypervolume(
+                np.column_stack([one["hard"], -one["accuracy"]]), ref=[corner[0], -corner[1]]
+            )
+            for _, one in rows.groupby("seed")
+        ]
+        mean = means.loc[(method, "test")]
+        of_means = hypervolume(
+            np.column_stack([mean["hard"], -mean["accuracy"]]), ref=[corner[0], -corner[1]]
+        )
+        areas.append(
+            {
+                "method": method,
+                "area of means": 1000 * of_means,
+                "mean of areas": np.mean(by_seed),
+                "std": np.std(by_seed),
+                "seeds": len(by_seed),
+                "CPU s a fit": rows["seconds"].mean(),
+            }
+        )
+    areas = pd.DataFrame(areas).round(2)
+    print(f"\nArea dominated on test rows, thousandths, from {corner}:")
+    print(areas.to_string(index=False))
+    areas.to_csv(RESULTS / f"frontier_{data}_area.csv", index=False)
+
+    fig, ax = plt.subplots(figsize=(8, 5.5), layout="constrained")
+    for method in means.index.unique("method"):
+        mean, std = means.loc[(method, "test")], stds.loc[(method, "test")]
+        ParetoFrontDisplay(
+            mean["hard"],
+            mean["accuracy"],
+            difference_std=std["hard"],
+            score_std=std["accuracy"],
+            label=METHODS[method][0],
+        ).plot(ax)
+    ax.set_title(f"{data.capitalize()}, test rows: mean and std of {table['seed'].nunique()} seeds")
+    fig.savefig(RESULTS / f"frontier_{data}.png", dpi=110)
+
+
+def main():
+    """Run what is missing, then report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--data", choices=sorted(CORNER), default="adult")
+    parser.add_argument("--file", help="the Heritage Health table, for --data health")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--report", action="store_true", help="only report what there is")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    file = RESULTS / f"frontier_{given.data}.csv"
+    table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["method", "seed"])
+    if not given.report:
+        train, test = load(given.data, given.file)
+        done = set(zip(table["method"], table["seed"], strict=True))
+        todo = [
+            (method, seed)
+            for seed in range(given.seeds)
+            for method in given.methods
+            if (method, seed) not in done
+        ]
+        with Progress() as progress:
+            task = progress.add_task("fits", total=len(todo))
+            for method, seed in todo:
+                progress.update(task, description=f"{method}, seed {seed}")
+                rows = pd.DataFrame(run(method, seed, train, test)).round(5)
+                rows.to_csv(file, mode="a", header=not file.exists(), index=False)
+                progress.advance(task)
+    report(given.data, pd.read_csv(file))
+
+
+if __name__ == "__main__":
+    main()
