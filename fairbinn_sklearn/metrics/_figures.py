@@ -35,16 +35,24 @@ def two_classes_only(metric):
     return figure
 
 
-def equalized_odds(truth, decisions, classes, positive, **groups):
+def equalized_odds(truth, decisions, classes, positive, *, sensitive_features, sample_weight):
     """Largest difference of the rates of any class among the rows of any label."""
     if len(classes) == 2:
-        return equalized_odds_difference(truth == positive, decisions == positive, **groups)
+        return equalized_odds_difference(
+            truth == positive,
+            decisions == positive,
+            sensitive_features=sensitive_features,
+            sample_weight=sample_weight,
+        )
     by_class = over_classes(demographic_parity_difference, max)
     figures = []
     for label in classes:
         rows = truth == label
         if rows.any():
-            part = {name: values[rows] for name, values in groups.items()}
+            part = {
+                "sensitive_features": sensitive_features[rows].reset_index(drop=True),
+                "sample_weight": sample_weight[rows],
+            }
             figures.append(by_class(truth[rows], decisions[rows], classes, positive, **part))
     return max(figures)
 
@@ -81,17 +89,19 @@ def tally(truth, answers, groups, weight=None):
     else:
         sums = [np.bincount(codes, weight * column) for column in scores.T]
         answers = np.column_stack(sums) / np.where(total == 0, 1, total)[:, None]
-    return truth[first], answers, groups.iloc[first], total
+    # Each row in two halves: fairlearn 0.12 cannot weigh a group of one row.
+    twice = np.repeat(np.arange(len(first)), 2)
+    groups = groups.iloc[first[twice]].reset_index(drop=True)
+    return truth[first[twice]], answers[twice], groups, total[twice] / 2
 
 
-def _frame(metric, truth, values, sensitive_features, sample_weight=None):
-    params = {} if sample_weight is None else {"sample_weight": sample_weight}
+def _frame(metric, truth, values, sensitive_features, sample_weight):
     return MetricFrame(
         metrics=metric,
         y_true=truth,
         y_pred=values,
         sensitive_features=sensitive_features,
-        sample_params=params,
+        sample_params={"sample_weight": sample_weight},
     )
 
 
