@@ -156,6 +156,7 @@ def public_names():
         "losses.EqualizedOdds",
         "losses.FalsePositiveRateParity",
         "datasets.load_adult",
+        "datasets.load_german",
         "datasets.load_health",
         "inspection.AssumptionsReport",
         "inspection.AuditDisplay",

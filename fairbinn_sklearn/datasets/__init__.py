@@ -1,6 +1,7 @@
 """Data sets that come with the package or that users bring, and the functions that load them."""
 
 from ._adult import load_adult
+from ._german import load_german
 from ._health import load_health
 
-__all__ = ["load_adult", "load_health"]
+__all__ = ["load_adult", "load_german", "load_health"]

@@ -193,8 +193,10 @@ def load_adult(
     rows = _select_rows(table, subset, dropna)
     # Indexing with `rows` copies, so the arrays are the caller's own.
     table = {name: column._replace(values=column.values[rows]) for name, column in table.items()}
-    build = _as_frames if as_frame else _as_arrays
-    contents = build(table, rows, sensitive_names)
+    if as_frame:
+        contents = _as_frames(table, rows, sensitive_names)
+    else:
+        contents = _as_arrays(table, sensitive_names)
     if return_X_y:
         return contents["data"], contents["target"]
     return Bunch(
@@ -224,16 +226,16 @@ def _check_bool(name, value):
         )
 
 
-def _check_columns(name, value):
+def _check_columns(name, value, allowed=tuple(COLUMNS)):
     """Return `value`, a column's name or a list or tuple of them, as a list of str."""
-    expected = f"{name} must be one, or a non-empty list or tuple, of {list(COLUMNS)}"
+    expected = f"{name} must be one, or a non-empty list or tuple, of {list(allowed)}"
     if not isinstance(value, str | list | tuple):
         raise TypeError(f"{expected}, got {value!r} of type {type(value).__name__}.")
     names = [value] if isinstance(value, str) else list(value)
     for item in names:
         if not isinstance(item, str):
             raise TypeError(f"{expected}, got {item!r} of type {type(item).__name__} in it.")
-    unknown = [item for item in names if item not in COLUMNS]
+    unknown = [item for item in names if item not in allowed]
     if unknown or not names:
         raise ValueError(f"{expected}, got {value!r}.")
     if len(set(names)) < len(names):
@@ -264,12 +266,7 @@ def _as_frames(table, rows, sensitive_names):
             "load_adult with as_frame=True needs pandas; install it or pass as_frame=False."
         ) from error
 
-    def to_pandas(column):
-        if column.categories is None:
-            return column.values.astype(np.int64)
-        return pd.Categorical.from_codes(column.values, categories=list(column.categories))
-
-    data = pd.DataFrame({name: to_pandas(table[name]) for name in COLUMNS}, index=rows)
+    data = _codec.to_frame(table, COLUMNS, index=rows)
     target = pd.Series(table[TARGET].values.astype(np.int64), index=rows, name=TARGET)
     return {
         "data": data,
@@ -280,22 +277,11 @@ def _as_frames(table, rows, sensitive_names):
     }
 
 
-def _as_arrays(table, rows, sensitive_names):
-    def to_objects(column):
-        if column.categories is None:
-            return column.values
-        # The code for a missing value, -1, picks the last entry.
-        return np.array([*column.categories, np.nan], dtype=object)[column.values]
-
-    # Assigning an integer array to a column of it stores Python ints.
-    data = np.empty((len(rows), len(COLUMNS)), dtype=object)
-    for position, name in enumerate(COLUMNS):
-        data[:, position] = to_objects(table[name])
+def _as_arrays(table, sensitive_names):
     return {
-        "data": data,
+        "data": _codec.to_array(table, COLUMNS),
         "target": table[TARGET].values.astype(np.int64),
-        # Indexing with a list copies, so the two share no memory.
-        "sensitive_features": data[:, [list(COLUMNS).index(name) for name in sensitive_names]],
+        "sensitive_features": _codec.to_array(table, sensitive_names),
         "split": _split_labels(table),
         "frame": None,
     }

@@ -141,3 +141,39 @@ def load_table(path, *, sha256):
             f"expected {sha256}; please reinstall the package."
         )
     return unpack(payload)
+
+
+def to_frame(table, names, *, ordered=(), index=None):
+    """Return the columns `names` of `table` as a DataFrame of its own memory.
+
+    Numbers are of dtype int64, the others of dtype category, ordered where `ordered` has them.
+    """
+    import pandas as pd
+
+    def to_pandas(name):
+        values, categories = table[name]
+        if categories is None:
+            return values.astype(np.int64)
+        return pd.Categorical.from_codes(
+            values.copy(), categories=list(categories), ordered=name in ordered
+        )
+
+    return pd.DataFrame({name: to_pandas(name) for name in names}, index=index)
+
+
+def to_array(table, names):
+    """Return the columns `names` of `table` as an object array of ints, strings and NaN."""
+
+    def to_objects(name):
+        values, categories = table[name]
+        if categories is None:
+            return values
+        # The code for a missing value, -1, picks the last entry.
+        return np.array([*categories, np.nan], dtype=object)[values]
+
+    columns = [to_objects(name) for name in names]
+    # Assigning an integer array to a column of it stores Python ints.
+    array = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for position, column in enumerate(columns):
+        array[:, position] = column
+    return array
