@@ -264,23 +264,21 @@ def run(method, seed, train, test):
             }
 
 
-def chosen(means, names):
+def chosen(means, stds, names):
     """Test figures of the setting that does best on validation rows, by method and bound."""
     rows = []
-    for method, of_method in means.groupby("method", sort=False):
-        on_valid, on_test = (
-            of_method.xs(stage, level="stage").droplevel("method")
-            for stage in ("validation", "test")
+    for method in means.index.unique("method"):
+        on_valid, mean, std = (
+            table.loc[(method, stage)]
+            for table, stage in ((means, "validation"), (means, "test"), (stds, "test"))
         )
         for bound in BOUNDS:
-            widest = on_valid[names].max(axis=1, skipna=False)
-            within = on_valid[widest <= bound]
-            if len(within):
-                setting = within["accuracy"].idxmax()
-                rows.append(
-                    {"method": method, "bound": bound, "setting": setting}
-                    | dict(on_test.loc[setting])
-                )
+            within = on_valid[on_valid[names].max(axis=1, skipna=False) <= bound]
+            if len(within) and (setting := within["accuracy"].idxmax()) in mean.index:
+                row = {"method": METHODS[method][0], "at most": bound, "setting": setting}
+                for name in ("accuracy", "hard", "soft"):
+                    row[name] = f"{mean.loc[setting, name]:.4f} ± {std.loc[setting, name]:.4f}"
+                rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -293,10 +291,10 @@ def report(data, table):
     grouped = table.groupby(keys, sort=False)[["accuracy", "hard", "soft", "seconds"]]
     means, stds = grouped.mean(), grouped.std(ddof=0)
     for names in (["hard"], ["hard", "soft"]):
-        found = chosen(means, names)
-        print(f"\nSettings chosen on validation rows by {' and '.join(names)}; test means:")
-        print(found.round(4).to_string(index=False))
-        found.round(4).to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
+        found = chosen(means, stds, names)
+        print(f"\nSettings chosen on validation rows by {' and '.join(names)}; test rows:")
+        print(found.to_string(index=False))
+        found.to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
     corner = CORNER[data]
     areas = []
     of_test = table[table["stage"] == "test"]
@@ -314,7 +312,7 @@ def report(data, table):
         )
         areas.append(
             {
-                "method": method,
+                "method": METHODS[method][0],
                 "area of means": 1000 * of_means,
                 "mean of areas": np.mean(by_seed),
                 "std": np.std(by_seed),
