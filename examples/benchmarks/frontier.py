@@ -277,7 +277,10 @@ def chosen(means, stds, names):
             if len(within) and (setting := within["accuracy"].idxmax()) in mean.index:
                 row = {"method": METHODS[method][0], "at most": bound, "setting": setting}
                 for name in ("accuracy", "hard", "soft"):
-                    row[name] = f"{mean.loc[setting, name]:.4f} ± {std.loc[setting, name]:.4f}"
+                    value = mean.loc[setting, name]
+                    row[name] = (
+                        f"{value:.4f} ± {std.loc[setting, name]:.4f}" if value == value else ""
+                    )
                 rows.append(row)
     return pd.DataFrame(rows)
 
@@ -335,7 +338,12 @@ def report(data, table):
             score_std=std["accuracy"],
             label=METHODS[method][0],
         ).plot(ax)
-    ax.set_title(f"{data.capitalize()}, test rows: mean and std of {table['seed'].nunique()} seeds")
+    accuracies = means.xs("test", level="stage")["accuracy"]
+    ax.set_ylim(bottom=accuracies.quantile(0.05) - 0.005)  # nets that tell nothing lie below
+    n_seeds = sorted(table.groupby("method")["seed"].nunique().unique())
+    ax.set_title(
+        f"{data.capitalize()}, test rows: mean and std of {' or '.join(map(str, n_seeds))} seeds"
+    )
     fig.savefig(RESULTS / f"frontier_{data}.png", dpi=110)
 
 
