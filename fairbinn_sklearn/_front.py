@@ -1,17 +1,11 @@
 """Fitted classifiers along the trade-off, with their figures."""
 
-import copy
-
 import numpy as np
 import pandas as pd
-from sklearn.metrics import get_scorer
 
-from ._encode import plain_labels
-from .metrics import FairnessScorer, best_under
-from .metrics._figures import FIGURES
+from ._measure import measure
+from .metrics import best_under
 from .metrics._front import dominated
-
-METRICS = ("demographic_parity_difference", "equalized_odds_difference", "mean_score_difference")
 
 
 class FairnessPath:
@@ -95,9 +89,8 @@ class FairnessPath:
         ValueError
             If an argument is not valid.
         """
-        return measure(
+        figures = measure(
             self.estimators,
-            self.reason,
             X,
             y,
             sensitive_features,
@@ -106,6 +99,7 @@ class FairnessPath:
             score=score,
             pos_label=pos_label,
         )
+        return FairnessPath(self.estimators, figures, self.reason)
 
     def __len__(self):
         """Number of points."""
@@ -302,50 +296,3 @@ class FairnessPath:
                     "FairnessPath.evaluate measures others."
                 )
         return metric, score
-
-
-def measure(
-    estimators,
-    reason,
-    X,
-    y,
-    sensitive_features,
-    *,
-    sample_weight=None,
-    metrics=None,
-    score="accuracy",
-    pos_label=None,
-):
-    """Path of fitted classifiers with their figures on rows; see `FairnessPath.evaluate`."""
-    if metrics is None:
-        metrics = METRICS if sensitive_features is not None else ()
-    measures = {score: get_scorer(score)}
-    for name in [metrics] if isinstance(metrics, str) else metrics:
-        measures[name] = FairnessScorer(
-            name, pos_label=pos_label, sensitive_features=sensitive_features
-        )
-    y = plain_labels(y)
-    weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-    figures = []
-    for one in estimators:
-        answered = copy.copy(one)  # each figure asks anew, and the net needs to answer once
-        answered.decision_function = _Answer(one.decision_function(X))
-        figures.append(
-            {name: sign(name) * f(answered, X, y, **weight) for name, f in measures.items()}
-        )
-    return FairnessPath(estimators, pd.DataFrame(figures), reason)
-
-
-class _Answer:
-    """Function that gives one answer."""
-
-    def __init__(self, answer):
-        self.answer = answer
-
-    def __call__(self, X):
-        return self.answer
-
-
-def sign(name):
-    """Factor that makes a difference positive again."""
-    return -1.0 if name in FIGURES and not FIGURES[name][2] else 1.0
