@@ -67,7 +67,7 @@ def load(data, file):
         ]
     if data == "german":
         german = load_german(sensitive_features="age")
-        old = np.where(german.data["age"] >= 25, "25 or older", "below 25")
+        old = np.where(german.data["age"] > 25, "above 25", "25 at most")
         y = german.target.to_numpy()
         parts = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
         return [(german.data.iloc[part], y[part], old[part]) for part in parts]
