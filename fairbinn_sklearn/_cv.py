@@ -15,9 +15,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._data import training_rows
 from ._encode import plain_labels
-from ._front import METRICS, measure, sign
+from ._front import FairnessPath
 from ._groups import sensitive_frame
-from ._path import ETAS, fit_points, points_of, seeds_of, template
+from ._measure import METRICS, measure, sign
+from ._path import ETAS, fit_points, points_of, refuse_target, seeds_of, template
 from .metrics import best_under
 
 
@@ -179,16 +180,20 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If no eta meets the bound; the closest is taken.
         """
         settings = template(self.estimator)
+        refuse_target(settings)
         choose = best_under(self.bound, self.metric, self.scoring)
         etas, (seed,) = points_of(self.etas, None), seeds_of(None, settings)
+        metrics = list(dict.fromkeys([self.metric, *METRICS]))
         if sensitive_features is None:
-            etas = etas[-1:]  # nothing to choose; the classifier warns
+            etas, metrics = etas[-1:], []  # nothing to choose; the classifier warns
+        wanted = {"metrics": metrics, "score": self.scoring}
         given = X, y, sensitive_features, sample_weight
-        fitted = fit_points(settings, etas, [seed], *given)
-        path = measure(
-            *fitted, X, y, sensitive_features, sample_weight=sample_weight, score=self.scoring
+        classifiers, reason = fit_points(settings, etas, [seed], *given)
+        figures = measure(
+            classifiers, X, y, sensitive_features, sample_weight=sample_weight, **wanted
         )
-        results = self._cross_validate(settings, etas, seed, *given)
+        path = FairnessPath(classifiers, figures, reason)
+        results = self._cross_validate(settings, etas, seed, wanted, *given)
         best = choose(results) if sensitive_features is not None else 0
 
         self.path_, self.cv_results_, self.best_index_ = path, results, best
@@ -200,19 +205,16 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
-    def _cross_validate(self, settings, etas, seed, X, y, sensitive_features, weight):
+    def _cross_validate(self, settings, etas, seed, wanted, X, y, sensitive_features, weight):
         """Figures of the held-out rows, with the keys of scikit-learn's searches."""
         X, y = indexable(X, plain_labels(y))
-        frame = metrics = None
+        frame = None
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
-            metrics = list(dict.fromkeys([self.metric, *METRICS]))
         if weight is not None:
             weight = _check_sample_weight(weight, X)
         tables = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold)(
-                settings, etas, seed, train, test, X, y, frame, weight, metrics, self.scoring
-            )
+            delayed(_fold)(settings, etas, seed, wanted, train, test, X, y, frame, weight)
             for train, test in self._split(settings, seed, X, y, frame)
         )
         results = {"param_eta": np.ma.array([eta for eta, _ in etas], dtype=object)}
@@ -305,15 +307,14 @@ def strata(settings, X, y, frame, n_folds):
     return codes
 
 
-def _fold(settings, etas, seed, train, test, X, y, frame, weight, metrics, score):
-    """Figures on the held-out rows of one fold, by eta."""
+def _fold(settings, etas, seed, wanted, train, test, X, y, frame, weight):
+    """Figures on the held-out rows of one fold, a row for each eta."""
     parts = [
         [None if one is None else _safe_indexing(one, rows) for one in (X, y, frame, weight)]
         for rows in (train, test)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training on all rows tells
-        fitted = fit_points(settings, etas, [seed], *parts[0])
+        classifiers, _ = fit_points(settings, etas, [seed], *parts[0])
         *data, weight = parts[1]
-        path = measure(*fitted, *data, sample_weight=weight, metrics=metrics, score=score)
-    return path.figures
+        return measure(classifiers, *data, sample_weight=weight, **wanted)

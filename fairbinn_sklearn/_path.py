@@ -11,7 +11,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._classifier import FairBiNNClassifier
 from ._data import training_rows
-from ._front import measure
+from ._front import FairnessPath
+from ._measure import measure
 from ._outcome import warn_of_outcome
 from ._resolve import resolve_schedule
 from ._schedules import SCHEDULES
@@ -74,7 +75,8 @@ def fairness_path(
     Raises
     ------
     ValueError
-        If a parameter is not valid, or training diverges at one of the etas.
+        If a parameter is not valid, `estimator` has a `fairness_target` and there are no `targets`,
+        or training diverges at one of the etas.
 
     TypeError
         If `estimator` is not a `FairBiNNClassifier`.
@@ -116,12 +118,15 @@ def fairness_path(
     if sensitive_features is None:
         raise ValueError("sensitive_features must be given for a path, got None.")
     estimator = template(estimator)
+    if targets is None:
+        refuse_target(estimator)
     values = points_of(etas, targets)
     seeds = seeds_of(seeds, estimator)
     classifiers, reason = fit_points(
         estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs
     )
-    return measure(classifiers, reason, X, y, sensitive_features, sample_weight=sample_weight)
+    figures = measure(classifiers, X, y, sensitive_features, sample_weight=sample_weight)
+    return FairnessPath(classifiers, figures, reason)
 
 
 def fit_points(estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):
@@ -184,6 +189,7 @@ def _fit_together(points, X, y, sensitive_features, sample_weight):
 
 
 def template(estimator):
+    """Settings that all points share."""
     if estimator is None:
         return FairBiNNClassifier()
     if not isinstance(estimator, FairBiNNClassifier):
@@ -192,6 +198,15 @@ def template(estimator):
             "pipeline, transform X first and pass its last step."
         )
     return estimator
+
+
+def refuse_target(estimator):
+    """Raise if the estimator has a target, which etas would silently replace."""
+    if estimator.fairness_target is not None:
+        raise ValueError(
+            f"estimator has fairness_target={estimator.fairness_target}, which finds an eta by "
+            "itself; set it to None, or give fairness_path targets in the place of etas."
+        )
 
 
 def points_of(etas, targets):
@@ -219,6 +234,7 @@ def _numbers(name, values):
 
 
 def seeds_of(seeds, estimator):
+    """Seeds as a list; that of the estimator if there are none."""
     if seeds is None:
         given = estimator.random_state
         if isinstance(given, Integral):

@@ -116,7 +116,27 @@ def test_several_columns_words_weights_and_other_figures(biased):
     assert set(clf.predict(X)) <= {"no", "yes"}
     assert np.isfinite(clf.cv_results_["mean_test_equal_opportunity_difference"]).all()
     assert "mean_test_balanced_accuracy" in clf.cv_results_
-    assert list(clf.path_.figures)[0] == "balanced_accuracy"
+    assert list(clf.path_.figures)[:2] == ["balanced_accuracy", "equal_opportunity_difference"]
+
+
+@pytest.mark.parametrize(
+    "settings, eta",
+    [
+        ({}, 1),
+        ({"bound": 0.45}, 0),
+        ({"metric": "equal_opportunity_difference"}, 0),
+        ({"bound": 0.45, "scoring": "precision"}, 1),
+        ({"bound": 0.45, "scoring": "roc_auc"}, 0),
+    ],
+    ids=str,
+)
+def test_bound_metric_and_scoring_decide(fitted, biased, settings, eta):
+    X, y, group = biased
+    clf = clone(fitted).set_params(**settings).fit(X, y, sensitive_features=group)
+    metric, scoring = f"mean_test_{clf.metric}", f"mean_test_{clf.scoring}"
+    within = -clf.cv_results_[metric] <= clf.bound
+    assert clf.best_index_ == np.where(within, clf.cv_results_[scoring], -np.inf).argmax()
+    assert clf.eta_ == eta
 
 
 def test_no_eta_meets_the_bound(biased):
@@ -169,6 +189,11 @@ def test_results_are_drawn(fitted):
         ({"metric": "accuracy"}, ValueError, "metric"),
         ({"scoring": "nothing"}, ValueError, "scoring|nothing"),
         ({"cv": 1}, ValueError, "n_splits"),
+        (
+            {"estimator": clone(SMALL).set_params(fairness_target=0.1)},
+            ValueError,
+            "fairness_target=0.1",
+        ),
         ({"estimator": make_pipeline(SMALL)}, TypeError, "estimator must be a FairBiNNClassifier"),
     ],
     ids=str,

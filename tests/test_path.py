@@ -242,6 +242,20 @@ def test_evaluate_measures_other_rows_by_other_metrics(path, biased):
     pd.testing.assert_frame_equal(other.figures, half.figures)
 
 
+def test_evaluate_of_another_positive_label(path, biased):
+    X, y, group = biased
+    metric = "equal_opportunity_difference"
+    of_one, of_zero = (
+        path.evaluate(X, y, sensitive_features=group, metrics=metric, pos_label=label).figures
+        for label in (1, 0)
+    )
+    predicted = path[2].predict(X)
+    for figures, label in ((of_one, 1), (of_zero, 0)):
+        shares = pd.Series((predicted == label)[y == label]).groupby(group[y == label]).mean()
+        assert figures[metric][2] == pytest.approx(shares.max() - shares.min())
+    assert not np.allclose(of_one[metric], of_zero[metric])
+
+
 def test_summary_is_over_seeds(path):
     frame, summary = path.to_frame(), path.summary()
     assert summary.index.tolist() == [0, 1, 30] and summary.index.name == "eta"
@@ -333,6 +347,11 @@ def test_seeds_in_parallel_are_the_same(biased):
         ({"seeds": "abc"}, ValueError, "seeds must be an integer"),
         ({"estimator": DemographicParity()}, TypeError, "estimator must be a FairBiNNClassifier"),
         ({"estimator": FairBiNNClassifier(lr=-1)}, ValueError, "lr"),
+        (
+            {"estimator": FairBiNNClassifier(fairness_target=0.1)},
+            ValueError,
+            "fairness_target=0.1",
+        ),
         ({"sensitive_features": None}, ValueError, "sensitive_features must be given"),
     ],
     ids=str,
