@@ -65,11 +65,10 @@ def changeable(estimator):
 
 
 def change(net, estimator):
-    """Give the net what may change; under a target it keeps the eta that it has found."""
-    settings = changeable(estimator)
-    if settings["target"] is not None and net.target is not None:
-        del settings["eta"]
-    vars(net).update(settings)
+    """Give the net what may change; under a target it keeps what the last one has led to."""
+    vars(net).update(changeable(estimator))
+    if net.target is None:
+        net.criterion_.release()
 
 
 def build_net(estimator, *, input_shape, n_classes, n_groups, window, device, random_state):

@@ -68,11 +68,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Weight of the fairness loss, >= 0. With 0 the net is trained for accuracy alone.
 
     fairness_target : float, default=None
-        In place of `eta`, the difference to train for, > 0: the weight rises while the running
-        difference of what `violation` counts is above the target, and falls while it is below
-        (dual ascent). `eta_` ends with the value found. For a function as `constraint`, the target
-        is for the value of the function. `eta` must be left at its default then, and
-        `early_stopping` off.
+        In place of `eta`, the difference to train for, > 0. Multipliers of the groups' rates grow
+        while the running difference of what `violation` counts is above the target, and shrink
+        while it is below (method of multipliers, :ref:`multipliers`). `eta_` ends with the weight
+        that has the same effect at the target. For a function as `constraint`, the target is for
+        the value of the function, and its weight rises and falls. `eta` must be left at its default
+        then, and `early_stopping` off.
 
     constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
         What the follower equalises between groups.
@@ -266,7 +267,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         ``pandas.cut(values, edges)`` gives the groups.
 
     eta_ : float
-        Weight of the fairness loss at the end: `eta`, or what `fairness_target` led to.
+        Weight of the fairness loss: `eta`; under a `fairness_target`, the weight of a squared gap
+        whose slopes at the target are the multipliers at the end, 0 if none was needed.
 
     history_ : list of dict
         One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"
@@ -523,7 +525,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     def partial_fit(self, X, y, classes=None, *, sensitive_features=None, sample_weight=None):
         """Train one epoch on the given rows, at constant learning rates.
 
-        Optimizers, rates of groups, the weight that a `fairness_target` found, and batches go on
+        Optimizers, rates of groups, the multipliers of a `fairness_target`, and batches go on
         from the last call. In between, `eta`, `fairness_target`, `method`, `n_unroll_steps`,
         `batch_size`, `fairness_batch_size`, `class_weight`, `lr`, `fairness_lr` and
         `fairness_max_step` may be changed. Groups that were not seen before are added. Deal the
@@ -702,7 +704,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     def _learn(self, net):
         """Take a trained net."""
         self.net_ = net
-        self.eta_ = float(net.eta)
+        self.eta_ = float(net.weight())
         self.history_ = [
             {key: value for key, value in record.items() if key != "batches"}
             for record in net.history

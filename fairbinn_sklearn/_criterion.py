@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, pad
 
+from ._target import excess_weight, moved_factor, moved_multipliers, per_model
 from .losses._aggregate import divide
 
 DECISIONS, SCORES = 0, 1  # rows of the running sums
@@ -31,6 +32,7 @@ class Criterion(nn.Module):
         self.n_classes = max(n_outputs, 2)
         self.violation = VIOLATIONS[violation]
         self.window = window
+        self.target = None
 
     def accuracy_loss(self, logits, batch):
         """Weighted mean cross-entropy, the leader's loss L_acc."""
@@ -116,6 +118,7 @@ class RateCriterion(Criterion):
             "counts": (len(events), n_all),
             "sums": (2, len(events), n_all, self.n_outputs),
         }
+        shapes["multipliers"] = shapes["sums"][1:]
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
@@ -124,8 +127,8 @@ class RateCriterion(Criterion):
         scores = self.scores(logits)  # (B, C)
         with torch.no_grad():
             membership, counts = self.observe(logits, batch, scores)
-            slopes = self._by_column(self.constraint.slopes, self.steering_rates())
-            per_row = membership @ divide(torch.cat(slopes, -2), counts[..., None])
+            slopes, _ = self.steering_slopes()
+            per_row = membership @ divide(slopes + self.multipliers, counts[..., None])
         return (per_row.sum(-3) * scores).sum((-2, -1))
 
     def loss_around(self, logits, batch):
@@ -136,6 +139,7 @@ class RateCriterion(Criterion):
         """
         scores = self.scores(logits.detach())
         membership, counts = self.observe(logits, batch, scores)
+        _, factors = self.steering_slopes()
 
         def batch_rates(scores):
             return divide(membership.transpose(1, 2) @ scores[..., None, :, :], counts[..., None])
@@ -144,9 +148,25 @@ class RateCriterion(Criterion):
 
         def loss(logits):
             rates = anchor + batch_rates(self.scores(logits))
-            return sum(self._by_column(self.constraint.penalty, rates))
+            penalties = self._by_column(self.constraint.penalty, rates)
+            weighted = sum(factor * one for factor, one in zip(factors, penalties, strict=True))
+            return weighted + (self.multipliers * rates).sum((-3, -2, -1))
 
         return loss
+
+    def steering_slopes(self):
+        """Slopes of phi at the steering rates, times a factor for each column; the factors.
+
+        Under a target the factor is that of the excess over it.
+        """
+        rates = self.steering_rates()
+        slopes = self._by_column(self.constraint.slopes, rates)
+        factors = [1.0] * len(slopes)
+        if self.target is not None:
+            differences = self._by_column(self.constraint.difference, rates)
+            factors = [excess_weight(one, self.target) for one in differences]
+            slopes = [per_model(f, 3) * one for f, one in zip(factors, slopes, strict=True)]
+        return torch.cat(slopes, -2), factors
 
     @torch.no_grad()
     def observe(self, logits, batch, scores=None):
@@ -180,13 +200,35 @@ class RateCriterion(Criterion):
         """What a target is set for: the difference of what the rates count."""
         return self.difference(self.violation)
 
+    @torch.no_grad()
+    def pursue(self, share):
+        """Move the multipliers towards what holds the differences at the target."""
+        slopes, _ = self.steering_slopes()
+        differences = self._by_column(self.constraint.difference, self.steering_rates())
+        columns = [one.split(self.n_groups, -2) for one in (self.multipliers, slopes)]
+        moved = [
+            moved_multipliers(*column, self.target, share)
+            for column in zip(*columns, differences, strict=True)
+        ]
+        self.multipliers = torch.cat(moved, -2)
+
+    def weight(self, target):
+        """Weight of a squared gap whose slopes at the target are the multipliers."""
+        if not self.multipliers.numel():
+            return torch.zeros(())
+        return self.multipliers.abs().amax((-3, -2, -1)) / (2.0 * target)
+
+    def release(self):
+        """Forget what a target has led to."""
+        self.multipliers.zero_()
+
     def grow(self, n_groups):
         """Make room for groups that were not seen before."""
         before = self.n_groups or [0] * len(n_groups)
         super().grow(n_groups)
         if not n_groups:
             return
-        for name in ("counts", "sums"):
+        for name in ("counts", "sums", "multipliers"):
             buffer = getattr(self, name)
             axis = 1 if name == "counts" else buffer.ndim - 2
             parts = buffer.split(before, axis)
@@ -246,6 +288,7 @@ class FunctionCriterion(Criterion):
         super().__init__(constraint, n_groups, **settings)
         self.register_buffer("rows", torch.zeros((), dtype=torch.float32))
         self.register_buffer("total", torch.zeros((), dtype=torch.float32))
+        self.register_buffer("factor", torch.ones((), dtype=torch.float32))
 
     def fairness_loss(self, logits, batch):
         """Value of the function on the batch, added up over the sensitive columns."""
@@ -257,7 +300,7 @@ class FunctionCriterion(Criterion):
         value, keep = sum(values), self.keep(batch)
         self.rows.mul_(keep).add_(len(batch.y))
         self.total.mul_(keep).add_(len(batch.y) * value.detach())
-        return value
+        return self.factor * value
 
     def _call(self, scores, y, groups):
         try:
@@ -280,6 +323,7 @@ class FunctionCriterion(Criterion):
         """Count the batch, then return the function of the batch's logits."""
         self.observe(logits, batch)
         uncounted = self.fresh()
+        uncounted.factor.copy_(self.factor)
         return lambda logits: uncounted.fairness_loss(logits, batch)
 
     def observe(self, logits, batch):
@@ -290,6 +334,19 @@ class FunctionCriterion(Criterion):
     def measured(self):
         """What a target is set for: the mean of the values over the window."""
         return self.total / self.rows
+
+    @torch.no_grad()
+    def pursue(self, share):
+        """Raise the factor of the function if its values are above the target, else lower it."""
+        self.factor = moved_factor(self.factor, self.measured(), self.target, share)
+
+    def weight(self, target):
+        """Weight of the function."""
+        return self.factor
+
+    def release(self):
+        """Forget what a target has led to."""
+        self.factor.fill_(1.0)
 
     def summary(self):
         """Mean of the values over the window."""

@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 from ._batches import Batches, endless
 from ._module import players
 from ._rules import METHODS, accuracy_only, bounded_step
-from ._target import raise_or_lower
+from ._target import LARGEST_SHARE
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -110,6 +110,7 @@ class TwoPlayerNet(NeuralNet):
             group["lr"] = self.lr
         self.scheduler = schedule(self.optimizer_, epochs)
         self.owned = self.players()
+        self.criterion_.target = self.target
         try:
             for callback in callbacks:
                 callback.initialize()
@@ -216,14 +217,21 @@ class TwoPlayerNet(NeuralNet):
         """One round of the update rule; the loss is the leader's, before the step."""
         loss = self.rule(self, batch).detach()
         if self.target is not None and self.rule is not accuracy_only:
-            self.eta = raise_or_lower(
-                self.eta,
-                self.criterion_.measured(),
-                self.target,
-                share=len(batch.y) / self.n_rows,
-                factor=self.leader_lr() / self.lr,
-            )
+            self.criterion_.pursue(self._share(batch))
         return {"loss": loss}
+
+    def _share(self, batch):
+        """How far a batch moves what a target leads to: its rows by those of the window.
+
+        As the learning rate falls so does this: later there is nothing left to follow it.
+        """
+        window = self.criterion_.window
+        share = min(len(batch.y) / window, LARGEST_SHARE) if window else LARGEST_SHARE
+        return share * min(self.leader_lr() / self.lr, 1.0)
+
+    def weight(self):
+        """Weight of the fairness loss: eta, or the one that a target has led to."""
+        return self.eta if self.target is None else self.criterion_.weight(self.target)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One pass over the rows; figures stay on the device and are read once, at its end."""
@@ -253,7 +261,7 @@ class TwoPlayerNet(NeuralNet):
 
     def _record(self, prefix, total, rows, criterion):
         """Record figures of an epoch: numbers, or lists of one for each model."""
-        eta = _plain(self.eta)
+        eta = _plain(self.weight())
         record = {"loss": np.divide(total.tolist(), len(rows)).tolist()}
         if rows.groups is not None:
             record |= criterion.summary()

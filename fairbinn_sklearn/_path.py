@@ -182,7 +182,7 @@ def _fit_together(points, X, y, sensitive_features, sample_weight):
     for k, (one, value) in enumerate(zip(points, values, strict=True)):
         vars(one).update(copy.deepcopy(learned))
         own = unstacked(many, net, k)
-        own.eta, own.target = (many.eta[k], value) if net.target is not None else (value, None)
+        setattr(own, "eta" if net.target is None else "target", value)
         one._learn(own)
         warn_of_outcome(one, rows)
     return None

@@ -101,14 +101,12 @@ def stacked(net, values, dtype):
     """
     many = copy.deepcopy(net)
     values = torch.tensor(values, dtype=dtype, device=net.device)
-    if net.target is None:
-        many.eta = values
-    else:
-        many.eta, many.target = torch.full_like(values, net.eta), values
+    setattr(many, "eta" if net.target is None else "target", values)
     many.model_axes = 1
     many.module_ = Stack(net.module_, len(values), net.fairness_modules)
     many.fairness_modules = ()
     many.criterion_.sums = side_by_side(net.criterion_.sums, len(values), axis=1)
+    many.criterion_.multipliers = side_by_side(net.criterion_.multipliers, len(values))
     many.initialize_optimizer()
     return many
 
@@ -118,7 +116,7 @@ _LEFT_BY_TRAINING = ("rule", "follows", "epochs", "stop", "n_rows")
 
 
 def unstacked(many, net, k):
-    """Net k of many as if it had trained alone; `net` is where they all began."""
+    """Net k of many as if it had trained alone, but for its eta or target; all began as `net`."""
     one = copy.deepcopy(net)
     weights = one.module_.parameters(), many.module_.weights
     with torch.no_grad():
@@ -126,6 +124,7 @@ def unstacked(many, net, k):
             its.copy_(theirs[k])
     one.criterion_.counts = many.criterion_.counts.clone()
     one.criterion_.sums = many.criterion_.sums[:, k].clone()
+    one.criterion_.multipliers = many.criterion_.multipliers[k].clone()
     one.criterion_.decided = many.criterion_.decided
     for name in ("optimizer_", "fairness_optimizer_"):
         getattr(one, name).load_state_dict(_optimizer_of(getattr(many, name).state_dict(), k))
@@ -136,7 +135,6 @@ def unstacked(many, net, k):
         }
         for record in many.history
     )
-    one.eta = many.eta[k]
     one.rng = copy.deepcopy(many.rng)
     vars(one).update({name: getattr(many, name) for name in _LEFT_BY_TRAINING})
     return one

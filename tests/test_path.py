@@ -92,10 +92,10 @@ def test_nets_side_by_side_are_those_trained_alone(in_float64, biased, settings)
 @pytest.mark.filterwarnings("ignore:The running difference ended")
 def test_targets_side_by_side_are_those_alone(in_float64, biased):
     path = assert_side_by_side_equals_one_by_one(
-        *biased, targets=[0.1, 0.01], estimator=FairBiNNClassifier(**SMALL)
+        *biased, targets=[1 / 8, 1 / 64], estimator=FairBiNNClassifier(**SMALL)
     )
     frame = path.to_frame()
-    assert frame["fairness_target"].tolist() == [0.1, 0.01]
+    assert frame["fairness_target"].tolist() == [1 / 8, 1 / 64]
     assert frame["eta_"].is_monotonic_increasing and frame["eta_"].nunique() == 2
 
 

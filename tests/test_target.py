@@ -12,7 +12,14 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 from fairbinn_sklearn import FairBiNNClassifier
-from fairbinn_sklearn._target import ETA_RANGE, raise_or_lower
+from fairbinn_sklearn._target import (
+    FACTOR_RANGE,
+    GAIN,
+    excess_weight,
+    moved_factor,
+    moved_multipliers,
+)
+from fairbinn_sklearn.losses import DemographicParity
 
 
 def make(**params):
@@ -78,7 +85,7 @@ def test_a_difference_that_is_small_by_itself_needs_no_weight(large):
     X, y, _ = large
     chance = np.random.default_rng(1).integers(2, size=len(y))
     clf = fit((X, y, chance), fairness_target=0.3)
-    assert clf.eta_ == pytest.approx(ETA_RANGE[0])
+    assert clf.eta_ == 0
     assert clf.score(X, y) == pytest.approx(fit(large, eta=0).score(X, y), abs=0.01)
 
 
@@ -89,10 +96,10 @@ def test_parts_go_on_from_the_weight_found(large):
         clf.partial_fit(X[part], y[part], [0, 1], sensitive_features=group[part])
         etas.append(clf.eta_)
     assert etas == [record["eta"] for record in clf.history_]
-    assert etas[0] != 1.0
-    assert abs(np.log(etas[1] / etas[0])) < 1.1
+    assert 0 < etas[0] < etas[1]
     clf.set_params(fairness_target=None, eta=7).partial_fit(X, y, sensitive_features=group)
     assert clf.eta_ == 7
+    assert not clf.net_.criterion_.multipliers.any()
 
 
 def test_a_target_out_of_reach_is_told(large):
@@ -143,25 +150,59 @@ def test_no_groups_no_target(large):
         make(fairness_target=0.1, max_epochs=1).fit(X, y)
 
 
-def test_steps_of_the_weight():
-    def step(eta, difference, share=0.01, factor=1.0):
-        return raise_or_lower(eta, torch.tensor(difference), 1.0, share, factor)
+def test_weight_of_the_excess():
+    weights = excess_weight(torch.tensor([0.0, 0.1, 0.2, 0.4]), 0.2)
+    torch.testing.assert_close(weights, GAIN * torch.tensor([0.0, 0.0, 0.0, 0.5]))
+
+
+def test_multipliers_follow_the_excess_and_end_at_zero():
+    def move(multipliers, gap, share=0.1):
+        slopes = excess_weight(gap.abs(), 0.2) * 2 * gap * torch.tensor([1.0, -1.0]).view(1, 2, 1)
+        return moved_multipliers(multipliers, slopes, gap.abs(), 0.2, share)
+
+    ones = torch.tensor([1.0, -1.0]).view(1, 2, 1)
+    up, down = GAIN * torch.tensor(0.2), GAIN * torch.tensor(0.4)  # twice the distance to 0.2
+    torch.testing.assert_close(move(0 * ones, torch.tensor(0.3)), 0.1 * up * ones)
+    torch.testing.assert_close(move(3 * ones, torch.tensor(0.3)), (3 + 0.1 * up) * ones)
+    torch.testing.assert_close(move(3 * ones, torch.tensor(-0.3)), (3 - 0.1 * up) * ones)
+    torch.testing.assert_close(move(3 * ones, torch.tensor(0.0)), (3 - 0.1 * down) * ones)
+    torch.testing.assert_close(move(3 * ones, torch.tensor(0.2)), 3 * ones)
+    torch.testing.assert_close(move(0.01 * ones, torch.tensor(0.0)), 0 * ones)
+
+
+def test_steps_of_the_factor_of_a_function():
+    def step(factor, value, share=0.01):
+        return float(moved_factor(torch.tensor(factor), torch.tensor(value), 1.0, share))
 
     assert step(1.0, 2.0) == pytest.approx(np.exp(0.01))
     assert step(1.0, 9.0) == pytest.approx(np.exp(0.01))  # clipped
     assert step(2.0, 0.5) == pytest.approx(2 * np.exp(-0.005))
     assert step(1.0, 1.0) == 1.0
-    assert step(1.0, 9.0, share=1.0) == pytest.approx(np.exp(0.05))  # one batch
-    assert step(1.0, 9.0, share=1.0, factor=0.1) == pytest.approx(np.exp(0.005))
-    assert step(1.0, 9.0, factor=7.0) == pytest.approx(np.exp(0.01))
-    assert step(1e4, 9.0) == ETA_RANGE[1]
+    assert step(1e4, 9.0) == FACTOR_RANGE[1]
 
 
-def test_a_target_after_another_weight_begins_at_one(large):
-    X, y, group = large
-    clf = make(eta=0).partial_fit(X, y, [0, 1], sensitive_features=group)
-    clf.set_params(eta=1.0, fairness_target=0.05).partial_fit(X, y, sensitive_features=group)
-    assert 0.3 < clf.eta_ < 3
+def test_tight_targets_cost_little_more(large):
+    """A weight large enough to hold so small a gap would magnify its noise."""
+    tight, loose = (fit(large, fairness_target=target, max_epochs=40) for target in (0.002, 0.02))
+    assert difference(tight, large) < 0.02
+    assert tight.score(*large[:2]) > loose.score(*large[:2]) - 0.03
+
+
+@pytest.mark.parametrize("combine", ["intersection", "each"])
+@pytest.mark.parametrize("aggregation", ["mean", "max"])
+def test_many_groups_and_several_columns(combine, aggregation):
+    X, y, group = make_biased(6000, groups=tuple("abcde"))
+    columns = pd.DataFrame({"of five": group, "of two": X[:, 1] + X[:, 0] > 1})
+    constraint = DemographicParity(aggregation=aggregation)
+    target = 0.2 if combine == "intersection" else 0.1  # of ten groups, the noise is larger
+    settings = {"constraint": constraint, "combine": combine, "max_epochs": 40}
+    clf = fit((X, y, columns), fairness_target=target, **settings)
+    decided = pd.Series(clf.predict(X))
+    by = [[columns["of five"]], [columns["of two"]]]
+    if combine == "intersection":
+        by = [[columns["of five"], columns["of two"]]]
+    found = [np.ptp(decided.groupby(one).mean()) for one in by]
+    assert max(found) == pytest.approx(target, abs=0.05)
 
 
 @pytest.mark.filterwarnings("ignore:The running difference ended")
