@@ -190,7 +190,7 @@ class TrainingDisplay:
         axes.set(title="Differences between groups", ylabel="Running difference (0 to 1)")
 
     def _finish_eta(self, axes):
-        axes.set_yscale("log")
+        axes.set_ylim(bottom=0)
         axes.set(title="Weight of fairness", ylabel="eta at the end of the epoch")
 
 
