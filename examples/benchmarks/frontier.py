@@ -11,10 +11,10 @@ an interrupted run goes on where it stopped; ``--report`` makes tables and pictu
 is.
 
 Nets and linear models get the columns of `tabular_preprocessor`, gradient boosting the columns as
-they are; the sensitive column is among them. "on boosted scores" adds a column: the score of
-unmitigated gradient boosting, cross-fitted on the training rows, as in scikit-learn's
-StackingClassifier. Times are CPU seconds of a fit with one thread; those of a path, gradient
-boosting included, are divided by its points.
+they are; the sensitive column is among them. "on boosted scores" adds a column: the log-odds of
+unmitigated gradient boosting, cross-fitted on the training rows by `CrossFittedScores`. Times are
+CPU seconds of a fit with one thread; those of a path, gradient boosting included, are divided by
+its points.
 """
 
 import argparse
@@ -34,13 +34,17 @@ from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from rich.progress import Progress
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict, train_test_split
+from sklearn.model_selection import train_test_split
 from torch import nn
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.datasets import load_adult, load_german, load_health
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
-from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder, tabular_preprocessor
+from fairbinn_sklearn.preprocessing import (
+    CrossFittedScores,
+    PiecewiseLinearEncoder,
+    tabular_preprocessor,
+)
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
 BOUNDS = (0.01, 0.02, 0.05, 0.10)
@@ -88,17 +92,15 @@ def encoded_columns(X, y=None, n_tail_bins=128):
 
 
 def boosted_columns(X, y):
-    """The same, and the standardised log-odds of gradient boosting, cross-fitted for these rows."""
+    """The same, and the log-odds of gradient boosting, cross-fitted for these rows."""
     columns, encoded = encoded_columns(X)
-    model = gradient_boosting(0).fit(X, y)
-    own = cross_val_predict(gradient_boosting(0), X, y, cv=5, method="decision_function")
-    scale = own.mean(), own.std()
+    scores = CrossFittedScores(gradient_boosting(0))
 
-    def join(columns, score):
-        score = (score - scale[0]) / scale[1]
-        return np.column_stack([columns, score]).astype(np.float32)
+    def join(*parts):
+        return np.column_stack(parts).astype(np.float32)
 
-    return join(columns, own), lambda X: join(encoded(X), model.decision_function(X))
+    own = join(columns, scores.fit_transform(X, y))
+    return own, lambda X: join(encoded(X), scores.transform(X))
 
 
 def paths(columns=encoded_columns, **settings):
