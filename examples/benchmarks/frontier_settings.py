@@ -3,7 +3,7 @@ What the settings of the frontier on Adult were chosen by: folds of the training
 
     python examples/benchmarks/frontier_settings.py --save docs/results/frontier_settings.csv
 
-One setting at a time departs from those of ``frontier.py``. For each of three folds the nets are
+One setting at a time departs from the base. For each of three folds the nets are
 trained on the other two, without fairness and at each target; the predictions of the held-out rows
 are pooled. The table has the accuracy without fairness, and the accuracy at some demographic parity
 differences, by straight lines between the pooled points of the targets; CPU seconds of a fit, one
@@ -30,7 +30,7 @@ ETAS = (0.5, 1, 2, 4, 8, 16, 24)
 
 
 VARIANTS = {
-    "as in the frontier": {},
+    "base": {},
     "etas in place of targets": {"etas": ETAS},
     "fairness_position=-1": {"fairness_position": -1},
     "lagrangian": {"method": "lagrangian", "fairness_position": -1},

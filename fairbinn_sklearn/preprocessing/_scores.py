@@ -47,7 +47,7 @@ class CrossFittedScores(
     n_features_in_ : int
         Columns of X, if `estimator_` tells them.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, if `estimator_` tells them.
 
     See Also
