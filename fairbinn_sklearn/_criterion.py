@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, pad
 
-from ._target import excess_weight, moved_factor, moved_multipliers, per_model
+from ._target import excess_weight, moved_factor, moved_multipliers
 from .losses._aggregate import divide
 
 DECISIONS, SCORES = 0, 1  # rows of the running sums
@@ -165,7 +165,9 @@ class RateCriterion(Criterion):
         if self.target is not None:
             differences = self._by_column(self.constraint.difference, rates)
             factors = [excess_weight(one, self.target) for one in differences]
-            slopes = [per_model(f, 3) * one for f, one in zip(factors, slopes, strict=True)]
+            slopes = [
+                f[..., None, None, None] * one for f, one in zip(factors, slopes, strict=True)
+            ]
         return torch.cat(slopes, -2), factors
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ LARGEST_SHARE = 0.05  # of the way in one step: a net follows over many steps
 def excess_weight(difference, target):
     """Weight of the slopes of phi at a difference: `GAIN` times the share of it above the target.
 
-    For two groups and one event, phi with it is `GAIN` times the squared excess.
+    For two groups and one event the slopes are then those of `GAIN` times the squared excess.
     """
     tiny = torch.finfo(difference.dtype).tiny
     return GAIN * (1.0 - target / difference.clamp(min=tiny)).clamp(min=0.0)
@@ -37,7 +37,7 @@ def moved_multipliers(multipliers, slopes, difference, target, share):
     below = 2.0 * GAIN * (target - difference).clamp(min=0.0)
     largest = multipliers.abs().amax((-3, -2, -1)).clamp(min=tiny)
     kept = (1.0 - share * below / largest).clamp(min=0.0)
-    return per_model(kept, 3) * multipliers + share * slopes
+    return kept[..., None, None, None] * multipliers + share * slopes
 
 
 def moved_factor(factor, value, target, share):
@@ -48,8 +48,3 @@ def moved_factor(factor, value, target, share):
     """
     error = (value / target - 1.0).clamp(-1.0, 1.0)
     return (factor * torch.exp(share * error)).clamp(*FACTOR_RANGE)
-
-
-def per_model(figure, n_axes):
-    """Figure of each model, or of the one, with so many axes behind."""
-    return figure[(...,) + (None,) * n_axes]

@@ -71,12 +71,16 @@ def test_with_a_window_running_slopes_meet_the_rates_of_the_batch():
 
 @pytest.mark.parametrize("violation", ["decision", "score"])
 @pytest.mark.parametrize("window", [0.0, 500.0])
-def test_both_forms_of_the_loss_have_one_gradient(violation, window):
+@pytest.mark.parametrize("target", [None, 0.01, 0.9])
+def test_both_forms_of_the_loss_have_one_gradient(violation, window, target):
     criteria = [make(4, violation=violation, window=window) for _ in range(2)]
     logits, batch = random_rows(200, 4, seed=1)
     logits.requires_grad_()
     for criterion in criteria:
         criterion.observe(*random_rows(300, 4))
+        criterion.target = target
+        if target is not None:
+            criterion.multipliers += torch.linspace(-1, 1, 4)[:, None]
     (gradient,) = grad(criteria[0].fairness_loss(logits, batch), logits)
     (around,) = grad(criteria[1].loss_around(logits, batch)(logits), logits)
     torch.testing.assert_close(around, gradient)

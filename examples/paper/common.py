@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -18,6 +19,7 @@ from adult_features import adult_features  # noqa: E402
 from health_features import health_features  # noqa: E402
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path  # noqa: E402
+from fairbinn_sklearn.inspection import ParetoFrontDisplay  # noqa: E402
 from fairbinn_sklearn.losses import DemographicParity  # noqa: E402
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
@@ -111,3 +113,19 @@ def finish(name, given, table, by=("setting", "eta")):
     if given.rows is None:
         summary.reset_index().to_csv(RESULTS / f"paper_{name}_{given.data}.csv", index=False)
     return summary
+
+
+def draw(name, given, summary):
+    """Picture of the trade-off: accuracy against the difference of mean scores, by setting."""
+    _, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+    for setting, rows in summary.groupby(level="setting", sort=False):
+        ParetoFrontDisplay(
+            rows["soft mean"],
+            rows["accuracy mean"],
+            difference_std=rows["soft std"],
+            score_std=rows["accuracy std"],
+            label=setting,
+        ).plot(ax)
+    ax.set(xlabel="Difference of mean scores", ylabel="Accuracy", title=f"{given.data}, test rows")
+    if given.rows is None:
+        ax.figure.savefig(RESULTS / f"paper_{name}_{given.data}.png", dpi=110)

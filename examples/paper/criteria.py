@@ -24,4 +24,5 @@ for criterion in (DemographicParity, EqualOpportunity, EqualizedOdds):
     path = fairness_path(*train, etas=ETAS, seeds=range(given.seeds), estimator=estimator)
     table = path.evaluate(X, y, sensitive_features=group, metrics=FIGURES).to_frame()
     tables.append(table.assign(setting=criterion.__name__))
-finish("criteria", given, pd.concat(tables))
+short = {name: name.replace("_", " ").removesuffix(" difference") for name in FIGURES}
+finish("criteria", given, pd.concat(tables).rename(columns=short))

@@ -8,7 +8,7 @@ mean scores of 0.012 (eta 1,000); on Heritage Health 0.802 at 0.23 (eta 700). He
 algorithm 1 to the letter ("alternating"), by the updates of the released code, and by ours.
 """
 
-from common import OURS, PAPER, RELEASED, arguments, finish, load, pd, sweep
+from common import OURS, PAPER, RELEASED, arguments, draw, finish, load, pd, sweep
 
 ETAS = [0, 1, 10, 100, 1000, 6000]
 
@@ -20,4 +20,4 @@ tables = [
     sweep("bilevel, settings of the paper", {**PAPER, "method": "bilevel"}, ETAS, given, data),
     sweep("ours", OURS, [0, 0.1, 0.3, 1, 3, 10, 30, 100], given, data),
 ]
-finish("eta", given, pd.concat(tables))
+draw("eta", given, finish("eta", given, pd.concat(tables)))

@@ -9,7 +9,7 @@ can be compared with each other only.
 """
 
 import numpy as np
-from common import OURS, arguments, finish, load, pd, sweep
+from common import OURS, arguments, draw, finish, load, pd, sweep
 from moocore import hypervolume
 
 ETAS = [0, 0.3, 1, 3, 10, 30]
@@ -26,7 +26,7 @@ tables += [
     for n in (1, 2, 3)
 ]
 table = pd.concat(tables)
-finish("layers", given, table)
+draw("layers", given, finish("layers", given, table))
 
 difference, accuracy = CORNER[given.data]
 areas = [
