@@ -55,6 +55,7 @@ CORNER = {
 }  # difference, accuracy
 # Chosen on folds of Adult's training rows by frontier_settings.py.
 NET = {"lr": 3e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
+ETAS = (0.5, 1, 1.5, 2, 4, 8, 12, 16, 24, 32, 48)
 TARGETS = (0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14)
 
 
@@ -103,19 +104,20 @@ def boosted_columns(X, y):
     return own, lambda X: join(encoded(X), scores.transform(X))
 
 
-def paths(columns=encoded_columns, **settings):
-    """FairBiNN at all targets, by one path, and without fairness."""
+def paths(columns=encoded_columns, etas=None, **settings):
+    """FairBiNN at all targets, or etas, by one path, and without fairness."""
+    points = {"targets": TARGETS} if etas is None else {"etas": etas}
 
     def fit(X, y, group, seed):
         start = time.process_time()
         X, encoded = columns(X, y)
         estimator = FairBiNNClassifier(**{**NET, **settings}, random_state=seed)
-        path = fairness_path(X, y, group, targets=TARGETS, estimator=estimator)
+        path = fairness_path(X, y, group, estimator=estimator, **points)
         plain = estimator.set_params(eta=0).fit(X, y)
         seconds = (time.process_time() - start) / (len(path) + 1)
         for one in (plain, *path):
-            target = 1 if one is plain else one.fairness_target
-            yield target, seconds, lambda X, _, one=one: one.predict_proba(encoded(X))[:, 1]
+            setting = one.eta if etas else one.fairness_target or 1
+            yield setting, seconds, lambda X, _, one=one: one.predict_proba(encoded(X))[:, 1]
 
     return fit
 
@@ -238,6 +240,10 @@ def logistic_regression(seed):
 
 METHODS = {
     "bilevel": ("FairBiNN, bilevel", paths(fairness_position=1, max_epochs=40, lr=2e-3)),
+    "bilevel_eta": (
+        "FairBiNN, bilevel, etas",
+        paths(etas=ETAS, fairness_position=1, max_epochs=40, lr=2e-3),
+    ),
     "boosted": (
         "FairBiNN, bilevel, on boosted scores",
         paths(boosted_columns, fairness_position=1),
