@@ -57,8 +57,8 @@ class CrossFittedScores(
 
     Notes
     -----
-    The scores differ between groups, and may be of more use for the groups that are frequent. It is
-    for the net behind to trade that off: its decisions are what to audit.
+    The scores differ between groups; it is for the net behind to trade that off, and its decisions
+    are what to audit. Sample weights are not passed on to the classifier.
 
     Examples
     --------
