@@ -117,11 +117,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Steps of the follower that the leader differentiates through with `method` "unrolled". Each
         costs a forward and a backward pass.
 
-    violation : {"decision", "score"}, default="decision"
+    violation : {"decision", "score", "both"}, default="decision"
         What the rates of groups count: the thresholded decisions that an audit sees, as in the
-        proxy-Lagrangian of [2]_, or the mean scores, as in [1]_. The gradient flows through the
-        scores in both cases. With "decision", `fit` begins with the scores and moves over to the
-        decisions linearly in `max_epochs`; decisions from the start let nets swing between
+        proxy-Lagrangian of [2]_, or the mean scores, as in [1]_, or both, with the mean of both
+        losses; a `fairness_target` then holds either difference. The gradient flows through the
+        scores in any case. With "decision" and "both", `fit` begins with the scores and moves over
+        to the decisions linearly in `max_epochs`; decisions from the start let nets swing between
         extremes.
 
     rate_window : int, default=10000

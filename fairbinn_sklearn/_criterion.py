@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, pad
 
-from ._target import excess_weight, moved_factor, moved_multipliers
+from ._target import LARGEST_SHARE, excess_weight, moved_factor, moved_multipliers
 from .losses._aggregate import divide
 
 DECISIONS, SCORES = 0, 1  # rows of the running sums
-VIOLATIONS = {"decision": DECISIONS, "score": SCORES}
+VIOLATIONS = {"decision": [DECISIONS], "score": [SCORES], "both": [DECISIONS, SCORES]}
 FORGOTTEN = 1e-20  # decayed count below which a group counts as absent
 
 
@@ -30,9 +30,11 @@ class Criterion(nn.Module):
         self.n_groups = list(n_groups)
         self.n_outputs = n_outputs
         self.n_classes = max(n_outputs, 2)
-        self.violation = VIOLATIONS[violation]
+        self.violation = violation
+        self.kinds = VIOLATIONS[violation]
         self.window = window
-        self.target = None
+        self.target = None  # difference to hold; if set, each loss moves what leads there
+        self.pace = 1.0
 
     def accuracy_loss(self, logits, batch):
         """Weighted mean cross-entropy, the leader's loss L_acc."""
@@ -75,10 +77,14 @@ class Criterion(nn.Module):
             return math.exp(-len(batch.y) / self.window)
         return torch.exp(-batch.sample_weight.sum() / self.window)
 
+    def share(self, batch):
+        """How far a batch moves what a target leads to: its rows by those of the window."""
+        return self.pace * min(len(batch.y) / (self.window or 1.0), LARGEST_SHARE)
+
     def fresh(self):
-        """Copy that has counted nothing and forgets nothing."""
+        """Copy that has counted nothing, forgets nothing and has no target."""
         copied = copy.deepcopy(self)
-        copied.window = math.inf
+        copied.window, copied.target = math.inf, None
         for buffer in copied.buffers():
             buffer.zero_()
         return copied
@@ -105,8 +111,11 @@ class RateCriterion(Criterion):
     columns add up.
 
     Rates of decisions jump where those of scores slide, and a net that is steered by them from the
-    start may swing between extremes or end at one decision for everybody. So with `violation`
-    "decision" the slopes move from the rates of scores to those of decisions, by `decided`.
+    start may swing between extremes or end at one decision for everybody. So where they count, the
+    slopes move from the rates of scores to those of decisions, by `decided`.
+
+    With `violation` "both" the loss is the mean of two, one for each kind of rates; under a target,
+    which either has to meet, their sum. What steers has an axis of the K kinds in front.
     """
 
     def __init__(self, constraint, n_groups, **settings):
@@ -118,7 +127,7 @@ class RateCriterion(Criterion):
             "counts": (len(events), n_all),
             "sums": (2, len(events), n_all, self.n_outputs),
         }
-        shapes["multipliers"] = shapes["sums"][1:]
+        shapes["multipliers"] = (len(self.kinds), *shapes["sums"][1:])
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
@@ -127,8 +136,9 @@ class RateCriterion(Criterion):
         scores = self.scores(logits)  # (B, C)
         with torch.no_grad():
             membership, counts = self.observe(logits, batch, scores)
-            slopes, _ = self.steering_slopes()
-            per_row = membership @ divide(slopes + self.multipliers, counts[..., None])
+            slopes, _, multipliers = self._steer(batch)
+            pull = (slopes + multipliers).sum(0)
+            per_row = membership @ divide(pull, counts[..., None])
         return (per_row.sum(-3) * scores).sum((-2, -1))
 
     def loss_around(self, logits, batch):
@@ -139,7 +149,7 @@ class RateCriterion(Criterion):
         """
         scores = self.scores(logits.detach())
         membership, counts = self.observe(logits, batch, scores)
-        _, factors = self.steering_slopes()
+        _, factors, multipliers = self._steer(batch)
 
         def batch_rates(scores):
             return divide(membership.transpose(1, 2) @ scores[..., None, :, :], counts[..., None])
@@ -150,25 +160,38 @@ class RateCriterion(Criterion):
             rates = anchor + batch_rates(self.scores(logits))
             penalties = self._by_column(self.constraint.penalty, rates)
             weighted = sum(factor * one for factor, one in zip(factors, penalties, strict=True))
-            return weighted + (self.multipliers * rates).sum((-3, -2, -1))
+            return (weighted + (multipliers * rates).sum((-3, -2, -1))).sum(0)
 
         return loss
 
-    def steering_slopes(self):
-        """Slopes of phi at the steering rates, times a factor for each column; the factors.
+    @torch.no_grad()
+    def _steer(self, batch):
+        """Slopes at the steering rates, factors of phi by column and kind, and the multipliers.
 
-        Under a target the factor is that of the excess over it.
+        Without a target the factors make the mean over the kinds. Under a target they are those of
+        the excess over it, and the multipliers move on for the next batch.
         """
         rates = self.steering_rates()
-        slopes = self._by_column(self.constraint.slopes, rates)
-        factors = [1.0] * len(slopes)
-        if self.target is not None:
+        if self.target is None:
+            factors = [rates.new_full((), 1.0 / len(self.kinds))] * len(self.n_groups)
+        else:
             differences = self._by_column(self.constraint.difference, rates)
             factors = [excess_weight(one, self.target) for one in differences]
-            slopes = [
-                f[..., None, None, None] * one for f, one in zip(factors, slopes, strict=True)
+        slopes = [
+            factor[..., None, None, None] * one
+            for factor, one in zip(
+                factors, self._by_column(self.constraint.slopes, rates), strict=True
+            )
+        ]
+        multipliers = self.multipliers
+        if self.target is not None:
+            columns = multipliers.split(self.n_groups, -2), slopes, differences
+            moved = [
+                moved_multipliers(*column, self.target, self.share(batch))
+                for column in zip(*columns, strict=True)
             ]
-        return torch.cat(slopes, -2), factors
+            self.multipliers = torch.cat(moved, -2)
+        return torch.cat(slopes, -2), factors, multipliers
 
     @torch.no_grad()
     def observe(self, logits, batch, scores=None):
@@ -189,36 +212,26 @@ class RateCriterion(Criterion):
         return self.sums[kind] / self.counts.clamp(min=FORGOTTEN)[..., None]
 
     def steering_rates(self):
-        """Rates whose slopes steer the training, of shape (..., E, G, C)."""
-        if self.violation == SCORES:
-            return self.rates(SCORES)
-        return torch.lerp(self.rates(SCORES), self.rates(DECISIONS), self.decided)
+        """Rates whose slopes steer the training, of shape (K, ..., E, G, C)."""
+        scores = self.rates(SCORES)
+        if self.violation == "score":
+            return scores[None]
+        decisions = torch.lerp(scores, self.rates(DECISIONS), self.decided)
+        return torch.stack([{DECISIONS: decisions, SCORES: scores}[kind] for kind in self.kinds])
 
     def difference(self, kind):
         """Largest difference between two groups of a column, of decisions or scores."""
         return torch.stack(self._by_column(self.constraint.difference, self.rates(kind))).amax(0)
 
     def measured(self):
-        """What a target is set for: the difference of what the rates count."""
-        return self.difference(self.violation)
-
-    @torch.no_grad()
-    def pursue(self, share):
-        """Move the multipliers towards what holds the differences at the target."""
-        slopes, _ = self.steering_slopes()
-        differences = self._by_column(self.constraint.difference, self.steering_rates())
-        columns = [one.split(self.n_groups, -2) for one in (self.multipliers, slopes)]
-        moved = [
-            moved_multipliers(*column, self.target, share)
-            for column in zip(*columns, differences, strict=True)
-        ]
-        self.multipliers = torch.cat(moved, -2)
+        """What a target is set for: the largest difference of what the rates count."""
+        return torch.stack([self.difference(kind) for kind in self.kinds]).amax(0)
 
     def weight(self, target):
         """Weight of a squared gap whose slopes at the target are the multipliers."""
         if not self.multipliers.numel():
             return torch.zeros(())
-        return self.multipliers.abs().amax((-3, -2, -1)) / (2.0 * target)
+        return self.multipliers.abs().amax((-3, -2, -1)).sum(0) / (2.0 * target)
 
     def release(self):
         """Forget what a target has led to."""
@@ -243,9 +256,10 @@ class RateCriterion(Criterion):
 
     def summary(self):
         """Loss at the running rates, and the differences of decisions and of scores."""
-        penalties = self._by_column(self.constraint.penalty, self.rates(self.violation))
+        rates = torch.stack([self.rates(kind) for kind in self.kinds])
+        penalties = self._by_column(self.constraint.penalty, rates)
         return {
-            "fairness_loss": sum(penalties).tolist(),
+            "fairness_loss": sum(penalties).mean(0).tolist(),
             "decision_difference": self.difference(DECISIONS).tolist(),
             "score_difference": self.difference(SCORES).tolist(),
         }
@@ -302,7 +316,10 @@ class FunctionCriterion(Criterion):
         value, keep = sum(values), self.keep(batch)
         self.rows.mul_(keep).add_(len(batch.y))
         self.total.mul_(keep).add_(len(batch.y) * value.detach())
-        return self.factor * value
+        factor = self.factor
+        if self.target is not None:
+            self.factor = moved_factor(factor, self.measured(), self.target, self.share(batch))
+        return factor * value
 
     def _call(self, scores, y, groups):
         try:
@@ -323,9 +340,9 @@ class FunctionCriterion(Criterion):
 
     def loss_around(self, logits, batch):
         """Count the batch, then return the function of the batch's logits."""
-        self.observe(logits, batch)
         uncounted = self.fresh()
         uncounted.factor.copy_(self.factor)
+        self.observe(logits, batch)
         return lambda logits: uncounted.fairness_loss(logits, batch)
 
     def observe(self, logits, batch):
@@ -336,11 +353,6 @@ class FunctionCriterion(Criterion):
     def measured(self):
         """What a target is set for: the mean of the values over the window."""
         return self.total / self.rows
-
-    @torch.no_grad()
-    def pursue(self, share):
-        """Raise the factor of the function if its values are above the target, else lower it."""
-        self.factor = moved_factor(self.factor, self.measured(), self.target, share)
 
     def weight(self, target):
         """Weight of the function."""

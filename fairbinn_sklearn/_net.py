@@ -13,7 +13,6 @@ from skorch.helper import predefined_split
 from ._batches import Batches, endless
 from ._module import players
 from ._rules import METHODS, accuracy_only, bounded_step
-from ._target import LARGEST_SHARE
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -110,7 +109,7 @@ class TwoPlayerNet(NeuralNet):
             group["lr"] = self.lr
         self.scheduler = schedule(self.optimizer_, epochs)
         self.owned = self.players()
-        self.criterion_.target = self.target
+        self.criterion_.target = self.target if fair else None
         try:
             for callback in callbacks:
                 callback.initialize()
@@ -177,6 +176,8 @@ class TwoPlayerNet(NeuralNet):
             group["lr"] = self.fairness_lr * self.leader_lr() / self.lr
         last = self.epochs - 1
         self.criterion_.decided = len(self.history) / last if last else 1.0
+        # What a target leads to slows down too: later there is nothing left to follow it.
+        self.criterion_.pace = min(self.leader_lr() / self.lr, 1.0)
         self.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, **kwargs)
 
@@ -215,19 +216,7 @@ class TwoPlayerNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """One round of the update rule; the loss is the leader's, before the step."""
-        loss = self.rule(self, batch).detach()
-        if self.target is not None and self.rule is not accuracy_only:
-            self.criterion_.pursue(self._share(batch))
-        return {"loss": loss}
-
-    def _share(self, batch):
-        """How far a batch moves what a target leads to: its rows by those of the window.
-
-        As the learning rate falls so does this: later there is nothing left to follow it.
-        """
-        window = self.criterion_.window
-        share = min(len(batch.y) / window, LARGEST_SHARE) if window else LARGEST_SHARE
-        return share * min(self.leader_lr() / self.lr, 1.0)
+        return {"loss": self.rule(self, batch).detach()}
 
     def weight(self):
         """Weight of the fairness loss: eta, or the one that a target has led to."""

@@ -106,7 +106,7 @@ def stacked(net, values, dtype):
     many.module_ = Stack(net.module_, len(values), net.fairness_modules)
     many.fairness_modules = ()
     many.criterion_.sums = side_by_side(net.criterion_.sums, len(values), axis=1)
-    many.criterion_.multipliers = side_by_side(net.criterion_.multipliers, len(values))
+    many.criterion_.multipliers = side_by_side(net.criterion_.multipliers, len(values), axis=1)
     many.initialize_optimizer()
     return many
 
@@ -124,7 +124,7 @@ def unstacked(many, net, k):
             its.copy_(theirs[k])
     one.criterion_.counts = many.criterion_.counts.clone()
     one.criterion_.sums = many.criterion_.sums[:, k].clone()
-    one.criterion_.multipliers = many.criterion_.multipliers[k].clone()
+    one.criterion_.multipliers = many.criterion_.multipliers[:, k].clone()
     one.criterion_.decided = many.criterion_.decided
     for name in ("optimizer_", "fairness_optimizer_"):
         getattr(one, name).load_state_dict(_optimizer_of(getattr(many, name).state_dict(), k))

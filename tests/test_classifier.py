@@ -207,8 +207,18 @@ def test_groups_need_not_be_in_x_and_are_not_asked_for_to_predict(large):
 def test_violation_says_which_difference_is_made_small(large):
     by_decision = fit(large, eta=10, max_epochs=20)
     by_score = fit(large, eta=10, max_epochs=20, violation="score")
-    assert difference(by_decision, large) < difference(by_score, large)
+    by_both = fit(large, eta=10, max_epochs=20, violation="both")
+    assert difference(by_decision, large) < difference(by_both, large) < difference(by_score, large)
     assert score_difference(by_score, large) < 0.05
+
+
+def test_loss_of_both_is_the_mean_of_both_losses(large):
+    losses = [
+        fit(large, eta=0, max_epochs=1, violation=name).history_[-1]["fairness_loss"]
+        for name in ("decision", "score", "both")
+    ]
+    assert losses[2] == pytest.approx(np.mean(losses[:2]), rel=1e-6)
+    assert losses[0] != losses[1]
 
 
 def test_class_weight_moves_the_decisions(biased):
@@ -243,6 +253,7 @@ def test_class_weight_balanced_is_the_dict_and_scale_plays_no_part(biased):
         {"constraint": None},
         {"method": "lagrangian"},
         {"violation": "score"},
+        {"violation": "both"},
         {"rate_window": 0},
         {"hidden_layer_sizes": (32,)},
         {"fairness_layer_sizes": (16, 8)},

@@ -22,7 +22,6 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from fairbinn_sklearn import FairBiNNClassifier
-from fairbinn_sklearn._criterion import VIOLATIONS
 from fairbinn_sklearn.inspection import AssumptionsReport, _activations, check_assumptions
 from fairbinn_sklearn.inspection._layers import bound, read_layers
 
@@ -664,12 +663,20 @@ def test_difference_that_did_not_fall(clf, data, differences, verdict):
     assert bool(row["change"]) == (verdict == "does not hold")
 
 
-def test_difference_is_that_of_what_the_fairness_loss_counts(clf, data):
-    clf.net_.criterion_.violation = VIOLATIONS["score"]
-    with_history(clf, decision_difference=[0.1, 0.3], score_difference=[0.3, 0.01])
+@pytest.mark.parametrize(
+    ("violation", "last", "told"),
+    [
+        ("decision", 0.2, "decision_difference in"),
+        ("score", 0.01, "score_difference in"),
+        ("both", 0.2, "decision_difference or score_difference in"),
+    ],
+)
+def test_difference_is_that_of_what_the_fairness_loss_counts(clf, data, violation, last, told):
+    clf.net_.criterion_.violation = violation
+    with_history(clf, decision_difference=[0.1, 0.2], score_difference=[0.3, 0.01])
     row = check_assumptions(clf, data[0]).to_frame().loc["difference"]
-    assert row["value"] == 0.01
-    assert "score_difference" in row["how"]
+    assert row["value"] == last
+    assert told in row["how"]
 
 
 def test_a_target_that_is_met_is_enough(data):

@@ -74,6 +74,7 @@ SETTINGS = [
     {"constraint": EqualizedOdds(aggregation="max")},
     {"constraint": ["demographic_parity", "equal_opportunity"]},
     {"violation": "score", "fairness_batch_size": 100},
+    {"violation": "both"},
     {"fairness_optimizer": "adam", "fairness_max_step": 1e-3},
     {"optimizer": "sgd", "optimizer__momentum": 0.9},
     {"optimizer": "rmsprop", "lr_schedule": "constant"},
@@ -90,9 +91,11 @@ def test_nets_side_by_side_are_those_trained_alone(in_float64, biased, settings)
 
 
 @pytest.mark.filterwarnings("ignore:The running difference ended")
-def test_targets_side_by_side_are_those_alone(in_float64, biased):
+@pytest.mark.parametrize("violation", ["decision", "both"])
+def test_targets_side_by_side_are_those_alone(in_float64, biased, violation):
+    estimator = FairBiNNClassifier(**SMALL, violation=violation)
     path = assert_side_by_side_equals_one_by_one(
-        *biased, targets=[1 / 8, 1 / 64], estimator=FairBiNNClassifier(**SMALL)
+        *biased, targets=[1 / 8, 1 / 64], estimator=estimator
     )
     frame = path.to_frame()
     assert frame["fairness_target"].tolist() == [1 / 8, 1 / 64]

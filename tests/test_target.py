@@ -41,6 +41,10 @@ def difference(clf, data, metric=demographic_parity_difference):
     return metric(y, clf.predict(X), sensitive_features=group)
 
 
+def score_difference(clf, data):
+    return np.ptp(pd.Series(clf.predict_proba(data[0])[:, 1]).groupby(data[2]).mean())
+
+
 @pytest.mark.parametrize("target", [0.2, 0.1, 0.05])
 @pytest.mark.parametrize("method", ["bilevel", "lagrangian"])
 def test_the_difference_ends_at_the_target(large, target, method):
@@ -66,8 +70,22 @@ def test_any_criterion_and_violation(large):
     clf = fit(large, fairness_target=0.1, constraint="equalized_odds")
     assert difference(clf, large, equalized_odds_difference) == pytest.approx(0.1, abs=0.03)
     clf = fit(large, fairness_target=0.05, violation="score")
-    means = pd.Series(clf.predict_proba(large[0])[:, 1]).groupby(large[2]).mean()
-    assert abs(means["a"] - means["b"]) == pytest.approx(0.05, abs=0.02)
+    assert score_difference(clf, large) == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "target", "not_enough"),
+    [("demographic_parity", 0.1, "score"), ("equalized_odds", 0.03, "decision")],
+)
+def test_a_target_for_decisions_and_scores(large, constraint, target, not_enough):
+    def largest(violation):
+        clf = fit(large, fairness_target=target, violation=violation, constraint=constraint)
+        last = clf.history_[-1]
+        differences = [last["decision_difference"], last["score_difference"]]
+        assert violation != "both" or float(clf.net_.criterion_.measured()) == max(differences)
+        return max(differences)
+
+    assert target < largest("both") < min(target + 0.03, largest(not_enough))
 
 
 def absolute_gap(scores, y, groups):

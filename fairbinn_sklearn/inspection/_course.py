@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._criterion import DECISIONS
 from .._rules import accuracy_only
 
 
@@ -40,7 +39,7 @@ class Course:
             fair=net.rule is not accuracy_only,
             eta=clf.eta_,
             target=net.target,
-            violation="decision" if net.criterion_.violation == DECISIONS else "score",
+            violation=net.criterion_.violation,
             max_step=net.fairness_max_step,
         )
 
@@ -51,8 +50,14 @@ class Course:
         return np.array([record[key] for record in self.history])
 
     def differences(self):
-        """Differences of what the fairness loss counts; None if one was not recorded."""
-        return self.column(f"{self.violation}_difference")
+        """Larger differences of what the fairness loss counts; None if one was not recorded."""
+        columns = [self.column(name) for name in self.counted()]
+        return None if any(one is None for one in columns) else np.max(columns, axis=0)
+
+    def counted(self):
+        """Names of the columns with the differences of what the fairness loss counts."""
+        kinds = ["decision", "score"] if self.violation == "both" else [self.violation]
+        return [f"{kind}_difference" for kind in kinds]
 
     def steps(self):
         """Longest step of the follower in each epoch; None if it took none."""

@@ -60,7 +60,7 @@ def check_difference(course):
         value=last,
         figure=f"{last:.3f} at the end, {largest:.3f} at most",
         how=(
-            f"{course.violation}_difference in history_, at the end at most {enough:g} or below "
+            f"{' or '.join(course.counted())} in history_, at the end at most {enough:g} or below "
             f"{FALLEN:.0%} of its largest value"
         ),
         change=f"{course.weigh(more=True)} or {longer}, and compare with a net of eta=0.",
@@ -113,7 +113,7 @@ def check_agreement(course):
         how=f"in the last epoch, not one at most {PARITY} while the other is {APART} or more",
         change=(
             f"Parity of {small}s is not parity of {large}s. Audit those that are used; if they are "
-            f'{large}s, set violation="{large}".'
+            f'{large}s, set violation="{large}", or "both".'
         ),
     )
 

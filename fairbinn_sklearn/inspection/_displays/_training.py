@@ -5,7 +5,6 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from ..._classifier import FairBiNNClassifier
-from ..._criterion import DECISIONS
 from ._drawing import COLORS, MARKERS, import_pyplot, last_step, many_axes
 
 _LOSSES = {
@@ -31,7 +30,7 @@ class TrainingDisplay:
     target : float, default=None
         The `fairness_target`, drawn as a line among the differences.
 
-    target_of : {"decisions", "scores"}, default="decisions"
+    target_of : {"decisions", "scores", "both"}, default="decisions"
         Which differences the target is for.
 
     Attributes
@@ -116,7 +115,8 @@ class TrainingDisplay:
             )
         check_is_fitted(last, "net_")
         net = last.net_
-        target_of = "decisions" if net.criterion_.violation == DECISIONS else "scores"
+        names = {"decision": "decisions", "score": "scores", "both": "both"}
+        target_of = names[net.criterion_.violation]
         return cls(last.history_, target=net.target, target_of=target_of).plot(ax)
 
     @property
