@@ -34,7 +34,7 @@ def main():
     for name, eta, constraint in (
         ("none", 0, "demographic_parity"),
         ("ParityAndOpportunity()", 10, ParityAndOpportunity()),
-        ("largest_absolute_gap", 1, largest_absolute_gap),
+        ("largest_absolute_gap", 2, largest_absolute_gap),
     ):
         clf = FairBiNNClassifier(eta=eta, constraint=constraint, random_state=0)
         decisions = clf.fit(X, y, sensitive_features=group).predict(X)

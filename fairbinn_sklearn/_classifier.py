@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import PrintLog
 
-from ._batches import predict_logits
+from ._batches import predict_logits, rows_of_a_batch
 from ._build import build_net, change, check_fixed
 from ._callbacks import ForwardToSklearn
 from ._criterion import VIOLATIONS
@@ -206,8 +206,10 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     max_epochs : int, default=20
         Passes over the training rows.
 
-    batch_size : int, default=256
-        Rows of one step, at most: rows are dealt to batches of near-equal size.
+    batch_size : int or "auto", default="auto"
+        Rows of one step, at most: rows are dealt to batches of near-equal size. "auto" takes a
+        power of 2 that makes for 16 steps an epoch or more, from 64 to 256, and more than that
+        from 512,000 rows on: a thousandth of them, up to 4,096.
 
     early_stopping : bool, default=False
         Whether to set `validation_fraction` of the rows aside, stop when the objective
@@ -367,7 +369,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         "fairness_max_step": [Interval(Real, 0, np.inf, closed="neither")],
         "fairness_batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -407,7 +409,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         fairness_batch_size=None,
         lr_schedule="cosine",
         max_epochs=20,
-        batch_size=256,
+        batch_size="auto",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -672,7 +674,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         """Rows over which rates are counted: an epoch's at most, of those of the fairness loss."""
         an_epoch = len(rows)
         if self.fairness_batch_size is not None:
-            an_epoch = -(-an_epoch // self.batch_size) * min(self.fairness_batch_size, an_epoch)
+            n_steps = -(-an_epoch // rows_of_a_batch(self.batch_size, an_epoch))
+            an_epoch = n_steps * min(self.fairness_batch_size, an_epoch)
         return min(self.rate_window, an_epoch)
 
     def _load_weights(self, net, previous):

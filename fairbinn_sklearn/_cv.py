@@ -1,4 +1,4 @@
-"""Choice of eta by cross-validation under a bound."""
+"""Choice of eta, or of a target, by cross-validation under a bound."""
 
 import copy
 import warnings
@@ -18,21 +18,26 @@ from ._encode import plain_labels
 from ._front import FairnessPath
 from ._groups import sensitive_frame
 from ._measure import METRICS, measure, sign
-from ._path import ETAS, fit_points, points_of, refuse_target, seeds_of, template
+from ._path import fit_points, points_of, refuse_target, seeds_of, template
 from .metrics import best_under
 
 
 class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """`FairBiNNClassifier` whose eta is chosen by cross-validation under a bound.
+    """`FairBiNNClassifier` whose eta or target is chosen by cross-validation under a bound.
 
     For each fold, and at last for all rows, the nets of all etas are trained side by side, as by
-    `fairness_path`. The classifier is that of the eta with the best mean score over the folds whose
-    mean difference meets the bound.
+    `fairness_path`. The classifier is that of the eta with the best mean score over the folds among
+    those whose mean difference meets the bound.
 
     Parameters
     ----------
-    etas : array-like of shape (n_etas,), default=(0, 0.3, 1, 3, 10, 30)
-        Weights of the fairness loss, >= 0.
+    etas : array-like of shape (n_etas,), default=None
+        Weights of the fairness loss, >= 0. None means 0, 0.3, 1, 3, 10 and 30, if there are no
+        `targets`.
+
+    targets : array-like of shape (n_targets,), default=None
+        Values of `fairness_target` in the place of etas. A target is met on the training rows; the
+        choice tells which one meets the bound on rows that are not.
 
     estimator : FairBiNNClassifier, default=None
         All other parameters; it is not fitted itself. None means ``FairBiNNClassifier()``.
@@ -57,21 +62,24 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
+    best_params_ : dict
+        The eta or the `fairness_target` chosen, by its name.
+
     eta_ : float
-        The eta chosen.
+        The eta chosen; of a target, the weight that it led to.
 
     estimator_ : FairBiNNClassifier
-        Classifier of this eta, fitted on all rows.
+        Classifier of this choice, fitted on all rows.
 
     path_ : FairnessPath
-        Classifiers of all etas, fitted on all rows; its figures are those of these rows.
+        Classifiers of all etas or targets, fitted on all rows; its figures are those of these rows.
 
     cv_results_ : dict of str to array
         Figures on the held-out rows of the folds, with the keys of
         :class:`sklearn.model_selection.GridSearchCV`; differences are negated there.
 
     best_index_ : int
-        Index of the eta in `etas`.
+        Index of the choice in `etas` or `targets`.
 
     classes_ : ndarray of shape (n_classes,)
         The labels.
@@ -106,11 +114,12 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> settings = FairBiNNClassifier(max_epochs=10, lr=0.01, random_state=0)
     >>> clf = FairBiNNClassifierCV(etas=[0, 1, 30], estimator=settings, cv=3, bound=0.1)
     >>> clf.fit(X, y, sensitive_features=group).eta_
-    30
+    30.0
     """
 
     _parameter_constraints = {
-        "etas": ["array-like"],
+        "etas": ["array-like", None],
+        "targets": ["array-like", None],
         "estimator": [HasMethods("fit"), None],
         "cv": ["cv_object"],
         "bound": [Interval(Real, 0, 1, closed="both")],
@@ -124,8 +133,9 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        etas=ETAS,
+        etas=None,
         *,
+        targets=None,
         estimator=None,
         cv=5,
         bound=0.05,
@@ -134,6 +144,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         n_jobs=None,
     ):
         self.etas = etas
+        self.targets = targets
         self.estimator = estimator
         self.cv = cv
         self.bound = bound
@@ -177,35 +188,37 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If no eta meets the bound; the closest is taken.
+            If no point meets the bound; the closest is taken.
         """
         settings = template(self.estimator)
-        refuse_target(settings)
+        if self.targets is None:
+            refuse_target(settings)
         choose = best_under(self.bound, self.metric, self.scoring)
-        etas, (seed,) = points_of(self.etas, None), seeds_of(None, settings)
+        points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, settings)
         metrics = list(dict.fromkeys([self.metric, *METRICS]))
         if sensitive_features is None:
-            etas, metrics = etas[-1:], []  # nothing to choose; the classifier warns
+            points, metrics = points[-1:], []  # nothing to choose; the classifier warns
         wanted = {"metrics": metrics, "score": self.scoring}
         given = X, y, sensitive_features, sample_weight
-        classifiers, reason = fit_points(settings, etas, [seed], *given)
+        classifiers, reason = fit_points(settings, points, [seed], *given)
         figures = measure(
             classifiers, X, y, sensitive_features, sample_weight=sample_weight, **wanted
         )
         path = FairnessPath(classifiers, figures, reason)
-        results = self._cross_validate(settings, etas, seed, wanted, *given)
+        results = self._cross_validate(path.by, settings, points, seed, wanted, *given)
         best = choose(results) if sensitive_features is not None else 0
 
         self.path_, self.cv_results_, self.best_index_ = path, results, best
+        self.best_params_ = results["params"][best]
         self.estimator_ = path[best]
-        self.eta_ = self.estimator_.eta
+        self.eta_ = self.estimator_.eta_
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
-    def _cross_validate(self, settings, etas, seed, wanted, X, y, sensitive_features, weight):
+    def _cross_validate(self, by, settings, points, seed, wanted, X, y, sensitive_features, weight):
         """Figures of the held-out rows, with the keys of scikit-learn's searches."""
         X, y = indexable(X, plain_labels(y))
         frame = None
@@ -214,11 +227,12 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if weight is not None:
             weight = _check_sample_weight(weight, X)
         tables = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold)(settings, etas, seed, wanted, train, test, X, y, frame, weight)
+            delayed(_fold)(settings, points, seed, wanted, train, test, X, y, frame, weight)
             for train, test in self._split(settings, seed, X, y, frame)
         )
-        results = {"param_eta": np.ma.array([eta for eta, _ in etas], dtype=object)}
-        results["params"] = [{"eta": eta} for eta, _ in etas]
+        values = [eta if target is None else target for eta, target in points]
+        results = {f"param_{by}": np.ma.array(values, dtype=object)}
+        results["params"] = [{by: value} for value in values]
         for name in tables[0]:
             scores = np.array([sign(name) * table[name] for table in tables])
             for i, of_fold in enumerate(scores):
@@ -307,14 +321,14 @@ def strata(settings, X, y, frame, n_folds):
     return codes
 
 
-def _fold(settings, etas, seed, wanted, train, test, X, y, frame, weight):
-    """Figures on the held-out rows of one fold, a row for each eta."""
+def _fold(settings, points, seed, wanted, train, test, X, y, frame, weight):
+    """Figures on the held-out rows of one fold, a row for each point."""
     parts = [
         [None if one is None else _safe_indexing(one, rows) for one in (X, y, frame, weight)]
         for rows in (train, test)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training on all rows tells
-        classifiers, _ = fit_points(settings, etas, [seed], *parts[0])
+        classifiers, _ = fit_points(settings, points, [seed], *parts[0])
         *data, weight = parts[1]
         return measure(classifiers, *data, sample_weight=weight, **wanted)

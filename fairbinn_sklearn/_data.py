@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ._batches import Rows
+from ._batches import Rows, rows_of_a_batch
 from ._encode import columns_of_words, encode_labels, plain_labels, row_weights
 from ._groups import (
     cut_into_bins,
@@ -91,7 +91,8 @@ def _precision(estimator, n_rows, device, whole):
     plain = (
         estimator.module is None and isinstance(estimator.activation, str) and device.type != "mps"
     )
-    return torch.float64 if whole and plain and n_rows <= estimator.batch_size else torch.float32
+    one_batch = n_rows <= rows_of_a_batch(estimator.batch_size, n_rows)
+    return torch.float64 if whole and plain and one_batch else torch.float32
 
 
 def _encode_groups(estimator, sensitive_features, n_rows, sample_weight, goes_on, whole):

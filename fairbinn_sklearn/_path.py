@@ -107,7 +107,7 @@ def fairness_path(
     >>> group = rng.choice(["a", "b"], 2000)
     >>> X = rng.normal(size=(2000, 3)) + (group == "a")[:, None]
     >>> y = X.sum(axis=1) + rng.normal(size=2000) > 1.5
-    >>> settings = FairBiNNClassifier(max_epochs=10, lr=0.01, random_state=0)
+    >>> settings = FairBiNNClassifier(random_state=0)
     >>> path = fairness_path(X, y, group, etas=[0, 1, 10], estimator=settings)
     >>> differences = path.to_frame()["demographic_parity_difference"]
     >>> bool(differences[0] > 0.3 > 0.1 > differences[2])
@@ -205,7 +205,7 @@ def refuse_target(estimator):
     if estimator.fairness_target is not None:
         raise ValueError(
             f"estimator has fairness_target={estimator.fairness_target}, which finds an eta by "
-            "itself; set it to None, or give fairness_path targets in the place of etas."
+            "itself; set it to None, or give targets in the place of etas."
         )
 
 

@@ -129,7 +129,7 @@ def largest_absolute_gap(scores, y, groups):
 
 
 def test_a_function_as_criterion(large, unconstrained):
-    clf = fit(large, eta=1, max_epochs=15, constraint=largest_absolute_gap)
+    clf = fit(large, eta=1, max_epochs=15, batch_size=256, constraint=largest_absolute_gap)
     assert score_difference(clf, large) < 0.2 * score_difference(unconstrained, large)
     assert set(clf.history_[-1]) == {
         "epoch",

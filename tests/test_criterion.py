@@ -153,7 +153,7 @@ def test_decisions_take_over_from_scores():
     for decided in (0.0, 0.25, 1.0):
         criterion.decided = decided
         expected = decided * decisions + (1 - decided) * scores
-        torch.testing.assert_close(criterion.steering_rates(), expected)
+        torch.testing.assert_close(criterion.steering_rates(), expected[None])
         assert push(criterion, logits, groups) is (decided < 1)
 
 

@@ -15,7 +15,9 @@ from fairbinn_sklearn._cv import strata
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
 from fairbinn_sklearn.metrics import best_under, fairness_scoring
 
-SMALL = FairBiNNClassifier(hidden_layer_sizes=(8, 8), max_epochs=8, lr=0.01, random_state=1)
+SMALL = FairBiNNClassifier(
+    hidden_layer_sizes=(8, 8), max_epochs=8, batch_size=256, lr=0.01, random_state=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,34 @@ def test_it_chooses_as_a_search_over_the_same_folds(biased):
         if "_test_" in key and not key.startswith("rank"):
             np.testing.assert_allclose(ours.cv_results_[key], values, atol=0.02, err_msg=key)
     assert ours.cv_results_["params"] == search.cv_results_["params"]
+
+
+@pytest.mark.filterwarnings("ignore:The running difference ended")
+def test_targets_in_the_place_of_etas(biased):
+    X, y, group = biased
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    longer = clone(SMALL).set_params(batch_size="auto", max_epochs=20)
+    clf = FairBiNNClassifierCV(
+        targets=[0.02, 0.3], estimator=longer, cv=folds, bound=0.12, metric="mean_score_difference"
+    )
+    clf.fit(X, y, sensitive_features=group)
+    differences = -clf.cv_results_["mean_test_mean_score_difference"]
+    assert clf.cv_results_["param_fairness_target"].tolist() == [0.02, 0.3]
+    assert differences[0] < 0.12 < differences[1]
+    assert clf.best_params_ == {"fairness_target": 0.02}
+    alone = clone(longer).set_params(fairness_target=0.02).fit(X, y, sensitive_features=group)
+    assert clf.eta_ == clf.estimator_.eta_ == pytest.approx(alone.eta_, rel=0.01)
+    held_out = [
+        clone(alone)
+        .fit(X[train], y[train], sensitive_features=group[train])
+        .predict_proba(X[test])[:, 1]
+        for train, test in folds.split(X, y)
+    ]
+    means = [
+        np.ptp(pd.Series(scores).groupby(group[test]).mean())
+        for scores, (_, test) in zip(held_out, folds.split(X, y), strict=True)
+    ]
+    assert differences[0] == pytest.approx(np.mean(means), abs=0.01)
 
 
 def test_choice_meets_the_bound_and_is_the_best_that_does(fitted, biased):
@@ -194,6 +224,7 @@ def test_results_are_drawn(fitted):
             ValueError,
             "fairness_target=0.1",
         ),
+        ({"targets": [0.1]}, ValueError, "etas and targets exclude each other"),
         ({"estimator": make_pipeline(SMALL)}, TypeError, "estimator must be a FairBiNNClassifier"),
     ],
     ids=str,
@@ -205,5 +236,5 @@ def test_bad_parameters_are_named_and_nothing_is_lost(biased, settings, error, m
     clf.set_params(**settings)
     with pytest.raises(error, match=match):
         clf.fit(X[:100], y[:100], sensitive_features=group[:100])
-    clf.set_params(etas=[1, 3], estimator=SMALL)
+    clf.set_params(etas=[1, 3], targets=None, estimator=SMALL)
     np.testing.assert_array_equal(clf.predict_proba(X), before)

@@ -8,7 +8,8 @@ from fairbinn_sklearn import FairBiNNClassifier
 
 
 def make(**params):
-    return FairBiNNClassifier(**{"max_epochs": 10, "device": "cpu", "random_state": 0, **params})
+    settings = {"max_epochs": 10, "batch_size": 256, "device": "cpu", "random_state": 0}
+    return FairBiNNClassifier(**settings | params)
 
 
 @pytest.fixture(scope="module")

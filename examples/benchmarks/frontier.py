@@ -131,7 +131,7 @@ def boosted(X, y, group, seed):
 
 def thresholds(X, y, group, seed):
     """ThresholdOptimizer on gradient boosting; needs the group to predict, and has no scores."""
-    for tol in (None, 0.02, 0.05, 0.1):
+    for tol in (None, 0.01, 0.02, 0.035, 0.05, 0.065, 0.08, 0.1):
         start = time.process_time()
         model = ThresholdOptimizer(
             estimator=gradient_boosting(seed),
@@ -151,7 +151,7 @@ def as_they_are(X, y):
     return X, lambda X: X
 
 
-def reduction(make, columns, bounds=(0.001, 0.01, 0.03, 0.08)):
+def reduction(make, columns, bounds=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.065, 0.08)):
     """ExponentiatedGradient, whose decisions are drawn at random, by bounds on the difference."""
 
     def fit(X, y, group, seed):
@@ -239,16 +239,19 @@ def logistic_regression(seed):
 
 
 METHODS = {
-    "bilevel": ("FairBiNN, bilevel", paths(fairness_position=1, max_epochs=40, lr=2e-3)),
+    "bilevel": (
+        "FairBiNN, bilevel",
+        paths(violation="both", fairness_position=1, max_epochs=40, lr=2e-3),
+    ),
     "bilevel_eta": (
         "FairBiNN, bilevel, etas",
         paths(etas=ETAS, fairness_position=1, max_epochs=40, lr=2e-3),
     ),
     "boosted": (
         "FairBiNN, bilevel, on boosted scores",
-        paths(boosted_columns, fairness_position=1),
+        paths(boosted_columns, violation="both", fairness_position=1),
     ),
-    "lagrangian": ("FairBiNN net, lagrangian", paths(method="lagrangian")),
+    "lagrangian": ("FairBiNN net, lagrangian", paths(violation="both", method="lagrangian")),
     "hgb": ("HistGradientBoosting, unmitigated", boosted),
     "thresholds": ("ThresholdOptimizer on HGB (needs group)", thresholds),
     "reduction_hgb": ("ExponentiatedGradient, HGB", reduction(gradient_boosting, as_they_are)),
