@@ -28,9 +28,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import torch
+from fairlearn import reductions
 from fairlearn.adversarial import AdversarialFairnessClassifier
 from fairlearn.postprocessing import ThresholdOptimizer
-from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from rich.progress import Progress
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -40,6 +40,7 @@ from torch import nn
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.datasets import load_adult, load_german, load_health
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
+from fairbinn_sklearn.losses import DemographicParity
 from fairbinn_sklearn.preprocessing import (
     CrossFittedScores,
     PiecewiseLinearEncoder,
@@ -47,16 +48,47 @@ from fairbinn_sklearn.preprocessing import (
 )
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
-BOUNDS = (0.01, 0.02, 0.05, 0.10)
-CORNER = {
-    "adult": (0.20, 0.75),
-    "german": (0.20, 0.70),
-    "health": (0.60, 0.68),
-}  # difference, accuracy
 # Chosen on folds of Adult's training rows by frontier_settings.py.
 NET = {"lr": 3e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
-ETAS = (0.5, 1, 1.5, 2, 4, 8, 12, 16, 24, 32, 48)
 TARGETS = (0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14)
+BETWEEN = (0.0025, 0.0075, 0.0125, 0.0175, 0.025, 0.035, 0.04, 0.045, 0.06, 0.09)
+# For each data set: differences to report at, the worst point of the area (difference, accuracy),
+# settings of the methods, of the columns and of the net.
+PLANS = {
+    "adult": {
+        "bounds": (0.01, 0.02, 0.05, 0.10),
+        "corner": (0.20, 0.75),
+        "targets": TARGETS,
+        "fine targets": sorted(TARGETS + BETWEEN),
+        "etas": (0.5, 1, 1.5, 2, 4, 8, 12, 16, 24, 32, 48),
+        "difference_bound": (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.065, 0.08),
+        "tol": (0, 0.01, 0.02, 0.035, 0.05, 0.065, 0.08, 0.1),
+        "columns": {"n_tail_bins": 128},
+        "net": NET,
+    },
+    "german": {
+        "bounds": (0.02, 0.05, 0.10),
+        "corner": (0.20, 0.65),
+        "targets": (0.01, 0.03, 0.05, 0.1),
+        "fine targets": (0.01, 0.03, 0.05, 0.1),
+        "etas": (0.5, 2, 8, 32),
+        "difference_bound": (0.01, 0.03, 0.05, 0.1),
+        "tol": (0, 0.03, 0.05, 0.1),
+        "columns": {"n_bins": 4, "n_tail_bins": 0},
+        "net": {"device": "cpu"},
+    },
+    "health": {
+        "bounds": (0.05, 0.1, 0.2, 0.3),
+        "corner": (0.60, 0.68),
+        "targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+        "fine targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+        "etas": (0.1, 0.3, 0.5, 1, 2, 4, 8),
+        "difference_bound": (0.05, 0.1, 0.2, 0.3),
+        "tol": (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+        "columns": {"n_bins": 16, "n_tail_bins": 0},
+        "net": {**NET, "constraint": DemographicParity(aggregation="max")},
+    },
+}
 
 
 def load(data, file):
@@ -83,18 +115,16 @@ def load(data, file):
     return [(health.data[rows], health.target.to_numpy()[rows], age[rows]) for rows in parts]
 
 
-def encoded_columns(X, y=None, n_tail_bins=128):
+def encoded_columns(X, y, **bins):
     """Columns of the preprocessor, and the function that makes those of other rows."""
-    encoder = PiecewiseLinearEncoder(
-        n_tail_bins=n_tail_bins, handle_missing="median", dtype=np.float32
-    )
+    encoder = PiecewiseLinearEncoder(**bins, handle_missing="median", dtype=np.float32)
     preprocessor = tabular_preprocessor(encoder=encoder)
     return preprocessor.fit_transform(X), preprocessor.transform
 
 
-def boosted_columns(X, y):
+def boosted_columns(X, y, **bins):
     """The same, and the log-odds of gradient boosting, cross-fitted for these rows."""
-    columns, encoded = encoded_columns(X)
+    columns, encoded = encoded_columns(X, y, **bins)
     scores = CrossFittedScores(gradient_boosting(0))
 
     def join(*parts):
@@ -104,61 +134,62 @@ def boosted_columns(X, y):
     return own, lambda X: join(encoded(X), scores.transform(X))
 
 
-def paths(columns=encoded_columns, etas=None, **settings):
+def paths(columns=encoded_columns, by="targets", **settings):
     """FairBiNN at all targets, or etas, by one path, and without fairness."""
-    points = {"targets": TARGETS} if etas is None else {"etas": etas}
 
-    def fit(X, y, group, seed):
+    def fit(X, y, group, seed, plan):
         start = time.process_time()
-        X, encoded = columns(X, y)
-        estimator = FairBiNNClassifier(**{**NET, **settings}, random_state=seed)
+        X, encoded = columns(X, y, **plan["columns"])
+        estimator = FairBiNNClassifier(**{**plan["net"], **settings}, random_state=seed)
+        points = {by.split()[-1]: plan[by]}
         path = fairness_path(X, y, group, estimator=estimator, **points)
         plain = estimator.set_params(eta=0).fit(X, y)
         seconds = (time.process_time() - start) / (len(path) + 1)
         for one in (plain, *path):
-            setting = one.eta if etas else one.fairness_target or 1
+            setting = one.eta if by == "etas" else one.fairness_target or 1
             yield setting, seconds, lambda X, _, one=one: one.predict_proba(encoded(X))[:, 1]
 
     return fit
 
 
-def boosted(X, y, group, seed):
+def boosted(X, y, group, seed, plan):
     """Gradient boosting without any mitigation."""
     start = time.process_time()
     model = gradient_boosting(seed).fit(X, y)
     yield 0, time.process_time() - start, lambda X, _: model.predict_proba(X)[:, 1]
 
 
-def thresholds(X, y, group, seed):
+def thresholds(X, y, group, seed, plan):
     """ThresholdOptimizer on gradient boosting; needs the group to predict, and has no scores."""
-    for tol in (None, 0.01, 0.02, 0.035, 0.05, 0.065, 0.08, 0.1):
+    for tol in plan["tol"]:
         start = time.process_time()
         model = ThresholdOptimizer(
             estimator=gradient_boosting(seed),
             constraints="demographic_parity",
             predict_method="predict_proba",
-            **({} if tol is None else {"tol": tol}),
+            **({"tol": tol} if tol else {}),
         ).fit(X, y, sensitive_features=group)
         yield (
-            tol or 0,
+            tol,
             time.process_time() - start,
             lambda X, group, m=model: m.predict(X, sensitive_features=group, random_state=seed),
         )
 
 
-def as_they_are(X, y):
+def as_they_are(X, y, **bins):
     """Columns of the table, which gradient boosting takes."""
     return X, lambda X: X
 
 
-def reduction(make, columns, bounds=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.065, 0.08)):
+def reduction(make, columns):
     """ExponentiatedGradient, whose decisions are drawn at random, by bounds on the difference."""
 
-    def fit(X, y, group, seed):
-        X, encoded = columns(X, y)
-        for bound in bounds:
+    def fit(X, y, group, seed, plan):
+        X, encoded = columns(X, y, **plan["columns"])
+        for bound in plan["difference_bound"]:
             start = time.process_time()
-            model = ExponentiatedGradient(make(seed), DemographicParity(difference_bound=bound))
+            parity = reductions.DemographicParity(difference_bound=bound)
+            model = reductions.ExponentiatedGradient(make(seed), parity)
             model.fit(X, y, sensitive_features=group)
 
             def drawn(X, _, model=model):
@@ -170,9 +201,9 @@ def reduction(make, columns, bounds=(0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.065
     return fit
 
 
-def adversarial(X, y, group, seed):
+def adversarial(X, y, group, seed, plan):
     """AdversarialFairnessClassifier, with a predictor of our layers."""
-    X, encoded = encoded_columns(X)
+    X, encoded = encoded_columns(X, y, **plan["columns"])
     for alpha in (0.03, 0.1, 0.3, 1.0):
         torch.manual_seed(seed)
         start = time.process_time()
@@ -195,9 +226,9 @@ def adversarial(X, y, group, seed):
         yield alpha, seconds, lambda X, _, m=model: np.ravel(m._raw_predict(encoded(X)))
 
 
-def penalised(X, y, group, seed):
+def penalised(X, y, group, seed, plan):
     """Plain torch: cross-entropy plus a factor times the gap of mean scores in the batch."""
-    X, encoded = encoded_columns(X)
+    X, encoded = encoded_columns(X, y, **plan["columns"])
     rows = torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32)
     codes = torch.as_tensor(np.unique(group, return_inverse=True)[1])
     for factor in (0.1, 0.3, 1.0, 3.0, 10.0):
@@ -245,11 +276,11 @@ METHODS = {
     ),
     "bilevel_eta": (
         "FairBiNN, bilevel, etas",
-        paths(etas=ETAS, fairness_position=1, max_epochs=40, lr=2e-3),
+        paths(by="etas", fairness_position=1, max_epochs=40, lr=2e-3),
     ),
     "boosted": (
         "FairBiNN, bilevel, on boosted scores",
-        paths(boosted_columns, violation="both", fairness_position=1),
+        paths(boosted_columns, "fine targets", violation="both", fairness_position=1),
     ),
     "lagrangian": ("FairBiNN net, lagrangian", paths(violation="both", method="lagrangian")),
     "hgb": ("HistGradientBoosting, unmitigated", boosted),
@@ -275,7 +306,7 @@ def measure(answer, y, group):
     return {"accuracy": np.mean(decisions == y), "hard": difference(decisions), "soft": soft}
 
 
-def run(method, seed, train, test):
+def run(method, seed, train, test, plan):
     """Rows of the table for one method and seed."""
     X, y, group = train
     strata = pd.Series(y).astype(str) + pd.Series(group)
@@ -287,7 +318,7 @@ def run(method, seed, train, test):
         "test": [train, test],
     }
     for stage, (fitted_on, (X_new, y_new, group_new)) in stages.items():
-        for setting, seconds, answer in METHODS[method][1](*fitted_on, seed):
+        for setting, seconds, answer in METHODS[method][1](*fitted_on, seed, plan):
             figures = measure(answer(X_new, group_new), y_new, group_new)
             yield {
                 **{"method": method, "setting": setting, "seed": seed, "stage": stage},
@@ -296,7 +327,7 @@ def run(method, seed, train, test):
             }
 
 
-def chosen(means, stds, names):
+def chosen(means, stds, names, bounds):
     """Test figures of the setting that does best on validation rows, by method and bound."""
     rows = []
     for method in means.index.unique("method"):
@@ -304,7 +335,7 @@ def chosen(means, stds, names):
             table.loc[(method, stage)]
             for table, stage in ((means, "validation"), (means, "test"), (stds, "test"))
         )
-        for bound in BOUNDS:
+        for bound in bounds:
             within = on_valid[on_valid[names].max(axis=1, skipna=False) <= bound]
             if len(within) and (setting := within["accuracy"].idxmax()) in mean.index:
                 row = {"method": METHODS[method][0], "at most": bound, "setting": setting}
@@ -326,11 +357,11 @@ def report(data, table):
     grouped = table.groupby(keys, sort=False)[["accuracy", "hard", "soft", "seconds"]]
     means, stds = grouped.mean(), grouped.std(ddof=0)
     for names in (["hard"], ["hard", "soft"]):
-        found = chosen(means, stds, names)
+        found = chosen(means, stds, names, PLANS[data]["bounds"])
         print(f"\nSettings chosen on validation rows by {' and '.join(names)}; test rows:")
         print(found.to_string(index=False))
         found.to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
-    corner = CORNER[data]
+    corner = PLANS[data]["corner"]
     areas = []
     of_test = table[table["stage"] == "test"]
     for method, rows in of_test.groupby("method", sort=False):
@@ -382,7 +413,7 @@ def report(data, table):
 def main():
     """Run what is missing, then report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--data", choices=sorted(CORNER), default="adult")
+    parser.add_argument("--data", choices=sorted(PLANS), default="adult")
     parser.add_argument("--file", help="the Heritage Health table, for --data health")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=5)
@@ -394,6 +425,7 @@ def main():
     table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["method", "seed"])
     if not given.report:
         train, test = load(given.data, given.file)
+        plan = PLANS[given.data]
         done = set(zip(table["method"], table["seed"], strict=True))
         todo = [
             (method, seed)
@@ -405,7 +437,7 @@ def main():
             task = progress.add_task("fits", total=len(todo))
             for method, seed in todo:
                 progress.update(task, description=f"{method}, seed {seed}")
-                rows = pd.DataFrame(run(method, seed, train, test)).round(5)
+                rows = pd.DataFrame(run(method, seed, train, test, plan)).round(5)
                 rows.to_csv(file, mode="a", header=not file.exists(), index=False)
                 progress.advance(task)
     report(given.data, pd.read_csv(file))

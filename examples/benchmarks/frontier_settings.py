@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import torch
-from frontier import BOUNDS, NET, boosted_columns, encoded_columns, load, measure
+from frontier import NET, PLANS, boosted_columns, encoded_columns, load, measure
 from sklearn.model_selection import StratifiedKFold
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
@@ -41,13 +41,15 @@ VARIANTS = {
     "fairness_batch_size=4096": {"fairness_batch_size": 4096},
     "rate_window=3000": {"rate_window": 3000},
     "violation='score'": {"violation": "score"},
+    "violation='both'": {"violation": "both"},
     "hidden_layer_sizes=(64, 64)": {"hidden_layer_sizes": (64, 64)},
     "hidden_layer_sizes=(256, 256)": {"hidden_layer_sizes": (256, 256)},
     "activation='silu'": {"activation": torch.nn.SiLU},
     "weight_decay=0": {"weight_decay": 0.0},
     "weight_decay=3e-3": {"weight_decay": 3e-3},
-    "32 tail bins": {"columns": lambda X, y: encoded_columns(X, n_tail_bins=32)},
+    "32 tail bins": {"n_tail_bins": 32},
     "boosted scores": {"columns": boosted_columns},
+    "boosted scores, violation='both'": {"columns": boosted_columns, "violation": "both"},
     "boosted scores, 10 epochs": {"columns": boosted_columns, "max_epochs": 10},
     "boosted scores, 40 epochs, lr=2e-3": {
         **{"columns": boosted_columns, "max_epochs": 40, "lr": 2e-3}
@@ -58,13 +60,14 @@ VARIANTS = {
 def figures(variant, X, y, group, folds):
     """Row of the table."""
     settings = {"fairness_position": 1, **NET, **VARIANTS[variant]}
-    columns = settings.pop("columns", lambda X, y: encoded_columns(X))
+    columns = settings.pop("columns", encoded_columns)
+    bins = {"n_tail_bins": settings.pop("n_tail_bins", PLANS["adult"]["columns"]["n_tail_bins"])}
     points = {"targets": TARGETS}
     if "etas" in settings:
         points = {"etas": settings.pop("etas")}
     scores, seconds = {}, []
     for train, held_out in folds:
-        X_train, transform = columns(X.iloc[train], y[train])
+        X_train, transform = columns(X.iloc[train], y[train], **bins)
         X_new = transform(X.iloc[held_out])
         estimator = FairBiNNClassifier(**settings, random_state=0)
         start = time.process_time()
@@ -86,7 +89,7 @@ def figures(variant, X, y, group, folds):
             f"accuracy at {bound}": np.interp(
                 bound, fair["hard"], fair["accuracy"], left=np.nan, right=np.nan
             )
-            for bound in BOUNDS
+            for bound in PLANS["adult"]["bounds"]
         },
         "CPU s": np.mean(seconds),
     }
