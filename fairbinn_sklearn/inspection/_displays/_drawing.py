@@ -2,9 +2,13 @@
 
 import numpy as np
 
-# Okabe and Ito (2008), without black, which is for text and bounds, and yellow, too pale for lines.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+# Okabe and Ito (2008), without black, which is for text and bounds, and yellow, too pale for lines;
+# then wine and indigo of Tol (2021), and grey.
+COLORS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    *("#882255", "#332288", "#808080"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")
 
 
 def import_pyplot(caller):
