@@ -68,7 +68,7 @@ def as_tensor(X, device, dtype=torch.float32):
 
 
 def rows_of_a_batch(batch_size, n_rows):
-    """Rows of a batch at most: for "auto" a power of 2 that makes for enough steps an epoch."""
+    """Rows of a batch at most; "auto" is a power of 2 that leaves enough steps an epoch."""
     if batch_size != "auto":
         return batch_size
     wanted = max(min(256, n_rows // 16), n_rows // 1000, 1)
@@ -84,7 +84,7 @@ class Batches:
 
     def __init__(self, rows, batch_size, rng=None):
         self.rows = rows
-        self.batch_size = rows_of_a_batch(batch_size, len(rows))
+        self.batch_size = batch_size
         self.rng = rng
 
     def __iter__(self):

@@ -120,7 +120,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     violation : {"decision", "score", "both"}, default="decision"
         What the rates of groups count: the thresholded decisions that an audit sees, as in the
         proxy-Lagrangian of [2]_, or the mean scores, as in [1]_, or both, with the mean of both
-        losses; a `fairness_target` then holds either difference. The gradient flows through the
+        losses; a `fairness_target` then holds both differences. The gradient flows through the
         scores in any case. With "decision" and "both", `fit` begins with the scores and moves over
         to the decisions linearly in `max_epochs`; decisions from the start let nets swing between
         extremes.
@@ -207,9 +207,9 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Passes over the training rows.
 
     batch_size : int or "auto", default="auto"
-        Rows of one step, at most: rows are dealt to batches of near-equal size. "auto" takes a
-        power of 2 that makes for 16 steps an epoch or more, from 64 to 256, and more than that
-        from 512,000 rows on: a thousandth of them, up to 4,096.
+        Rows of one step, at most: rows are dealt to batches of near-equal size. "auto" is a power
+        of 2: 64 below 2,048 training rows, 128 below 4,096, 256 below 512,000, and then at most a
+        thousandth of them, up to 4,096. With `partial_fit` the rows of the call count.
 
     early_stopping : bool, default=False
         Whether to set `validation_fraction` of the rows aside, stop when the objective
@@ -271,7 +271,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     eta_ : float
         Weight of the fairness loss: `eta`; under a `fairness_target`, the weight of a squared gap
-        whose slopes at the target are the multipliers at the end, 0 if none was needed.
+        whose slopes at the target are the multipliers at the end, 0 if none was needed; the sum of
+        two weights if `violation` is "both".
 
     history_ : list of dict
         One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"

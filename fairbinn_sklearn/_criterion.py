@@ -33,8 +33,9 @@ class Criterion(nn.Module):
         self.violation = violation
         self.kinds = VIOLATIONS[violation]
         self.window = window
-        self.target = None  # difference to hold; if set, each loss moves what leads there
-        self.pace = 1.0
+        # A difference to hold; if there is one, each loss that is taken moves what leads there, by
+        # a share of which `pace` is a factor.
+        self.target, self.pace = None, 1.0
 
     def accuracy_loss(self, logits, batch):
         """Weighted mean cross-entropy, the leader's loss L_acc."""
@@ -115,7 +116,7 @@ class RateCriterion(Criterion):
     slopes move from the rates of scores to those of decisions, by `decided`.
 
     With `violation` "both" the loss is the mean of two, one for each kind of rates; under a target,
-    which either has to meet, their sum. What steers has an axis of the K kinds in front.
+    which both have to meet, their sum. What steers has an axis of the K kinds in front.
     """
 
     def __init__(self, constraint, n_groups, **settings):
@@ -132,7 +133,10 @@ class RateCriterion(Criterion):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
     def fairness_loss(self, logits, batch):
-        """Count the batch, then return the follower's loss: its gradient is that of phi."""
+        """Count the batch, then return the follower's loss: its gradient is that of phi.
+
+        Under a target the multipliers move on, too.
+        """
         scores = self.scores(logits)  # (B, C)
         with torch.no_grad():
             membership, counts = self.observe(logits, batch, scores)
@@ -145,7 +149,8 @@ class RateCriterion(Criterion):
         """Count the batch, then return phi as a function of the batch's logits.
 
         A batch moves the running rates by as much as its own. At `logits` the gradient is that of
-        `fairness_loss`; this form has the right second derivatives too, at a higher price.
+        `fairness_loss`; this form has the right second derivatives too, at a higher price. Under a
+        target the multipliers move on, too.
         """
         scores = self.scores(logits.detach())
         membership, counts = self.observe(logits, batch, scores)

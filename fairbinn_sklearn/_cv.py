@@ -25,9 +25,9 @@ from .metrics import best_under
 class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """`FairBiNNClassifier` whose eta or target is chosen by cross-validation under a bound.
 
-    For each fold, and at last for all rows, the nets of all etas are trained side by side, as by
-    `fairness_path`. The classifier is that of the eta with the best mean score over the folds among
-    those whose mean difference meets the bound.
+    For each fold, and at last for all rows, the nets of all etas, or of all targets, are trained
+    side by side, as by `fairness_path`. Of those whose mean difference over the folds meets the
+    bound, the classifier is the one with the best mean score.
 
     Parameters
     ----------

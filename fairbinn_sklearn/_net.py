@@ -10,7 +10,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
-from ._batches import Batches, endless
+from ._batches import Batches, endless, rows_of_a_batch
 from ._module import players
 from ._rules import METHODS, accuracy_only, bounded_step
 
@@ -93,7 +93,9 @@ class TwoPlayerNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Batches of the rows: shuffled to train, in order to validate."""
-        return Batches(dataset, self.batch_size, self.rng if training else None)
+        # of the same size in both, so that figures of a batch can be compared
+        batch_size = rows_of_a_batch(self.batch_size, self.n_rows)
+        return Batches(dataset, batch_size, self.rng if training else None)
 
     def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=()):
         """Train `epochs` more epochs; `fair` says whether the fairness loss takes part."""

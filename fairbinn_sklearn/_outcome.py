@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ._batches import predict_logits
+from ._batches import predict_logits, rows_of_a_batch
 from ._rules import accuracy_only
 
 
@@ -23,6 +23,7 @@ def warn_of_outcome(estimator, rows, n_rows=10_000):
     decisions = decide(logits[:, 0] if logits.shape[1] == 1 else logits)
     if (decisions == decisions[0]).all():
         label = estimator.classes_.tolist()[decisions[0]]
+        batch_size = rows_of_a_batch(estimator.net_.batch_size, estimator.net_.n_rows)
         weight = f"lower eta (now {estimator.eta_:.4g})"
         if estimator.fairness_target is not None:
             weight = f"raise fairness_target (now {estimator.fairness_target})"
@@ -30,7 +31,7 @@ def warn_of_outcome(estimator, rows, n_rows=10_000):
             f"All decisions on {len(decisions)} training rows are {label!r}: their differences "
             "are small because the net tells nothing. Scale the columns of X if they are not, "
             f"train longer (max_epochs, now {estimator.max_epochs}), {weight}, raise batch_size "
-            "or shorten rate_window; a module of your own must return logits.",
+            f"(now {batch_size}) or shorten rate_window; a module of your own must return logits.",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -83,7 +83,7 @@ def fairness_path(
 
     See Also
     --------
-    FairBiNNClassifierCV : Chooses eta by cross-validation under a bound.
+    FairBiNNClassifierCV : Chooses eta or a target by cross-validation under a bound.
 
     Notes
     -----

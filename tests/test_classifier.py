@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from fairbinn_sklearn import FairBiNNClassifier, _encode, _rules
-from fairbinn_sklearn._batches import Batches, Rows
+from fairbinn_sklearn._batches import Batches, Rows, rows_of_a_batch
 from fairbinn_sklearn._resolve import resolve_constraint
 from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FairnessLoss
 
@@ -212,13 +212,42 @@ def test_violation_says_which_difference_is_made_small(large):
     assert score_difference(by_score, large) < 0.05
 
 
-def test_loss_of_both_is_the_mean_of_both_losses(large):
+def test_loss_told_for_both_is_the_mean_of_both_losses(large):
     losses = [
         fit(large, eta=0, max_epochs=1, violation=name).history_[-1]["fairness_loss"]
         for name in ("decision", "score", "both")
     ]
     assert losses[2] == pytest.approx(np.mean(losses[:2]), rel=1e-6)
     assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "size"),
+    [
+        *((1, 64), (2047, 64), (2048, 128), (4095, 128), (4096, 256), (511_999, 256)),
+        *((512_000, 512), (1_024_000, 1024), (10**8, 4096)),
+    ],
+)
+def test_rows_of_a_batch_follow_the_rows(n_rows, size):
+    assert rows_of_a_batch("auto", n_rows) == size
+    assert rows_of_a_batch(100, n_rows) == 100
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(1000, 64), (4000, 128)])
+def test_automatic_batches_are_those_of_that_size(n_rows, size):
+    data = make_biased(n_rows)
+    params = {"eta": 3, "early_stopping": True, "max_epochs": 3, "constraint": largest_absolute_gap}
+    automatic, given = fit(data, **params), fit(data, batch_size=size, **params)
+    assert same_model(automatic, given, data[0])
+    # the value of the function depends on the batches, those of the rows set aside as well
+    assert automatic.history_ == given.history_
+    assert automatic.history_ != fit(data, batch_size=size // 2, **params).history_
+
+
+def test_automatic_batches_set_the_window_of_the_fairness_loss():
+    own = {"fairness_batch_size": 50, "max_epochs": 1}
+    clf = fit(make_biased(1000), eta=1, **own)
+    assert clf.net_.criterion_.window == 16 * 50
 
 
 def test_class_weight_moves_the_decisions(biased):

@@ -69,7 +69,7 @@ def test_with_a_window_running_slopes_meet_the_rates_of_the_batch():
     torch.testing.assert_close(total, expected, rtol=2e-3, atol=1e-8)
 
 
-@pytest.mark.parametrize("violation", ["decision", "score"])
+@pytest.mark.parametrize("violation", ["decision", "score", "both"])
 @pytest.mark.parametrize("window", [0.0, 500.0])
 @pytest.mark.parametrize("target", [None, 0.01, 0.9])
 def test_both_forms_of_the_loss_have_one_gradient(violation, window, target):
@@ -85,6 +85,23 @@ def test_both_forms_of_the_loss_have_one_gradient(violation, window, target):
     (around,) = grad(criteria[1].loss_around(logits, batch)(logits), logits)
     torch.testing.assert_close(around, gradient)
     torch.testing.assert_close(criteria[0].sums, criteria[1].sums)
+    torch.testing.assert_close(criteria[0].multipliers, criteria[1].multipliers)
+
+
+@pytest.mark.parametrize("target", [None, 0.01])
+def test_both_is_the_mean_of_both_losses_or_under_a_target_their_sum(target):
+    logits, batch = random_rows(200, 4, seed=1)
+    logits.requires_grad_()
+    gradients = []
+    for violation in ("decision", "score", "both"):
+        criterion = make(4, violation=violation, window=500.0)
+        criterion.observe(*random_rows(300, 4))
+        criterion.target = target
+        gradients.append(grad(criterion.fairness_loss(logits, batch), logits)[0])
+    together = gradients[0] + gradients[1]
+    expected = together / 2 if target is None else together
+    torch.testing.assert_close(gradients[2], expected)
+    assert not torch.allclose(gradients[0], gradients[1])
 
 
 def test_the_loss_around_a_batch_is_the_loss_itself_without_a_window():

@@ -91,9 +91,13 @@ def test_nets_side_by_side_are_those_trained_alone(in_float64, biased, settings)
 
 
 @pytest.mark.filterwarnings("ignore:The running difference ended")
-@pytest.mark.parametrize("violation", ["decision", "both"])
-def test_targets_side_by_side_are_those_alone(in_float64, biased, violation):
-    estimator = FairBiNNClassifier(**SMALL, violation=violation)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"violation": "both"}, {"violation": "both", "method": "unrolled", "combine": "each"}],
+    ids=str,
+)
+def test_targets_side_by_side_are_those_alone(in_float64, biased, settings):
+    estimator = FairBiNNClassifier(**SMALL | settings)
     path = assert_side_by_side_equals_one_by_one(
         *biased, targets=[1 / 8, 1 / 64], estimator=estimator
     )

@@ -78,7 +78,7 @@ BACKENDS = {
 def search(X, y, sex):
     """Search over eta; return the scores and the choice."""
     grid = GridSearchCV(
-        FairBiNNClassifier(lr=5e-3, max_epochs=5, device="cpu", random_state=0),
+        FairBiNNClassifier(lr=5e-3, max_epochs=5, batch_size=256, device="cpu", random_state=0),
         {"eta": ETAS},
         scoring=fairness_scoring(),
         refit=best_under(0.05),

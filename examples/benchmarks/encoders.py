@@ -97,7 +97,9 @@ def measure(encoder, seeds):
             encoded = preprocessor.fit_transform(X.iloc[rows], y[rows]).astype(np.float32)
             encoded_held_out = preprocessor.transform(X.iloc[held_out]).astype(np.float32)
             for record in records:
-                clf = FairBiNNClassifier(eta=0, max_epochs=epochs, random_state=record["seed"])
+                clf = FairBiNNClassifier(
+                    eta=0, max_epochs=epochs, batch_size=256, random_state=record["seed"]
+                )
                 clf.fit(encoded, y[rows])
                 scores = clf.predict_proba(encoded_held_out)
                 record[f"columns, {n_rows}"] = encoded.shape[1]

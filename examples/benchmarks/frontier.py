@@ -75,7 +75,7 @@ PLANS = {
         "difference_bound": (0.01, 0.03, 0.05, 0.1),
         "tol": (0, 0.03, 0.05, 0.1),
         "columns": {"n_bins": 4, "n_tail_bins": 0},
-        "net": {"device": "cpu"},
+        "net": {"lr": 1e-3, "batch_size": 64, "max_epochs": 20, "device": "cpu"},
     },
     "health": {
         "bounds": (0.05, 0.1, 0.2, 0.3),
@@ -229,7 +229,7 @@ def adversarial(X, y, group, seed, plan):
 def penalised(X, y, group, seed, plan):
     """Plain torch: cross-entropy plus a factor times the gap of mean scores in the batch."""
     X, encoded = encoded_columns(X, y, **plan["columns"])
-    rows = torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32)
+    settings, rows = plan["net"], (torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32))
     codes = torch.as_tensor(np.unique(group, return_inverse=True)[1])
     for factor in (0.1, 0.3, 1.0, 3.0, 10.0):
         torch.manual_seed(seed)
@@ -238,10 +238,10 @@ def penalised(X, y, group, seed, plan):
         for width in (rows[0].shape[1], 128, 128):
             layers += [nn.Linear(width, 128), nn.ReLU()]
         net = nn.Sequential(*layers, nn.Linear(128, 1))
-        adam = torch.optim.Adam(net.parameters(), lr=NET["lr"], weight_decay=3e-4)
-        course = torch.optim.lr_scheduler.CosineAnnealingLR(adam, NET["max_epochs"])
-        for _ in range(NET["max_epochs"]):
-            for index in torch.randperm(len(y)).split(NET["batch_size"]):
+        adam = torch.optim.Adam(net.parameters(), lr=settings["lr"], weight_decay=3e-4)
+        course = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings["max_epochs"])
+        for _ in range(settings["max_epochs"]):
+            for index in torch.randperm(len(y)).split(settings["batch_size"]):
                 logits = net(rows[0][index])[:, 0]
                 scores, own = logits.sigmoid(), codes[index]
                 means = torch.stack([scores[own == g].mean() for g in own.unique()])

@@ -6,8 +6,8 @@
 The paper reports the difference of mean scores. Gradient boosting without any mitigation has one as
 small as one likes if its log-odds are multiplied by a small number: the decisions are the same, so
 are accuracy and the difference of decisions. The second table has the highest accuracy that
-thresholds for each group reach on these scores, chosen with the labels of the test rows: a bound
-from above for what may look at the group.
+thresholds for each group reach on these scores, chosen with the labels of the test rows: about the
+most that can be had from them by looking at the group.
 """
 
 from common import RESULTS, arguments, np, pd

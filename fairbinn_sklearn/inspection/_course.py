@@ -51,13 +51,15 @@ class Course:
 
     def differences(self):
         """Larger differences of what the fairness loss counts; None if one was not recorded."""
-        columns = [self.column(name) for name in self.counted()]
+        kinds = ["decision", "score"] if self.violation == "both" else [self.violation]
+        columns = [self.column(f"{kind}_difference") for kind in kinds]
         return None if any(one is None for one in columns) else np.max(columns, axis=0)
 
-    def counted(self):
-        """Names of the columns with the differences of what the fairness loss counts."""
-        kinds = ["decision", "score"] if self.violation == "both" else [self.violation]
-        return [f"{kind}_difference" for kind in kinds]
+    def counted_as(self):
+        """Name of the differences of what the fairness loss counts."""
+        if self.violation == "both":
+            return "the larger of decision_difference and score_difference"
+        return f"{self.violation}_difference"
 
     def steps(self):
         """Longest step of the follower in each epoch; None if it took none."""

@@ -60,7 +60,7 @@ def check_difference(course):
         value=last,
         figure=f"{last:.3f} at the end, {largest:.3f} at most",
         how=(
-            f"{' or '.join(course.counted())} in history_, at the end at most {enough:g} or below "
+            f"{course.counted_as()} in history_, at the end at most {enough:g} or below "
             f"{FALLEN:.0%} of its largest value"
         ),
         change=f"{course.weigh(more=True)} or {longer}, and compare with a net of eta=0.",
@@ -105,16 +105,16 @@ def check_agreement(course):
         return Check(**known, verdict=UNKNOWN, figure="not recorded", how=NOT_RECORDED)
     gaps = {"decision": decisions[-1], "score": scores[-1]}
     small, large = sorted(gaps, key=gaps.get)
+    lower = f'If they are {large}s, set violation="{large}", or "both".'
+    if course.violation in ("both", large):
+        lower = f"{course.weigh(more=True)} if they are {large}s."
     return Check(
         **known,
         verdict=judge(not (gaps[small] <= PARITY and gaps[large] >= APART)),
         value=gaps[large] - gaps[small],
         figure=f"differences {decisions[-1]:.3f} and {scores[-1]:.3f}",
         how=f"in the last epoch, not one at most {PARITY} while the other is {APART} or more",
-        change=(
-            f"Parity of {small}s is not parity of {large}s. Audit those that are used; if they are "
-            f'{large}s, set violation="{large}", or "both".'
-        ),
+        change=f"Parity of {small}s is not parity of {large}s. Audit those that are used. {lower}",
     )
 
 
