@@ -9,7 +9,8 @@ from types import FunctionType
 import numpy as np
 import torch
 
-from ._criterion import FunctionCriterion, RateCriterion
+from ._criterion import RateCriterion
+from ._function_criterion import FunctionCriterion
 from ._module import ACTIVATIONS, FairBiNNModule, players
 from ._net import OPTIMIZERS, TwoPlayerNet, seeded
 from ._resolve import (

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.func import functional_call, vmap
 
-from ._criterion import FunctionCriterion
+from ._function_criterion import FunctionCriterion
 from ._module import players
 from ._net import OPTIMIZERS
 

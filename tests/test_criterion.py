@@ -7,7 +7,8 @@ import torch
 from torch.autograd import grad
 
 from fairbinn_sklearn._batches import Batch
-from fairbinn_sklearn._criterion import DECISIONS, SCORES, FunctionCriterion, RateCriterion
+from fairbinn_sklearn._criterion import DECISIONS, SCORES, RateCriterion
+from fairbinn_sklearn._function_criterion import FunctionCriterion
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
 
 

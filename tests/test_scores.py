@@ -64,6 +64,7 @@ def test_log_odds_of_two_classes_and_of_more(biased):
     assert np.mean(scores.classes_[own.argmax(1)] == three) > 0.6
     assert scores.feature_names_in_.tolist() == list("stuv")
     assert len(scores.get_feature_names_out()) == 3
+    assert not hasattr(scores.fit(X, y), "feature_names_in_")
 
 
 def test_missing_values_are_for_the_classifier(biased):

@@ -155,6 +155,7 @@ class CrossFittedScores(
         self.estimator_ = fitted
         self.classes_ = fitted.classes_
         for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)  # those of an earlier fit
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
         return self
