@@ -96,14 +96,19 @@ def test_training(data, models):
         assert any(len(y) == len(figures) and np.allclose(y, figures) for y in drawn)
 
 
-def test_training_under_a_target_has_a_panel_more(data):
+@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.parametrize(
+    ("violation", "told"), [("decision", "decisions"), ("score", "scores"), ("both", "both")]
+)
+def test_training_under_a_target_has_a_panel_more(data, violation, told):
     X, y, group = data
     clf = FairBiNNClassifier(
-        fairness_target=0.15, max_epochs=15, violation="score", device="cpu", random_state=0
+        fairness_target=0.15, max_epochs=15, violation=violation, device="cpu", random_state=0
     ).fit(X, y, sensitive_features=group)
     TrainingDisplay.from_estimator(clf)
     axes = plt.gcf().axes
     assert len(axes) == 3
+    assert f"target 0.15 ({told})" in [line.get_label() for line in axes[1].lines]
     etas = [record["eta"] for record in clf.history_]
     assert max(etas) > 0
     assert any(np.allclose(line.get_ydata(), etas) for line in axes[2].lines)
