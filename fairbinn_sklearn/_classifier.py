@@ -237,7 +237,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     device : str or torch.device, default="auto"
         Where to train and predict: "auto" (CUDA, else MPS, else CPU), "cpu", "cuda", "cuda:1",
-        "mps".
+        "mps"; or "accelerate", for the processes of an ``accelerate launch``, each of which takes
+        its share of every batch (:ref:`several-processes`).
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit, with new optimizers.
@@ -469,9 +470,11 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, without missing values. Sparse rows are made dense batch by batch. With a
-            `module` of your own, X may have more than two dimensions.
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
+            Training rows, without missing values. Sparse rows are made dense a few batches at a
+            time, and rows of a :class:`numpy.memmap` or a torch Dataset are read so
+            (:ref:`larger-than-memory`). With a `module` of your own, X may have more than two
+            dimensions.
 
         y : array-like of shape (n_samples,)
             Labels of two classes or more, of any type.
@@ -538,8 +541,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
+            Training rows, as in `fit`.
 
         y : array-like of shape (n_samples,)
             Labels.
@@ -606,7 +609,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
             Rows, without sensitive features unless X held them in `fit`.
 
         Returns
@@ -630,7 +633,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -649,7 +652,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -691,7 +694,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     def _train(self, net, rows, validation, epochs, schedule, callbacks=()):
         """Train the net and learn what depends on it."""
-        log = [PrintLog()] if self.verbose else []
+        first = rows.processes is None or rows.processes.rank == 0
+        log = [PrintLog()] if self.verbose and first else []
         net.train(
             rows,
             validation,

@@ -33,21 +33,29 @@ class Criterion(nn.Module):
         self.violation = violation
         self.kinds = VIOLATIONS[violation]
         self.window = window
+        self.n_events = 1
         # A difference to hold; if there is one, each loss that is taken moves what leads there, by
         # a share of which `pace` is a factor.
         self.target, self.pace = None, 1.0
+        self.processes = None  # that train together, if there are several
 
-    def accuracy_loss(self, logits, batch):
-        """Weighted mean cross-entropy, the leader's loss L_acc."""
+    @torch.no_grad()
+    def accuracy(self, logits, batch):
+        """Weighted mean cross-entropy, the leader's loss L_acc, and its slopes in the logits."""
+        scores = self.scores(logits)
         if self.n_outputs == 1:
             y = batch.y.to(logits.dtype)
             losses = binary_cross_entropy_with_logits(
                 logits[..., 0], y.expand(logits.shape[:-1]), reduction="none"
             )
+            slopes = scores - y[:, None]
         else:
             y = batch.y.expand(logits.shape[:-1])
             losses = cross_entropy(logits.movedim(-1, 1), y, reduction="none")
-        return (batch.weight * losses).mean(-1)
+            slopes = scores - one_hot(batch.y, self.n_outputs).to(scores.dtype)
+        if batch.weight is not None:
+            losses, slopes = batch.weight * losses, batch.weight[:, None] * slopes
+        return losses.sum(-1) / batch.n_rows, slopes / batch.n_rows
 
     def scores(self, logits):
         """Probabilities of shape (B, C): of the positive class, or of each of several."""
@@ -59,33 +67,52 @@ class Criterion(nn.Module):
             return (logits > 0).to(logits.dtype)
         return one_hot(logits.argmax(-1), self.n_outputs).to(logits.dtype)
 
-    def indicator(self, batch, dtype=torch.float32):
+    def through_scores(self, slopes, scores):
+        """Slopes in the logits from slopes in the scores."""
+        if self.n_outputs == 1:
+            return slopes * scores * (1.0 - scores)
+        return scores * (slopes - (slopes * scores).sum(-1, keepdim=True))
+
+    def indicator(self, batch):
         """Indicator of the groups of all columns, of shape (B, G), times the rows' weights."""
         columns = [
             codes[:, None] == torch.arange(n, device=codes.device)
             for codes, n in zip(batch.groups.unbind(1), self.n_groups, strict=True)
         ]
-        member = torch.cat(columns, 1).to(dtype)
-        if batch.sample_weight is None:
-            return member
-        return member * batch.sample_weight[:, None].to(dtype)
+        member = torch.cat(columns, 1).to(next(self.buffers()).dtype)
+        return member if batch.sample_weight is None else member * batch.sample_weight[:, None]
+
+    def prepare(self, batch):
+        """Batch with its membership, which does not depend on the net."""
+        if batch.groups is None:
+            return batch
+        return batch._replace(membership=self.membership(batch))
+
+    def membership(self, batch):
+        """Weights of the rows in each event and group, of shape (B, E, G): all rows, one event."""
+        return self.indicator(batch)[:, None]
 
     def keep(self, batch):
         """Share of what was counted that a batch of so many rows, or of such weight, leaves."""
         if not self.window:
             return 0.0
         if batch.sample_weight is None:
-            return math.exp(-len(batch.y) / self.window)
-        return torch.exp(-batch.sample_weight.sum() / self.window)
+            return math.exp(-batch.n_rows / self.window)
+        (weight,) = self.summed(batch.sample_weight.sum())
+        return torch.exp(-weight / self.window)
+
+    def summed(self, *tensors):
+        """Sums over the processes."""
+        return tensors if self.processes is None else self.processes.sum(*tensors)
 
     def share(self, batch):
         """How far a batch moves what a target leads to: its rows by those of the window."""
-        return self.pace * min(len(batch.y) / (self.window or 1.0), LARGEST_SHARE)
+        return self.pace * min(batch.n_rows / (self.window or 1.0), LARGEST_SHARE)
 
     def fresh(self):
         """Copy that has counted nothing, forgets nothing and has no target."""
         copied = copy.deepcopy(self)
-        copied.window, copied.target = math.inf, None
+        copied.window, copied.target, copied.processes = math.inf, None, None
         for buffer in copied.buffers():
             buffer.zero_()
         return copied
@@ -122,42 +149,49 @@ class RateCriterion(Criterion):
     def __init__(self, constraint, n_groups, **settings):
         super().__init__(constraint, n_groups, **settings)
         self.decided = 1.0
-        events = check_events(constraint, self.n_classes)
+        self.n_events = n_events = len(check_events(constraint, self.n_classes))
         n_all = sum(self.n_groups)
         shapes = {
-            "counts": (len(events), n_all),
-            "sums": (2, len(events), n_all, self.n_outputs),
+            "counts": (n_events, n_all),
+            "sums": (2, n_events, n_all, self.n_outputs),
         }
         shapes["multipliers"] = (len(self.kinds), *shapes["sums"][1:])
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
-    def fairness_loss(self, logits, batch):
-        """Count the batch, then return the follower's loss: its gradient is that of phi.
+    def membership(self, batch):
+        """Weights of the rows in each event and group, of shape (B, E, G)."""
+        indicator = self.indicator(batch)
+        return self.constraint.membership(batch.y, indicator, self.n_classes).transpose(0, 1)
+
+    @torch.no_grad()
+    def fairness(self, logits, batch):
+        """Count the batch, then return slopes of the follower's loss in the logits.
 
         Under a target the multipliers move on, too.
         """
         scores = self.scores(logits)  # (B, C)
-        with torch.no_grad():
-            membership, counts = self.observe(logits, batch, scores)
-            slopes, _, multipliers = self._steer(batch)
-            pull = (slopes + multipliers).sum(0)
-            per_row = membership @ divide(pull, counts[..., None])
-        return (per_row.sum(-3) * scores).sum((-2, -1))
+        counts = self.observe(logits, batch, scores)
+        slopes, _, multipliers = self._steer(batch)
+        if self.target is not None:
+            slopes = slopes + multipliers
+        pull = divide(slopes.sum(0), counts[..., None])
+        per_row = batch.membership.flatten(1) @ pull.flatten(-3, -2)
+        return self.through_scores(per_row, scores)
 
     def loss_around(self, logits, batch):
         """Count the batch, then return phi as a function of the batch's logits.
 
-        A batch moves the running rates by as much as its own. At `logits` the gradient is that of
-        `fairness_loss`; this form has the right second derivatives too, at a higher price. Under a
+        A batch moves the running rates by as much as its own. At `logits` the slopes are those of
+        `fairness`; this form has the right second derivatives too, at a higher price. Under a
         target the multipliers move on, too.
         """
         scores = self.scores(logits.detach())
-        membership, counts = self.observe(logits, batch, scores)
+        counts = self.observe(logits, batch, scores)
         _, factors, multipliers = self._steer(batch)
 
         def batch_rates(scores):
-            return divide(membership.transpose(1, 2) @ scores[..., None, :, :], counts[..., None])
+            return divide(self.sums_of(batch, scores), counts[..., None])
 
         anchor = self.steering_rates() - batch_rates(scores)
 
@@ -177,40 +211,40 @@ class RateCriterion(Criterion):
         the excess over it, and the multipliers move on for the next batch.
         """
         rates = self.steering_rates()
-        if self.target is None:
-            factors = [rates.new_full((), 1.0 / len(self.kinds))] * len(self.n_groups)
-        else:
-            differences = self._by_column(self.constraint.difference, rates)
-            factors = [excess_weight(one, self.target) for one in differences]
-        slopes = [
-            factor[..., None, None, None] * one
-            for factor, one in zip(
-                factors, self._by_column(self.constraint.slopes, rates), strict=True
-            )
-        ]
+        slopes = self._by_column(self.constraint.slopes, rates)
         multipliers = self.multipliers
-        if self.target is not None:
-            columns = multipliers.split(self.n_groups, -2), slopes, differences
-            moved = [
-                moved_multipliers(*column, self.target, self.share(batch))
-                for column in zip(*columns, strict=True)
-            ]
-            self.multipliers = torch.cat(moved, -2)
+        if self.target is None:
+            share = 1.0 / len(self.kinds)
+            return share * torch.cat(slopes, -2), [share] * len(slopes), multipliers
+        differences = self._by_column(self.constraint.difference, rates)
+        factors = [excess_weight(one, self.target) for one in differences]
+        slopes = [
+            factor[..., None, None, None] * one for factor, one in zip(factors, slopes, strict=True)
+        ]
+        columns = multipliers.split(self.n_groups, -2), slopes, differences
+        moved = [
+            moved_multipliers(*column, self.target, self.share(batch))
+            for column in zip(*columns, strict=True)
+        ]
+        self.multipliers = torch.cat(moved, -2)
         return torch.cat(slopes, -2), factors, multipliers
 
     @torch.no_grad()
     def observe(self, logits, batch, scores=None):
-        """Count a batch; return its membership (E, B, G) and counts (E, G)."""
+        """Count a batch; return its counts (E, G)."""
         scores = self.scores(logits) if scores is None else scores
-        indicator = self.indicator(batch, scores.dtype)
-        membership = self.constraint.membership(batch.y, indicator, self.n_classes)
-        counts = membership.sum(1)
         values = torch.stack([self.decisions(logits), scores])  # (2, ..., B, C)
+        counts, sums = self.summed(batch.membership.sum(0), self.sums_of(batch, values))
         keep = self.keep(batch)
         self.counts.mul_(keep).add_(counts)
         self.counts.masked_fill_(self.counts < FORGOTTEN, 0.0)
-        self.sums.mul_(keep).add_(membership.transpose(1, 2) @ values[..., None, :, :])
-        return membership, counts
+        self.sums.mul_(keep).add_(sums)
+        return counts
+
+    def sums_of(self, batch, values):
+        """Sums of values (..., B, C) over the rows of each event and group: (..., E, G, C)."""
+        _, n_events, n_groups = batch.membership.shape
+        return (batch.membership.flatten(1).T @ values).unflatten(-2, (n_events, n_groups))
 
     def rates(self, kind):
         """Running rates of shape (..., E, G, C) of decisions or scores."""
@@ -218,10 +252,10 @@ class RateCriterion(Criterion):
 
     def steering_rates(self):
         """Rates whose slopes steer the training, of shape (K, ..., E, G, C)."""
-        scores = self.rates(SCORES)
         if self.violation == "score":
-            return scores[None]
-        decisions = torch.lerp(scores, self.rates(DECISIONS), self.decided)
+            return self.rates(SCORES)[None]
+        decisions, scores = self.rates(slice(None))
+        decisions = torch.lerp(scores, decisions, self.decided)
         return torch.stack([{DECISIONS: decisions, SCORES: scores}[kind] for kind in self.kinds])
 
     def difference(self, kind):

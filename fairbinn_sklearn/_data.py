@@ -3,8 +3,16 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import torch
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    validate_data,
+)
 
 from ._batches import Rows, rows_of_a_batch
 from ._encode import columns_of_words, encode_labels, plain_labels, row_weights
@@ -15,12 +23,16 @@ from ._groups import (
     sensitive_frame,
     warn_of_small_groups,
 )
+from ._processes import Processes
 from ._resolve import resolve_constraint, resolve_device
+from ._sources import as_source
 from .losses import FairnessLoss
 
 
 def check_data(estimator, X, *y, reset):
-    """X, and y if it is given, as scikit-learn checks them; X in float32."""
+    """X, and y if it is given, as scikit-learn checks them; X in float32, or a `Source`."""
+    if (source := as_source(X)) is not None:
+        return _check_source(estimator, source, *y, reset=reset)
     try:
         # What is too large for float32 becomes infinite, and is refused.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -45,13 +57,35 @@ def check_data(estimator, X, *y, reset):
                 f"X must have two dimensions, unless module is a net of your own. {error}"
             ) from error
         raise
-    rows = checked[0] if y else checked
-    if not reset and rows.shape[1:] != estimator.net_.input_shape:
-        raise ValueError(
-            f"X must have rows of shape {estimator.net_.input_shape} as in fit, got "
-            f"{rows.shape[1:]}."
-        )
+    _check_row_shape(estimator, checked[0] if y else checked, reset)
     return checked
+
+
+def _check_source(estimator, source, *y, reset):
+    """The same for X that is read later, and checked then."""
+    if len(source.shape) > 2 and estimator.module is None:
+        raise ValueError(
+            "X must have two dimensions, unless module is a net of your own, got the shape "
+            f"{source.shape}."
+        )
+    names = source.feature_names
+    _check_feature_names(
+        estimator, source if names is None else pd.DataFrame(columns=list(names)), reset=reset
+    )
+    _check_n_features(estimator, source, reset=reset)
+    _check_row_shape(estimator, source, reset)
+    if not y:
+        return source
+    labels = _check_y(*y, estimator=estimator)
+    check_consistent_length(source, labels)
+    return source, labels
+
+
+def _check_row_shape(estimator, X, reset):
+    if not reset and X.shape[1:] != estimator.net_.input_shape:
+        raise ValueError(
+            f"X must have rows of shape {estimator.net_.input_shape} as in fit, got {X.shape[1:]}."
+        )
 
 
 def training_rows(
@@ -65,7 +99,7 @@ def training_rows(
     estimator.classes_, target = encode_labels(y, classes, known)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
         if not isinstance(resolve_constraint(estimator.constraint), FairnessLoss):
             raise ValueError(
@@ -78,9 +112,12 @@ def training_rows(
     weights = row_weights(
         estimator.class_weight, estimator.classes_, target, sample_weight, scale=whole
     )
-    return Rows(
-        X, target, groups, *weights, device, _precision(estimator, len(target), device, whole)
-    )
+    dtype = _precision(estimator, len(target), device, whole)
+    rows = Rows(X, target, groups, *weights, device, dtype)
+    if isinstance(estimator.device, str) and estimator.device == "accelerate":
+        rows.processes = Processes()
+        rows.processes.check(rows, estimator)
+    return rows
 
 
 def _precision(estimator, n_rows, device, whole):

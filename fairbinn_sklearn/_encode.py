@@ -61,7 +61,7 @@ def _unique(name, labels):
 
 
 def row_weights(class_weight, classes, target, sample_weight, scale):
-    """Weights of the rows in the accuracy loss and in the rates, the latter None if all are 1.
+    """Weights of the rows in the accuracy loss and in the rates; None if all are 1.
 
     `class_weight` enters the first alone; both have mean 1 if `scale`.
     """
@@ -72,6 +72,8 @@ def row_weights(class_weight, classes, target, sample_weight, scale):
         weight = weight / weight.max()  # a sum of huge weights overflows
         return weight / weight.mean()
 
+    if sample_weight is None and class_weight is None:
+        return None, None
     weight = np.ones(len(target)) if sample_weight is None else sample_weight
     of_rates = None if sample_weight is None else scaled(weight)
     if class_weight is not None:
@@ -105,7 +107,7 @@ def hold_out(rows, fraction, random_state):
         except ValueError as error:
             failure = error
         else:
-            return rows.subset(train), rows.subset(validation)
+            return rows.subset(np.sort(train)), rows.subset(np.sort(validation))
     raise ValueError(
         f"early_stopping=True cannot set validation_fraction={fraction} of {len(rows)} rows "
         f"aside: {failure}"

@@ -1,6 +1,7 @@
 """The follower's loss as a function of one batch, in the place of rates."""
 
 import torch
+from torch.autograd import grad
 
 from ._criterion import Criterion
 from ._target import moved_factor
@@ -15,16 +16,27 @@ class FunctionCriterion(Criterion):
         self.register_buffer("total", torch.zeros((), dtype=torch.float32))
         self.register_buffer("factor", torch.ones((), dtype=torch.float32))
 
+    def fairness(self, logits, batch):
+        """Slopes in the logits of the function on the batch."""
+        with torch.enable_grad():
+            logits = logits.detach().requires_grad_()
+            return grad(self.fairness_loss(logits, batch), logits)[0]
+
     def fairness_loss(self, logits, batch):
         """Value of the function on the batch, added up over the sensitive columns."""
+        if self.processes is not None and self.processes.n > 1:
+            raise ValueError(
+                "constraint, as a function, takes the scores of a whole batch and cannot be used "
+                f"in {self.processes.n} processes; make it a subclass of FairnessLoss."
+            )
         scores = self.scores(logits)
         if self.n_outputs == 1:
             scores = scores[:, 0]
-        columns = self.indicator(batch, scores.dtype).split(self.n_groups, 1)
+        columns = batch.membership[:, 0].split(self.n_groups, 1)
         values = [self._call(scores, batch.y, groups) for groups in columns]
         value, keep = sum(values), self.keep(batch)
-        self.rows.mul_(keep).add_(len(batch.y))
-        self.total.mul_(keep).add_(len(batch.y) * value.detach())
+        self.rows.mul_(keep).add_(batch.n_rows)
+        self.total.mul_(keep).add_(batch.n_rows * value.detach())
         factor = self.factor
         if self.target is not None:
             self.factor = moved_factor(factor, self.measured(), self.target, self.share(batch))
@@ -56,8 +68,7 @@ class FunctionCriterion(Criterion):
 
     def observe(self, logits, batch):
         """Count a batch whose loss nobody steps along."""
-        with torch.enable_grad():
-            self.fairness_loss(logits.detach().requires_grad_(), batch)
+        self.fairness(logits, batch)
 
     def measured(self):
         """What a target is set for: the mean of the values over the window."""

@@ -12,7 +12,7 @@ from skorch.helper import predefined_split
 
 from ._batches import Batches, endless, rows_of_a_batch
 from ._module import players
-from ._rules import METHODS, accuracy_only, bounded_step
+from ._rules import METHODS, accuracy_only, bounded_step, broadcast
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -64,6 +64,7 @@ class TwoPlayerNet(NeuralNet):
         self.random = random
         self.fixed = fixed
         self.owned = None
+        self.processes = None
         self.model_axes = 0  # axes of models in front of those of a parameter
         super().__init__(module, criterion, **kwargs)
 
@@ -95,7 +96,16 @@ class TwoPlayerNet(NeuralNet):
         """Batches of the rows: shuffled to train, in order to validate."""
         # of the same size in both, so that figures of a batch can be compared
         batch_size = rows_of_a_batch(self.batch_size, self.n_rows)
-        return Batches(dataset, batch_size, self.rng if training else None)
+        return self._batches(dataset, batch_size, self.rng if training else None)
+
+    def _batches(self, rows, batch_size, rng):
+        criterion = self.criterion_
+        row_size = math.prod(self.input_shape)
+        if rows.groups is not None:
+            row_size += criterion.n_events * sum(criterion.n_groups)
+        # All processes validate on all rows.
+        processes = None if rng is None else self.processes
+        return Batches(rows, batch_size, rng, criterion.prepare, row_size, processes)
 
     def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=()):
         """Train `epochs` more epochs; `fair` says whether the fairness loss takes part."""
@@ -106,12 +116,13 @@ class TwoPlayerNet(NeuralNet):
         self.train_split = None if validation is None else predefined_split(validation)
         self.fair_batches = None
         if fair and self.fairness_batch_size is not None:
-            self.fair_batches = endless(rows, self.fairness_batch_size, self.rng)
+            self.fair_batches = endless(self._batches(rows, self.fairness_batch_size, self.rng))
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr
         self.scheduler = schedule(self.optimizer_, epochs)
         self.owned = self.players()
         self.criterion_.target = self.target if fair else None
+        self.processes = self.criterion_.processes = rows.processes
         try:
             for callback in callbacks:
                 callback.initialize()
@@ -122,6 +133,7 @@ class TwoPlayerNet(NeuralNet):
             self.eta = _plain(self.eta)
         finally:
             vars(self).update(self._AFTER_TRAINING)
+            self.criterion_.processes = None
         return self
 
     # What belongs to one training only: callbacks, validation rows, iterators, the schedule, and
@@ -133,6 +145,7 @@ class TwoPlayerNet(NeuralNet):
         "scheduler": None,
         "largest_step": None,
         "owned": None,
+        "processes": None,
     }
 
     def __getstate__(self):
@@ -196,18 +209,39 @@ class TwoPlayerNet(NeuralNet):
         """Batch for the fairness loss: one of its own if it has a batch size of its own."""
         return batch if self.fair_batches is None else next(self.fair_batches)
 
-    def fairness_loss(self, batch):
-        """Eta times the fairness loss where the net stands."""
+    def fairness_slopes(self, batch):
+        """Logits where the net stands, and slopes of eta times the fairness loss in them."""
         batch = self.fairness_batch(batch)
-        return self.eta * self.criterion_.fairness_loss(self.module_(batch.X), batch)
-
-    def losses(self, batch):
-        """Accuracy loss and eta times the fairness loss, from one forward pass if they can."""
         logits = self.module_(batch.X)
-        accuracy_loss = self.criterion_.accuracy_loss(logits, batch)
+        return logits, self._weighted(self.criterion_.fairness(logits, batch))
+
+    def slopes(self, batch):
+        """Accuracy loss, and logits and slopes of both losses, from one forward pass if it can."""
+        logits = self.module_(batch.X)
+        loss, to_accuracy = self.criterion_.accuracy(logits, batch)
         if self.fair_batches is not None:
-            return accuracy_loss, self.fairness_loss(batch)
-        return accuracy_loss, self.eta * self.criterion_.fairness_loss(logits, batch)
+            return loss, (logits, to_accuracy), self.fairness_slopes(batch)
+        to_fairness = self._weighted(self.criterion_.fairness(logits, batch))
+        return loss, (logits, to_accuracy), (logits, to_fairness)
+
+    def _weighted(self, slopes):
+        eta = self.eta  # a number, or one for each model
+        return (broadcast(eta, slopes) if isinstance(eta, torch.Tensor) else eta) * slopes
+
+    def gradient(self, pairs, parameters, retain_graph=False):
+        """Gradient in the parameters of what has the given slopes in the logits.
+
+        `pairs` of logits and slopes, one for each forward pass. Several processes add up theirs.
+        """
+        logits, slopes = zip(*pairs, strict=True)
+        alone = self.processes is None
+        found = torch.autograd.grad(
+            *(logits, parameters, slopes),
+            retain_graph=retain_graph,
+            allow_unused=True,
+            materialize_grads=not alone,
+        )
+        return found if alone else self.processes.sum(*found)
 
     def follow(self, follower, gradient):
         """The follower's bounded step."""
@@ -218,7 +252,7 @@ class TwoPlayerNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """One round of the update rule; the loss is the leader's, before the step."""
-        return {"loss": self.rule(self, batch).detach()}
+        return {"loss": self.rule(self, batch)}
 
     def weight(self):
         """Weight of the fairness loss: eta, or the one that a target has led to."""
@@ -232,7 +266,9 @@ class TwoPlayerNet(NeuralNet):
         total = 0.0
         if training:
             for batch in iterator:
-                total += step_fn(batch)["loss"] * len(batch.y)
+                total += step_fn(batch)["loss"] * batch.n_rows
+            if self.processes is not None:
+                (total,) = self.processes.sum(total)
             self._record("", total, iterator.rows, self.criterion_)
             self.history.record("lr", self.leader_lr())
             if self.follows:
@@ -240,7 +276,7 @@ class TwoPlayerNet(NeuralNet):
         else:
             criterion = self.criterion_.fresh()
             for batch in iterator:
-                total += self._observe(criterion, batch) * len(batch.y)
+                total += self._observe(criterion, batch) * batch.n_rows
             self._record("validation_", total, iterator.rows, criterion)
 
     @torch.no_grad()
@@ -248,7 +284,7 @@ class TwoPlayerNet(NeuralNet):
         logits = self.module_(batch.X)
         if batch.groups is not None:
             criterion.observe(logits, batch)
-        return criterion.accuracy_loss(logits, batch)
+        return criterion.accuracy(logits, batch)[0]
 
     def _record(self, prefix, total, rows, criterion):
         """Record figures of an epoch: numbers, or lists of one for each model."""

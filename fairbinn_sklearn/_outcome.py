@@ -18,8 +18,7 @@ def warn_of_outcome(estimator, rows, n_rows=10_000):
     """Warn of one decision for everybody, looking at some rows, and of a target missed."""
     if estimator.net_.rule is accuracy_only:
         return
-    some = rows.X[:: -(-len(rows) // n_rows)]  # spread over the rows, which may be sorted
-    logits = predict_logits(estimator.module_, some)
+    logits = predict_logits(estimator.module_, rows.sample_of_rows(n_rows))
     decisions = decide(logits[:, 0] if logits.shape[1] == 1 else logits)
     if (decisions == decisions[0]).all():
         label = estimator.classes_.tolist()[decisions[0]]

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import torch
 
+from ._processes import Processes
 from .losses import (
     DemographicParity,
     EqualizedOdds,
@@ -208,12 +209,14 @@ def resolve_position(position, n_hidden):
 
 
 def resolve_device(device):
-    """Torch device that is there: the fastest for "auto"."""
+    """Torch device that is there: the fastest for "auto", that of the process for "accelerate"."""
+    if isinstance(device, str) and device == "accelerate":
+        return Processes().device
     if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    allowed = 'device must be "auto", "cpu", "cuda", "cuda:<index>" or "mps"'
+    allowed = 'device must be "auto", "cpu", "cuda", "cuda:<index>", "mps" or "accelerate"'
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:

@@ -11,38 +11,39 @@ With :math:`g_a, g_s` the gradients in the leader's and the follower's parameter
 - `lagrangian`: all parameters along the gradient of :math:`L_{acc} + \eta\varphi`;
 - `accuracy_only`: all parameters along the gradient of :math:`L_{acc}`.
 
-Gradients come from :func:`torch.autograd.grad` for the player's own parameters, so nothing
-accumulates and nothing leaks to the other player. A rule returns the accuracy loss. The fairness
-loss is that of the same batch, unless the net has one of its own for it.
+The criterion gives the slopes of both losses in the logits; from there
+:func:`torch.autograd.grad` leads to the player's own parameters, so nothing accumulates and nothing
+leaks to the other player. A rule returns the accuracy loss. The fairness loss is that of the same
+batch, unless the net has one of its own for it.
 
-Losses of K nets side by side have the shape (K,), and their sum has the gradient of each.
+K nets side by side have losses of shape (K,) and an axis in front of their slopes.
 """
 
 import torch
 from torch.autograd import grad
 from torch.func import functional_call
+from torch.linalg import vector_norm
 
 
 def bilevel(net, batch):
     """Both players step from one point; the leader sees the fairness loss too."""
-    accuracy_loss, fairness_loss = net.losses(batch)
+    loss, to_accuracy, to_fairness = net.slopes(batch)
     leader, follower = net.players()
-    leader_gradient = grad(
-        (accuracy_loss + fairness_loss).sum(), leader, retain_graph=True, allow_unused=True
-    )
-    follower_gradient = grad(fairness_loss.sum(), follower, allow_unused=True)
+    leader_gradient = net.gradient(joined(to_accuracy, to_fairness), leader, retain_graph=True)
+    follower_gradient = net.gradient([to_fairness], follower)
     step(net.optimizer_, leader, leader_gradient)
     net.follow(follower, follower_gradient)
-    return accuracy_loss
+    return loss
 
 
 def alternating(net, batch):
     """Algorithm 1 of the paper: first the leader, blind to the fairness loss; then the follower."""
     leader, follower = net.players()
-    accuracy_loss = net.criterion_.accuracy_loss(net.module_(batch.X), batch)
-    step(net.optimizer_, leader, grad(accuracy_loss.sum(), leader, allow_unused=True))
-    net.follow(follower, grad(net.fairness_loss(batch).sum(), follower, allow_unused=True))
-    return accuracy_loss
+    logits = net.module_(batch.X)
+    loss, slopes = net.criterion_.accuracy(logits, batch)
+    step(net.optimizer_, leader, net.gradient([(logits, slopes)], leader))
+    net.follow(follower, net.gradient([net.fairness_slopes(batch)], follower))
+    return loss
 
 
 def unrolled(net, batch):
@@ -56,34 +57,34 @@ def unrolled(net, batch):
         if first is not None:
             logits = moved_net(net, moved, fair_batch.X)
         loss = net.eta * loss_around(logits)
-        gradient = grad(loss.sum(), moved, create_graph=True, materialize_grads=True)
-        first = gradient if first is None else first
+        slopes = grad(loss.sum(), moved, create_graph=True, materialize_grads=True)
+        first = slopes if first is None else first
         lr, max_step = net.follower_lr(), net.fairness_max_step
-        moved = moved_by(moved, gradient, lr, max_step, net.model_axes)
-    accuracy_loss = net.criterion_.accuracy_loss(moved_net(net, moved, batch.X), batch)
-    step(net.optimizer_, leader, grad(accuracy_loss.sum(), leader, allow_unused=True))
+        moved = moved_by(moved, slopes, lr, max_step, net.model_axes)
+    logits = moved_net(net, moved, batch.X)
+    loss, slopes = net.criterion_.accuracy(logits, batch)
+    step(net.optimizer_, leader, net.gradient([(logits, slopes)], leader))
     net.follow(follower, [one.detach() for one in first])
-    return accuracy_loss
+    return loss
 
 
 def lagrangian(net, batch):
     """One optimizer for all parameters, on the sum of both losses."""
-    accuracy_loss, fairness_loss = net.losses(batch)
+    loss, to_accuracy, to_fairness = net.slopes(batch)
     parameters = sum(net.players(), [])
-    gradient = grad((accuracy_loss + fairness_loss).sum(), parameters, allow_unused=True)
-    step(net.optimizer_, parameters, gradient)
-    return accuracy_loss
+    step(net.optimizer_, parameters, net.gradient(joined(to_accuracy, to_fairness), parameters))
+    return loss
 
 
 def accuracy_only(net, batch):
     """No fairness loss; the rates are counted all the same when groups are known."""
     logits = net.module_(batch.X)
-    accuracy_loss = net.criterion_.accuracy_loss(logits, batch)
+    loss, slopes = net.criterion_.accuracy(logits, batch)
     if batch.groups is not None:
         net.criterion_.observe(logits, batch)
     parameters = sum(net.players(), [])
-    step(net.optimizer_, parameters, grad(accuracy_loss.sum(), parameters, allow_unused=True))
-    return accuracy_loss
+    step(net.optimizer_, parameters, net.gradient([(logits, slopes)], parameters))
+    return loss
 
 
 METHODS = {
@@ -94,13 +95,19 @@ METHODS = {
 }
 
 
+def joined(one, other):
+    """Pairs of logits and slopes as a list, as one pair if both come from one forward pass."""
+    return [(one[0], one[1] + other[1])] if one[0] is other[0] else [one, other]
+
+
 def step(optimizer, parameters, gradient):
     """One optimizer step; optimizers pass over parameters without a gradient."""
     for parameter, slope in zip(parameters, gradient, strict=True):
         # torch's fused steps read the gradient in the order of memory.
         parameter.grad = None if slope is None else slope.contiguous()
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for parameter in parameters:
+        parameter.grad = None
 
 
 def bounded_step(optimizer, parameters, gradient, max_norm, model_axes=0):
@@ -108,6 +115,13 @@ def bounded_step(optimizer, parameters, gradient, max_norm, model_axes=0):
 
     The bound is the paper's assumption of small steps of the follower.
     """
+    if is_plain_descent(optimizer):  # the step is known beforehand
+        lr, slopes = optimizer.param_groups[0]["lr"], [one for one in gradient if one is not None]
+        norm = lr * norm_of(slopes, model_axes)
+        share = max_norm / norm.clamp(min=max_norm)
+        bounded = [None if one is None else one * broadcast(share, one) for one in gradient]
+        step(optimizer, parameters, bounded)
+        return share * norm
     before = [parameter.detach().clone() for parameter in parameters]
     step(optimizer, parameters, gradient)
     with torch.no_grad():
@@ -117,6 +131,14 @@ def bounded_step(optimizer, parameters, gradient, max_norm, model_axes=0):
         for new, old in zip(parameters, before, strict=True):
             new.copy_(torch.lerp(old, new, broadcast(share, new)))
     return share * norm
+
+
+def is_plain_descent(optimizer):
+    """Whether a step is the gradient times the learning rate."""
+    if type(optimizer) is not torch.optim.SGD or len(optimizer.param_groups) > 1:
+        return False
+    (group,) = optimizer.param_groups
+    return not (group["momentum"] or group["weight_decay"] or group["maximize"])
 
 
 def moved_by(parameters, gradient, lr, max_norm, model_axes=0):
@@ -130,8 +152,8 @@ def moved_by(parameters, gradient, lr, max_norm, model_axes=0):
 
 def norm_of(tensors, model_axes=0):
     """Euclidean norm of all tensors together, of each model where they have an axis of models."""
-    norms = [one.reshape(*one.shape[:model_axes], -1).norm(dim=-1) for one in tensors]
-    return torch.stack(norms).norm(dim=0)
+    norms = [vector_norm(one.reshape(*one.shape[:model_axes], -1), dim=-1) for one in tensors]
+    return vector_norm(torch.stack(norms), dim=0)
 
 
 def broadcast(per_model, tensor):

@@ -36,6 +36,15 @@ def random_rows(n_rows, n_groups=2, seed=0):
     return rows(logits + groups, groups, y)
 
 
+def slopes(criterion, logits, batch):
+    """Slopes of the fairness loss in the logits."""
+    return criterion.fairness(logits, criterion.prepare(batch))
+
+
+def observe(criterion, logits, batch):
+    return criterion.observe(logits, criterion.prepare(batch))
+
+
 def one_hot(groups, n_groups):
     return torch.nn.functional.one_hot(groups[:, 0], n_groups).double()
 
@@ -46,7 +55,7 @@ def test_without_a_window_the_gradient_is_that_of_the_loss_of_the_batch(n_groups
     logits, batch = random_rows(64, n_groups)
     logits.requires_grad_()
     criterion = make(n_groups, constraint=constraint)
-    (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+    gradient = slopes(criterion, logits, batch)
     (expected,) = grad(
         constraint(torch.sigmoid(logits), batch.y, one_hot(batch.groups, n_groups)), logits
     )
@@ -64,9 +73,8 @@ def test_with_a_window_running_slopes_meet_the_rates_of_the_batch():
     for part in torch.arange(960).split(48):
         criterion = make(3, window=math.inf)
         weighty = rows(logits.detach().repeat(1000, 1), groups.repeat(1000))
-        criterion.observe(*weighty)  # so many rows that the batch hardly moves the rates
-        value = criterion.fairness_loss(*rows(logits[part], groups[part]))
-        total += grad(value, logits)[0] / 20
+        observe(criterion, *weighty)  # so many rows that the batch hardly moves the rates
+        total[part] += slopes(criterion, *rows(logits[part], groups[part])) / 20
     torch.testing.assert_close(total, expected, rtol=2e-3, atol=1e-8)
 
 
@@ -78,12 +86,12 @@ def test_both_forms_of_the_loss_have_one_gradient(violation, window, target):
     logits, batch = random_rows(200, 4, seed=1)
     logits.requires_grad_()
     for criterion in criteria:
-        criterion.observe(*random_rows(300, 4))
+        observe(criterion, *random_rows(300, 4))
         criterion.target = target
         if target is not None:
             criterion.multipliers += torch.linspace(-1, 1, 4)[:, None]
-    (gradient,) = grad(criteria[0].fairness_loss(logits, batch), logits)
-    (around,) = grad(criteria[1].loss_around(logits, batch)(logits), logits)
+    gradient = slopes(criteria[0], logits, batch)
+    (around,) = grad(criteria[1].loss_around(logits, criteria[1].prepare(batch))(logits), logits)
     torch.testing.assert_close(around, gradient)
     torch.testing.assert_close(criteria[0].sums, criteria[1].sums)
     torch.testing.assert_close(criteria[0].multipliers, criteria[1].multipliers)
@@ -96,9 +104,9 @@ def test_both_is_the_mean_of_both_losses_or_under_a_target_their_sum(target):
     gradients = []
     for violation in ("decision", "score", "both"):
         criterion = make(4, violation=violation, window=500.0)
-        criterion.observe(*random_rows(300, 4))
+        observe(criterion, *random_rows(300, 4))
         criterion.target = target
-        gradients.append(grad(criterion.fairness_loss(logits, batch), logits)[0])
+        gradients.append(slopes(criterion, logits, batch))
     together = gradients[0] + gradients[1]
     expected = together / 2 if target is None else together
     torch.testing.assert_close(gradients[2], expected)
@@ -108,7 +116,7 @@ def test_both_is_the_mean_of_both_losses_or_under_a_target_their_sum(target):
 def test_the_loss_around_a_batch_is_the_loss_itself_without_a_window():
     """Elsewhere too, and so are its second derivatives."""
     logits, batch = random_rows(30, 3)
-    loss = make(3).loss_around(logits, batch)
+    loss = make(3).loss_around(logits, make(3).prepare(batch))
     elsewhere = (logits + torch.linspace(-1, 1, 30)[:, None]).requires_grad_()
 
     def phi(logits):
@@ -124,9 +132,9 @@ def test_the_loss_around_a_batch_is_the_loss_itself_without_a_window():
 def test_a_group_that_stays_away_keeps_its_rate_until_it_is_forgotten():
     criterion = make(2, violation="decision", window=256.0).float()
     positive = torch.full((256,), 2.0)
-    criterion.observe(*rows(positive, torch.arange(256) % 2))
+    observe(criterion, *rows(positive, torch.arange(256) % 2))
     for _ in range(120):
-        criterion.observe(*rows(positive, torch.zeros(256, dtype=torch.long)))
+        observe(criterion, *rows(positive, torch.zeros(256, dtype=torch.long)))
         assert criterion.summary()["decision_difference"] < 1e-6  # all decisions are 1
         assert criterion.summary()["fairness_loss"] < 1e-12
     assert criterion.counts[0, 1] == 0
@@ -142,7 +150,7 @@ def test_no_row_of_a_rare_group_weighs_more_than_the_group(window):
             groups[0] = 1
         logits, batch = rows(groups.double(), groups)
         logits.requires_grad_()
-        (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+        gradient = slopes(criterion, logits, batch)
         assert gradient.abs().max() < 0.5
 
 
@@ -150,7 +158,7 @@ def push(criterion, logits, groups):
     """Whether the fairness loss moves any logit."""
     logits, batch = rows(logits.clone(), groups)
     logits.requires_grad_()
-    (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+    gradient = slopes(criterion, logits, batch)
     return bool((gradient.abs() > 1e-9).any())
 
 
@@ -166,7 +174,7 @@ def test_decisions_take_over_from_scores():
     logits = torch.tensor([2.0, -2.0, 0.15, -0.05], dtype=torch.float64)
     groups = torch.tensor([0, 0, 1, 1])
     criterion = make(violation="decision")
-    criterion.observe(*rows(logits, groups))
+    observe(criterion, *rows(logits, groups))
     decisions, scores = criterion.rates(DECISIONS), criterion.rates(SCORES)
     for decided in (0.0, 0.25, 1.0):
         criterion.decided = decided
@@ -178,8 +186,8 @@ def test_decisions_take_over_from_scores():
 def test_window_is_an_exponential_mean_over_rows():
     criterion = make(window=100.0)
     first, second = random_rows(50, seed=1), random_rows(50, seed=2)
-    criterion.observe(*first)
-    criterion.observe(*second)
+    observe(criterion, *first)
+    observe(criterion, *second)
     keep = math.exp(-0.5)
     for kind, values in ((SCORES, torch.sigmoid), (DECISIONS, lambda z: (z > 0).double())):
         for g in (0, 1):
@@ -200,7 +208,7 @@ def test_window_steadies_the_rate_of_a_small_group():
         for step in range(400):
             groups = (torch.rand(256, generator=generator) < 0.004).long()
             logits = torch.randn(256, generator=generator, dtype=torch.float64)
-            criterion.observe(*rows(logits, groups))
+            observe(criterion, *rows(logits, groups))
             if step >= 200:
                 rates.append(criterion.rates(DECISIONS)[0, 1, 0])
         spread[window] = torch.stack(rates).std()
@@ -209,25 +217,25 @@ def test_window_steadies_the_rate_of_a_small_group():
 
 def test_absent_group_adds_nothing_and_no_nan():
     criterion = make(3, window=1000.0)
-    criterion.observe(*random_rows(90, 3))
+    observe(criterion, *random_rows(90, 3))
     logits, _ = random_rows(90, 3)
     logits.requires_grad_()
     only_first = rows(logits, torch.zeros(90, dtype=torch.long))
-    (gradient,) = grad(criterion.fairness_loss(*only_first), logits)
+    gradient = slopes(criterion, *only_first)
     assert gradient.isfinite().all()
     never_seen = make(5)
-    assert never_seen.fairness_loss(*only_first) == 0
+    assert (slopes(never_seen, *only_first) == 0).all()
     assert all(math.isfinite(figure) for figure in never_seen.summary().values())
 
 
 def test_growing_keeps_what_was_counted():
     criterion = make(2, window=1000.0)
-    criterion.observe(*random_rows(90, 2))
+    observe(criterion, *random_rows(90, 2))
     before = criterion.rates(SCORES).clone()
     criterion.grow([4])
     assert criterion.rates(SCORES).shape == (1, 4, 1)
     torch.testing.assert_close(criterion.rates(SCORES)[:, :2], before)
-    criterion.observe(*random_rows(90, 4))
+    observe(criterion, *random_rows(90, 4))
     assert (criterion.counts > 0).all()
 
 
@@ -251,20 +259,20 @@ def test_the_losses_of_columns_add_up_and_compare_no_group_of_different_ones(agg
         constraint(torch.sigmoid(logits), batch.y, torch.nn.functional.one_hot(column).double())
         for column in batch.groups.T
     ]
-    (gradient,) = grad(criterion.fairness_loss(logits, batch), logits)
+    gradient = slopes(criterion, logits, batch)
     torch.testing.assert_close(gradient, grad(sum(parts), logits)[0])
     assert criterion.summary()["fairness_loss"] == pytest.approx(sum(parts).item())
     alone = []
     for k, n in enumerate((2, 3)):
         one = make(n)
-        one.observe(logits.detach(), batch._replace(groups=batch.groups[:, k : k + 1]))
+        observe(one, logits.detach(), batch._replace(groups=batch.groups[:, k : k + 1]))
         alone.append(one.measured())
     assert criterion.measured() == max(alone)
 
 
 def test_growing_one_of_two_columns():
     criterion = make(2, 3, window=1000.0)
-    criterion.observe(*two_columns())
+    observe(criterion, *two_columns())
     before = criterion.rates(SCORES)
     criterion.grow([3, 5])
     after = criterion.rates(SCORES)
@@ -276,11 +284,7 @@ def test_a_function_is_added_up_over_columns():
     logits, batch = two_columns()
     logits.requires_grad_()
     criterion = FunctionCriterion(DemographicParity(), (2, 3)).double()
-    value = criterion.fairness_loss(logits, batch)
-    torch.testing.assert_close(
-        grad(value, logits)[0],
-        grad(make(2, 3).fairness_loss(logits, batch), logits)[0],
-    )
+    torch.testing.assert_close(slopes(criterion, logits, batch), slopes(make(2, 3), logits, batch))
 
 
 # Weights, and more than two classes
@@ -295,9 +299,8 @@ def test_a_weight_of_two_is_a_row_given_twice(window):
     repeated = make(3, window=window), rows(logits[index], batch.groups[index], batch.y[index])
     gradients = []
     for criterion, (z, part) in (weighted, repeated):
-        criterion.observe(z, part)
-        z = z.clone().requires_grad_()
-        gradients.append(grad(criterion.fairness_loss(z, part), z)[0])
+        observe(criterion, z, part)
+        gradients.append(slopes(criterion, z, part))
     gathered = torch.zeros_like(logits).index_add_(0, index, gradients[1])
     torch.testing.assert_close(gradients[0], gathered)
     torch.testing.assert_close(weighted[0].sums, repeated[0].sums)
@@ -305,11 +308,13 @@ def test_a_weight_of_two_is_a_row_given_twice(window):
 
 def test_accuracy_loss_is_the_weighted_cross_entropy():
     logits, batch = random_rows(8)
+    logits.requires_grad_()
     weight = torch.linspace(0.5, 1.5, 8, dtype=torch.float64)
     p, y = torch.sigmoid(logits[:, 0]), batch.y
     expected = -(weight * (y * p.log() + (1 - y) * (1 - p).log())).mean()
-    loss = make().accuracy_loss(logits, batch._replace(weight=weight))
+    loss, to_accuracy = make().accuracy(logits, batch._replace(weight=weight))
     torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(to_accuracy, grad(expected, logits)[0])
 
 
 def test_several_classes_have_a_rate_each():
@@ -320,7 +325,7 @@ def test_several_classes_have_a_rate_each():
     _, batch = rows(logits, groups, y)
     for constraint in (DemographicParity(), EqualizedOdds()):
         criterion = make(2, constraint=constraint, n_outputs=3)
-        (gradient,) = grad(criterion.fairness_loss(logits, batch), logits, retain_graph=True)
+        gradient = slopes(criterion, logits, batch)
         loss = constraint(logits.softmax(1), y, one_hot(groups[:, None], 2))
         torch.testing.assert_close(gradient, grad(loss, logits)[0])
     rates = criterion.rates(DECISIONS)
@@ -328,4 +333,6 @@ def test_several_classes_have_a_rate_each():
     share = (logits[(groups == 1) & (y == 2)].argmax(1) == 0).double().mean()
     torch.testing.assert_close(rates[2, 1, 0], share)
     p = logits.softmax(1)[torch.arange(90), y]
-    torch.testing.assert_close(criterion.accuracy_loss(logits, batch), -p.log().mean())
+    loss, to_accuracy = criterion.accuracy(logits, batch)
+    torch.testing.assert_close(loss, -p.log().mean())
+    torch.testing.assert_close(to_accuracy, grad(-p.log().mean(), logits)[0])

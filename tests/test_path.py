@@ -36,9 +36,9 @@ def in_float64(monkeypatch):
     def in_precision_of(net, rows):
         net._cast(torch.float64)
         rows.dtype = torch.float64
-        rows.X, rows.weight = rows.X.double(), rows.weight.double()
-        if rows.sample_weight is not None:
-            rows.sample_weight = rows.sample_weight.double()
+        for name in ("X", "weight", "sample_weight"):
+            values = getattr(rows, name)
+            setattr(rows, name, None if values is None else values.double())
         yield
 
     monkeypatch.setattr(TwoPlayerNet, "in_precision_of", in_precision_of)

@@ -42,7 +42,11 @@ def rows(biased):
 
 @pytest.fixture
 def batch(rows):
-    return rows.take(torch.arange(len(rows)))
+    return prepared(rows, torch.arange(len(rows)))
+
+
+def prepared(rows, index):
+    return make_net().criterion_.prepare(rows.take(index))
 
 
 def weights(parameters):
@@ -161,7 +165,7 @@ def test_rule_against_a_slow_reference(rows, batch, rule, own_batches):
     net, slow = (make_net(weight_decay=1e-4, n_unroll_steps=3) for _ in range(2))
     batches = [batch] * 3
     if own_batches:
-        batches = [rows.take(part) for part in torch.arange(600).split(200)]
+        batches = [prepared(rows, part) for part in torch.arange(600).split(200)]
         net.fair_batches = iter(batches)
     reference = Reference(slow)
     for fair in batches:
@@ -212,7 +216,8 @@ def test_alternating_moves_the_follower_where_the_leader_now_stands(batch):
     with torch.no_grad():
         for new, old in zip(net.players()[0], leader, strict=True):
             old.copy_(new)
-    gradient = grad(other.fairness_loss(batch), follower)
+    logits, slopes = other.fairness_slopes(batch)
+    gradient = grad(logits, follower, slopes)
     for new, old, slope in zip(net.players()[1], follower, gradient, strict=True):
         torch.testing.assert_close(new, old - 1e-3 * slope)
 
@@ -221,13 +226,13 @@ def test_batches_of_the_fairness_loss_have_their_size_and_no_end(biased, monkeyp
     X, y, group = biased
     seen = {"accuracy": [], "fairness": []}
     for name, sizes in seen.items():
-        loss = getattr(RateCriterion, f"{name}_loss")
+        loss = getattr(RateCriterion, name)
 
         def watched(self, logits, batch, loss=loss, sizes=sizes):
-            sizes.append(len(batch.y))
+            sizes.append(batch.n_rows)
             return loss(self, logits, batch)
 
-        monkeypatch.setattr(RateCriterion, f"{name}_loss", watched)
+        monkeypatch.setattr(RateCriterion, name, watched)
     FairBiNNClassifier(
         method="alternating", batch_size=100, fairness_batch_size=400, max_epochs=2, device="cpu"
     ).fit(X, y, sensitive_features=group)

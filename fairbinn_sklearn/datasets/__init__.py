@@ -3,5 +3,6 @@
 from ._adult import load_adult
 from ._german import load_german
 from ._health import load_health
+from ._on_disk import ArrayRows, ParquetRows
 
-__all__ = ["load_adult", "load_german", "load_health"]
+__all__ = ["ArrayRows", "ParquetRows", "load_adult", "load_german", "load_health"]

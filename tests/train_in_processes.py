@@ -1,0 +1,28 @@
+"""Train on made-up rows and write what came out: run by `accelerate launch` and without it."""
+
+import pickle
+import sys
+
+import torch
+from made_up import make_biased
+
+from fairbinn_sklearn import FairBiNNClassifier, fairness_path
+
+
+def main(file, rank, params):
+    X, y, group = make_biased(600)
+    clf = FairBiNNClassifier(batch_size=101, max_epochs=4, random_state=0, **params)
+    weight = 1 + (group == "a")
+    clf.fit(X, y, sensitive_features=group, sample_weight=weight)
+    path = fairness_path(X, y, group, etas=[1, 5], estimator=clf.set_params(eta=1))
+    results = [one.decision_function(X) for one in (clf, *path)]
+    if rank == 0:
+        with open(file, "wb") as target:
+            pickle.dump((results, clf.history_, path[1].history_, pickle.dumps(clf)), target)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    from accelerate import Accelerator
+
+    main(sys.argv[1], Accelerator().process_index, {"eta": 3.0, "device": "accelerate"})
