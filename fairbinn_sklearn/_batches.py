@@ -205,10 +205,15 @@ def predict_logits(module, X):
     module.eval()
     like = next(module.parameters())
     size = max(64, min(1024, 2**24 // math.prod(X.shape[1:])))  # at most 64 MiB, or X is very wide
-    logits = []
-    for start in range(0, X.shape[0], size):
-        chunk = as_tensor(X[start : start + size], like.device, like.dtype)
-        missing = chunk.new_zeros(size - len(chunk), *chunk.shape[1:])
-        padded = torch.cat([chunk, missing])  # a copy: a net may work in place
-        logits.append(module(padded)[: len(chunk)])
-    return torch.cat(logits).cpu().double().numpy()  # MPS has no float64
+    logits, end = None, 0
+    for rows in X.in_order() if isinstance(X, Source) else [X]:
+        for start in range(0, rows.shape[0], size):
+            chunk = as_tensor(rows[start : start + size], like.device, like.dtype)
+            missing = chunk.new_zeros(size - len(chunk), *chunk.shape[1:])
+            padded = torch.cat([chunk, missing])  # a copy: a net may work in place
+            found = module(padded)[: len(chunk)]
+            if logits is None:
+                logits = found.new_empty(X.shape[0], *found.shape[1:])
+            logits[end : end + len(chunk)] = found
+            end += len(chunk)
+    return logits.cpu().double().numpy()  # MPS has no float64

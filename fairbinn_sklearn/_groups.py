@@ -89,6 +89,10 @@ def cut_into_bins(frame, n_bins, max_groups, *, weight=None, known=None, goes_on
         )
     columns = []
     for name, column in frame.items():
+        is_cut = name in wanted or name in edges
+        if not is_cut and _is_plain(column) and column.nunique() <= max_groups:
+            columns.append(column)
+            continue
         is_number = _is_number(column)
         numbers = column[is_number].to_numpy(dtype=np.float64)
         n_values = len(np.unique(numbers))
@@ -133,6 +137,11 @@ def _bins_by_column(frame, n_bins):
     if odd := {k: v for k, v in wanted.items() if not isinstance(v, Integral) or v < 2}:
         raise ValueError(f"n_bins must be an integer from 2, or a dict of these, got {odd}.")
     return wanted
+
+
+def _is_plain(column):
+    """Whether a column holds plain numbers; as objects they would take much memory."""
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
 
 
 def _is_number(column):
@@ -208,9 +217,11 @@ def names_by_column(names, combine):
 
 
 def _index_of(frame):
+    if frame.shape[1] == 1:
+        column = frame.iloc[:, 0]
+        column = column if _is_plain(column) else column.astype(object)
+        return pd.Index(column, dtype=column.dtype, name=frame.columns[0])
     columns = [frame.iloc[:, j].astype(object) for j in range(frame.shape[1])]
-    if len(columns) == 1:
-        return pd.Index(columns[0], dtype=object, name=frame.columns[0])
     with _hashable_only():
         return pd.MultiIndex.from_arrays(columns, names=frame.columns)
 
@@ -232,6 +243,8 @@ def _encode(index, known=None):
     except TypeError:  # values without an order among them
         with _hashable_only():
             codes, names = index.factorize()
+    if names.nlevels == 1:
+        names = names.astype(object)
     names = names.set_names(index.names)
     if known is None:
         return codes, names

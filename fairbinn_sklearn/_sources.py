@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 from torch.utils.data import Dataset, IterableDataset
 
-POOL = 2**24  # numbers of the spans that are read and shuffled together
+POOL = 2**23  # numbers of the spans that are read and shuffled together
 
 
 def as_source(X):
@@ -80,6 +80,15 @@ class Source:
                 yield index if rng is None else rng.permutation(index)
                 pool, n_rows = [], 0
 
+    def in_order(self):
+        """All rows in their order, some at a time."""
+        if self.spans is not None:
+            yield from (self[index] for index in self.pools())
+            return
+        n_rows = max(1, POOL // int(np.prod(self.shape[1:])))
+        for start in range(0, len(self), n_rows):
+            yield self[start : start + n_rows]
+
     def some(self, n_rows):
         """About `n_rows` rows spread over all, from few spans."""
         if self.spans is None:
@@ -97,8 +106,10 @@ class Source:
 
     def _fetch(self, index):
         if isinstance(self.data, np.ndarray):
-            rows = self.data[index]
-            _forget_pages(self.data)
+            rows = np.empty((len(index), *self.data.shape[1:]), dtype=self.data.dtype)
+            for start in range(0, len(index), 2048):  # the system maps pages around each row
+                rows[start : start + 2048] = self.data[index[start : start + 2048]]
+                forget_pages(self.data)
             return rows
         numbers = [int(one) for one in index]
         if hasattr(self.data, "__getitems__"):
@@ -115,7 +126,7 @@ class Source:
         return items
 
 
-def _forget_pages(array):
+def forget_pages(array):
     """Give the pages of a mapped file back, which the system keeps as long as it has room."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and array.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):

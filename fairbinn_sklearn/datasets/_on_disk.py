@@ -3,6 +3,8 @@
 import numpy as np
 from torch.utils.data import Dataset
 
+from .._sources import forget_pages
+
 
 class ArrayRows(Dataset):
     """Rows of an array on disk, read in spans.
@@ -76,13 +78,11 @@ class ArrayRows(Dataset):
         rows : ndarray of shape (n, ...)
             The rows.
         """
-        indices = np.asarray(indices)
-        return np.concatenate(
-            [
-                np.asarray(self.array[start:stop])[own - start]
-                for start, stop, own in _by_span(indices, self.spans)
-            ]
-        )
+        rows = []
+        for start, stop, own in _by_span(np.asarray(indices), self.spans):
+            rows.append(np.asarray(self.array[start:stop])[own - start])
+            forget_pages(self.array)
+        return np.concatenate(rows)
 
 
 class ParquetRows(Dataset):
