@@ -46,6 +46,7 @@ class Source:
         """Rows of a slice or an index array, as a float32 array."""
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self)))
+        index = np.asarray(index)
         if self.index is not None:
             index = self.index[index]
         order = np.argsort(index, kind="stable")  # files like to be read in their order

@@ -566,15 +566,6 @@ def test_probabilities_and_decisions_agree(biased):
     np.testing.assert_array_equal(clf.predict(X) == 1, logits > 0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_trains_as_the_cpu_does(large):
-    on_gpu = fit(large, eta=10, device="cuda", max_epochs=15)
-    on_cpu = fit(large, eta=10, device="cpu", max_epochs=15)
-    assert next(on_gpu.module_.parameters()).is_cuda
-    assert difference(on_gpu, large) == pytest.approx(difference(on_cpu, large), abs=0.05)
-    assert same_model(on_gpu, fit(large, eta=10, device="cuda", max_epochs=15), large[0])
-
-
 def test_device_auto_and_cpu(biased):
     assert next(fit(biased, device=torch.device("cpu")).module_.parameters()).device.type == "cpu"
     expected = (

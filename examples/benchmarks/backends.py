@@ -1,8 +1,9 @@
-"""One search over eta, dealt out by each backend of joblib: time as a ratio to loky, same scores?
+"""One search or path, dealt out by each backend of joblib: time as a ratio to loky, same scores?
 
-Run ``python examples/benchmarks/backends.py``, or name some of loky, threading, dask and ray. It
-takes about six minutes on two CPU cores. Each search has 8 etas and 5 folds on 6,000 of Adult's
-training rows, 5 epochs a fit, by 2 workers of one thread. The first search of a backend starts its
+Run ``python examples/benchmarks/backends.py``, or name some of loky, sequential, threading, dask and
+ray. It takes about six minutes on two CPU cores. A search has 8 etas and 5 folds on 6,000 of Adult's
+training rows, 5 epochs a fit, by 2 workers of one thread ("sequential" is this process alone). With
+``--work path`` it is a path of the same etas for 6 seeds, which are what is dealt out. The first search of a backend starts its
 workers, later ones find them there if the backend keeps them. Backends take turns, and the ratios
 are taken round by round; their median is quoted, with the smallest and the largest.
 ``--save FILE`` writes them as CSV.
@@ -23,7 +24,7 @@ import torch
 from adult_features import adult_features
 from sklearn.model_selection import GridSearchCV
 
-from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.metrics import best_under, fairness_scoring
 
 ETAS, WORKERS = [0, 0.3, 1, 3, 5, 10, 15, 20], 2
@@ -32,6 +33,11 @@ ETAS, WORKERS = [0, 0.3, 1, 3, 5, 10, 15, 20], 2
 def start_loky(stack):
     """Processes that joblib starts and keeps; the default of scikit-learn."""
     return {"backend": "loky", "inner_max_num_threads": 1}
+
+
+def start_sequential(stack):
+    """This process alone."""
+    return {"backend": "sequential"}
 
 
 def start_threading(stack):
@@ -69,16 +75,34 @@ def start_ray(stack):
 # Name: how to start the backend, the package that it is from, and how pip calls that.
 BACKENDS = {
     "loky": (start_loky, "joblib", "joblib"),
+    "sequential": (start_sequential, "joblib", "joblib"),
     "threading": (start_threading, "joblib", "joblib"),
     "dask": (start_dask, "distributed", "dask[distributed]"),
     "ray": (start_ray, "ray", "ray"),
 }
 
 
+def estimator():
+    """What both kinds of work train."""
+    return FairBiNNClassifier(lr=5e-3, max_epochs=5, batch_size=256, device="cpu", random_state=0)
+
+
+def path(X, y, sex):
+    """Path for some seeds; return the figures and the choice."""
+    found = fairness_path(
+        *(X, y, sex), etas=ETAS, seeds=range(6), estimator=estimator(), n_jobs=WORKERS
+    )
+    table = found.to_frame()
+    return {
+        **{name: table[name].to_numpy() for name in table},
+        "eta chosen": found.best_under(0.05).eta,
+    }
+
+
 def search(X, y, sex):
     """Search over eta; return the scores and the choice."""
     grid = GridSearchCV(
-        FairBiNNClassifier(lr=5e-3, max_epochs=5, batch_size=256, device="cpu", random_state=0),
+        estimator(),
         {"eta": ETAS},
         scoring=fairness_scoring(),
         refit=best_under(0.05),
@@ -109,14 +133,14 @@ def start_all(names, stack):
     return configs, seconds
 
 
-def run_in_turn(configs, data, rounds):
-    """Results and seconds of all searches of each backend, the backends taking turns."""
+def run_in_turn(work, configs, data, rounds):
+    """Results and seconds of all runs of the work by each backend, the backends taking turns."""
     results, seconds = ({name: [] for name in configs} for _ in range(2))
     for _ in range(rounds):
         for name, config in configs.items():
             begin = time.perf_counter()
             with joblib.parallel_config(**config):
-                results[name].append(search(*data))
+                results[name].append(work(*data))
             seconds[name].append(time.perf_counter() - begin)
             print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
     return results, {name: np.array(values) for name, values in seconds.items()}
@@ -126,8 +150,9 @@ def main():
     """Print one row a backend, and save them if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backends", nargs="*", help=f"of {', '.join(BACKENDS)}; none means all")
+    parser.add_argument("--work", choices=["search", "path"], default="search")
     parser.add_argument("--rows", type=int, default=6000)
-    parser.add_argument("--repeats", type=int, default=2, help="searches behind the first one")
+    parser.add_argument("--repeats", type=int, default=2, help="runs behind the first one")
     parser.add_argument("--save", help="CSV file to write")
     args = parser.parse_args()
     if strange := set(args.backends) - set(BACKENDS):
@@ -143,7 +168,9 @@ def main():
     names = ["loky", *(name for name in args.backends or BACKENDS if name != "loky")]
     with ExitStack() as stack:
         configs, started = start_all(names, stack)
-        results, seconds = run_in_turn(configs, data, 1 + args.repeats)
+        results, seconds = run_in_turn(
+            {"search": search, "path": path}[args.work], configs, data, 1 + args.repeats
+        )
     reference = results["loky"][0]
     records = []
     for name in configs:
@@ -153,9 +180,10 @@ def main():
         records.append(
             {
                 "backend": name,
+                "work": args.work,
                 "version": f"{package} {version(package)}",
-                "start and first search / loky": round(first, 2),
-                "later search / loky": np.median(ratios).round(2),
+                "start and first run / loky": round(first, 2),
+                "later run / loky": np.median(ratios).round(2),
                 "smallest": ratios.min(),
                 "largest": ratios.max(),
                 "scores equal to loky": all(same(one, reference) for one in results[name]),
