@@ -1,12 +1,12 @@
 """One search or path, dealt out by each backend of joblib: time as a ratio to loky, same scores?
 
-Run ``python examples/benchmarks/backends.py``, or name some of loky, sequential, threading, dask and
-ray. It takes about six minutes on two CPU cores. A search has 8 etas and 5 folds on 6,000 of Adult's
-training rows, 5 epochs a fit, by 2 workers of one thread ("sequential" is this process alone). With
-``--work path`` it is a path of the same etas for 6 seeds, which are what is dealt out. The first search of a backend starts its
-workers, later ones find them there if the backend keeps them. Backends take turns, and the ratios
-are taken round by round; their median is quoted, with the smallest and the largest.
-``--save FILE`` writes them as CSV.
+Run ``python examples/benchmarks/backends.py``, or name some of loky, sequential, threading, dask
+and ray. It takes about six minutes on two CPU cores. A search has 8 etas and 5 folds on 6,000 of
+Adult's training rows, 5 epochs a fit, by 2 workers of one thread ("sequential" is this process
+alone). With ``--work path`` it is a path of the same etas for 6 seeds, which are what is dealt out.
+The first run of a backend starts its workers, later ones find them there if the backend keeps them.
+Backends take turns, and the ratios are taken round by round; their median is quoted, with the
+smallest and the largest. ``--save FILE`` writes them as CSV.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def start_loky(stack):
 
 
 def start_sequential(stack):
-    """This process alone."""
+    """No worker but this process."""
     return {"backend": "sequential"}
 
 
