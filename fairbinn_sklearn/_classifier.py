@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,11 +18,12 @@ from skorch.callbacks import PrintLog
 from ._batches import predict_logits, rows_of_a_batch
 from ._build import build_net, change, check_fixed
 from ._callbacks import ForwardToSklearn
+from ._checkpoint import Checkpoint, fingerprint
 from ._criterion import VIOLATIONS
 from ._data import check_data, n_groups, training_rows, wants_fairness
 from ._encode import hold_out
 from ._groups import COMBINATIONS
-from ._net import StopEarly
+from ._net import KeepLast, StopEarly
 from ._outcome import decide, warn_of_outcome
 from ._params import NestedParams
 from ._resolve import resolve_schedule
@@ -243,6 +245,16 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit, with new optimizers.
 
+    checkpoint : str or path-like, default=None
+        File for the state of the training. `fit` writes it, goes on from what it finds there of the
+        same fit, with the same parameters and rows, and removes it in the end. So a script that
+        was killed is run again, and gives the model of an uninterrupted run, to the bit. It needs
+        an integer as `random_state`. A file of another fit is an error: give each fit a file of
+        its own.
+
+    checkpoint_every : int, default=1
+        Epochs from one writing of `checkpoint` to the next.
+
     verbose : int, default=0
         Above 0, print a row of figures each epoch. For progress bars, see `set_callbacks`.
 
@@ -379,6 +391,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "missing_sensitive": [StrOptions({"warn", "raise"})],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -420,6 +434,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         missing_sensitive="warn",
         device="auto",
         warm_start=False,
+        checkpoint=None,
+        checkpoint_every=1,
         verbose=0,
         random_state=None,
         **module__params,  # and the like; scikit-learn's checks want a name that is valid
@@ -458,6 +474,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         self.missing_sensitive = missing_sensitive
         self.device = device
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.verbose = verbose
         self.random_state = random_state
         self._store_nested(module__params)
@@ -499,16 +517,23 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             If a parameter or an argument is not valid, or if training diverges. An estimator that
             was fitted before stays as it was.
 
+        OSError
+            If `checkpoint` cannot be written.
+
         Warns
         -----
         ConvergenceWarning
             If the fairness loss has left one decision for everybody, or the running difference
             ends above `fairness_target` by more than a quarter of it and more than 0.01.
+        UserWarning
+            If the user interrupts the training (Ctrl-C) after its first epoch: the model is then
+            that of the last epoch that was finished.
         """
         random_state = check_random_state(self.random_state)
         schedule = resolve_schedule(self.lr_schedule, SCHEDULES, self._nested_of("lr_schedule"))
         previous = vars(self).get("net_") if self.warm_start else None
         train = training_rows(self, X, y, sensitive_features, sample_weight, previous=previous)
+        checkpoint = self._checkpoint(train)
         validation = None
         if self.early_stopping:
             train, validation = hold_out(train, self.validation_fraction, random_state)
@@ -518,11 +543,17 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        callbacks = [ForwardToSklearn(self, context, X, y)]
+        callbacks, state = [ForwardToSklearn(self, context, X, y)], None
         if validation is not None:
             callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
+        if checkpoint is not None:
+            state = checkpoint.read()
+            callbacks.append(checkpoint)
+        callbacks.append(KeepLast())  # behind those whose state it keeps
         with net.in_precision_of(train):
-            self._train(net, train, validation, self.max_epochs, schedule, callbacks)
+            self._train(net, train, validation, self.max_epochs, schedule, callbacks, state)
+        if checkpoint is not None and not net.interrupted:
+            checkpoint.remove()
         warn_of_outcome(self, train)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
@@ -692,7 +723,17 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
                 f"fairness_position and the columns of X. {error}"
             ) from error
 
-    def _train(self, net, rows, validation, epochs, schedule, callbacks=()):
+    def _checkpoint(self, rows):
+        if self.checkpoint is None:
+            return None
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "random_state must be an integer where checkpoint is given, for a fit that goes on "
+                f"to be the same, got {self.random_state!r}."
+            )
+        return Checkpoint(self.checkpoint, self.checkpoint_every, fingerprint(self, rows))
+
+    def _train(self, net, rows, validation, epochs, schedule, callbacks=(), state=None):
         """Train the net and learn what depends on it."""
         first = rows.processes is None or rows.processes.rank == 0
         log = [PrintLog()] if self.verbose and first else []
@@ -703,6 +744,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             schedule=schedule,
             fair=self._is_fair(rows),
             callbacks=[*callbacks, *log],
+            state=state,
         )
         return self._learn(net)
 

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from skorch.helper import predefined_split
 from ._batches import Batches, endless, rows_of_a_batch
 from ._module import players
 from ._rules import METHODS, accuracy_only, bounded_step, broadcast
+from ._state import restore, state_of
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -107,16 +109,18 @@ class TwoPlayerNet(NeuralNet):
         processes = None if rng is None else self.processes
         return Batches(rows, batch_size, rng, criterion.prepare, row_size, processes)
 
-    def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=()):
-        """Train `epochs` more epochs; `fair` says whether the fairness loss takes part."""
+    def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=(), state=None):
+        """Train `epochs` more epochs; `fair` says whether the fairness loss takes part.
+
+        With the `state` of an interrupted training only those that it lacks.
+        """
         self.rule = METHODS[self.method] if fair else accuracy_only
         self.follows = fair and self.method != "lagrangian"
         self.epochs, self.stop, self.n_rows = epochs, False, len(rows)
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
         self.train_split = None if validation is None else predefined_split(validation)
         self.fair_batches = None
-        if fair and self.fairness_batch_size is not None:
-            self.fair_batches = endless(self._batches(rows, self.fairness_batch_size, self.rng))
+        self.fair_rows = rows if fair and self.fairness_batch_size is not None else None
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr
         self.scheduler = schedule(self.optimizer_, epochs)
@@ -126,9 +130,12 @@ class TwoPlayerNet(NeuralNet):
         try:
             for callback in callbacks:
                 callback.initialize()
-            self.notify("on_train_begin", X=rows)
             with self._randomness(), contextlib.suppress(StopTraining), _single_rows_told():
-                self.fit_loop(rows, epochs=epochs)
+                self.notify("on_train_begin", X=rows)
+                if state is not None:
+                    restore(self, state)
+                    epochs -= len(self.history)
+                self._loop(rows, epochs)
             self.notify("on_train_end", X=rows)
             self.eta = _plain(self.eta)
         finally:
@@ -136,11 +143,30 @@ class TwoPlayerNet(NeuralNet):
             self.criterion_.processes = None
         return self
 
+    def _loop(self, rows, epochs):
+        """Epochs one after another; where the last one is kept, an interrupt ends them there."""
+        self.interrupted = False
+        try:
+            self.fit_loop(rows, epochs=epochs)
+        except KeyboardInterrupt:
+            kept = [one.kept for _, one in self.callbacks_ if isinstance(one, KeepLast)]
+            if not any(kept):
+                raise
+            restore(self, kept[0])
+            self.interrupted = True
+            warnings.warn(
+                f"Training was interrupted in epoch {len(self.history) + 1} of {self.epochs}; the "
+                f"model is that of epoch {len(self.history)}.",
+                UserWarning,
+                stacklevel=2,
+            )
+
     # What belongs to one training only: callbacks, validation rows, iterators, the schedule, and
     # the parameters of both players, which need not be looked up for each batch.
     _AFTER_TRAINING = {
         "callbacks_": [],
         "train_split": None,
+        "fair_rows": None,
         "fair_batches": None,
         "scheduler": None,
         "largest_step": None,
@@ -189,6 +215,9 @@ class TwoPlayerNet(NeuralNet):
         # net collapses to the majority class.
         for group in self.fairness_optimizer_.param_groups:
             group["lr"] = self.fairness_lr * self.leader_lr() / self.lr
+        if self.fair_rows is not None:
+            size = self.fairness_batch_size
+            self.fair_batches = endless(self._batches(self.fair_rows, size, self.rng))
         last = self.epochs - 1
         self.criterion_.decided = len(self.history) / last if last else 1.0
         # What a target leads to slows down too: later there is nothing left to follow it.
@@ -341,6 +370,17 @@ class StopTraining(Exception):
     """Ends training between two epochs; not an error."""
 
 
+class KeepLast(Callback):
+    """Keep the state of the last epoch that was finished, for an interrupt to go back to."""
+
+    def __init__(self):
+        self.kept = None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep the state."""
+        self.kept = state_of(net)
+
+
 class StopEarly(Callback):
     """Keep the weights of the lowest validation objective, and stop when it no longer falls.
 
@@ -355,6 +395,14 @@ class StopEarly(Callback):
     def on_train_begin(self, net, **kwargs):
         """Start without a best epoch."""
         self.lowest, self.weights, self.in_vain = math.inf, None, 0
+
+    def state(self):
+        """What later epochs depend on."""
+        return {"lowest": self.lowest, "weights": self.weights, "in_vain": self.in_vain}
+
+    def set_state(self, state):
+        """Go on from there."""
+        vars(self).update(state)
 
     def on_epoch_end(self, net, **kwargs):
         """Compare the epoch with the best one."""

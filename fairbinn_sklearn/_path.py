@@ -131,6 +131,11 @@ def fairness_path(
 
 def fit_points(estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):
     """Classifiers for each seed and each pair of `values`, and why they were not stacked."""
+    if estimator.checkpoint is not None:
+        raise ValueError(
+            "checkpoint must be None where several nets are trained, as it is the file of one fit, "
+            f"got {str(estimator.checkpoint)!r}."
+        )
     runs = Parallel(n_jobs=n_jobs)(
         delayed(_fit_seed)(estimator, values, seed, X, y, sensitive_features, sample_weight)
         for seed in seeds

@@ -67,7 +67,7 @@ def test_paths_and_searches_on_cuda(rows):
     column = "demographic_parity_difference"
     found, expected = path.to_frame()[column], on_cpu.to_frame()[column]
     np.testing.assert_allclose(found, expected, atol=0.05)
-    search = FairBiNNClassifierCV(estimator.set_params(device="cuda"), etas=[1, 10], cv=2)
+    search = FairBiNNClassifierCV([1, 10], estimator=estimator.set_params(device="cuda"), cv=2)
     assert search.fit(X, y, sensitive_features=group).score(X, y) > 0.6
 
 
