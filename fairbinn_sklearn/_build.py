@@ -24,6 +24,8 @@ from ._resolve import (
     resolve_optimizer,
     resolve_position,
 )
+from ._rules import METHODS, accuracy_only
+from ._state import restore_lasting
 from .losses import FairnessLoss
 
 # Parameters of the default net.
@@ -68,8 +70,33 @@ def changeable(estimator):
 def change(net, estimator):
     """Give the net what may change; under a target it keeps what the last one has led to."""
     vars(net).update(changeable(estimator))
+    net.changed = _changed(estimator)
     if net.target is None:
         net.criterion_.release()
+
+
+def _changed(estimator):
+    """Parameters that may change, as they are given."""
+    names = ("eta", "fairness_target", "lr", "fairness_lr", "fairness_max_step", "method")
+    names += ("batch_size", "fairness_batch_size", "n_unroll_steps", "verbose")
+    return {name: getattr(estimator, name) for name in names}
+
+
+def rebuild_net(estimator, description, state):
+    """Net of a `description` in a lasting state; `estimator` has its parameters."""
+    net = build_net(
+        estimator,
+        input_shape=tuple(description["input_shape"]),
+        n_classes=description["n_classes"],
+        n_groups=description["n_groups"],
+        window=description["window"],
+        device=torch.device(description["device"]),
+        random_state=np.random.RandomState(0),
+    )
+    restore_lasting(net, state)
+    net.rule = METHODS[net.method] if description["fair"] else accuracy_only
+    net.n_rows, net.epochs = description["n_rows"], description["epochs"]
+    return net
 
 
 def build_net(estimator, *, input_shape, n_classes, n_groups, window, device, random_state):
@@ -112,6 +139,7 @@ def build_net(estimator, *, input_shape, n_classes, n_groups, window, device, ra
         rng=np.random.default_rng(seed),
         random=estimator.module is not None or isinstance(estimator.activation, type),
         fixed=_fixed(estimator),
+        changed=_changed(estimator),
         device=device,
         callbacks="disable",
         train_split=None,

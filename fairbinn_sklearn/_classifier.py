@@ -16,19 +16,20 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import PrintLog
 
 from ._batches import predict_logits, rows_of_a_batch
-from ._build import build_net, change, check_fixed
+from ._build import build_net, change, check_fixed, rebuild_net
 from ._callbacks import ForwardToSklearn
 from ._checkpoint import Checkpoint, fingerprint
 from ._criterion import VIOLATIONS
 from ._data import check_data, n_groups, training_rows, wants_fairness
 from ._encode import hold_out
-from ._groups import COMBINATIONS
-from ._net import KeepLast, StopEarly
+from ._groups import COMBINATIONS, names_of_plain, plain_names
+from ._net import KeepLast, StopEarly, TwoPlayerNet
 from ._outcome import decide, warn_of_outcome
 from ._params import NestedParams
-from ._resolve import resolve_schedule
+from ._resolve import resolve_device, resolve_schedule
 from ._rules import METHODS
 from ._schedules import SCHEDULES
+from ._state import description, lasting_state, with_arrays, with_tensors
 
 
 def _all_or_nothing(method):
@@ -762,6 +763,29 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         ]
         self.n_iter_ = len(self.history_)
         return self
+
+    def __getstate__(self):
+        """State for pickle and the like; the default net as arrays, so that it needs no code."""
+        state = super().__getstate__()
+        net = state.get("net_")
+        if net is None or self.module is not None or not isinstance(net, TwoPlayerNet):
+            return state
+        plain = {"net_": [description(net), with_arrays(lasting_state(net))]}
+        return {**state, **plain, "groups_": plain_names(self.groups_)}
+
+    def __setstate__(self, state):
+        """Take a state; the net comes back on the device that it was on, if that is there."""
+        net = state.get("net_")
+        super().__setstate__(state)
+        if isinstance(net, list):
+            about, lasting = net
+            like = FairBiNNClassifier(**about["params"])
+            try:
+                resolve_device(about["device"])
+            except ValueError:
+                about = {**about, "device": str(resolve_device("auto"))}
+            self.net_ = rebuild_net(like, about, with_tensors(lasting))
+            self.groups_ = names_of_plain(state["groups_"])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

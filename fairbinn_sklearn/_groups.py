@@ -216,6 +216,29 @@ def names_by_column(names, combine):
     return [values[columns == name].rename(name) for name in columns.unique()]
 
 
+def plain_names(names):
+    """Names of groups as lists, for files; see `names_of_plain`."""
+    if names is None or names.nlevels == 1:
+        return None if names is None else {"values": names.tolist(), "name": names.name}
+    return {
+        "levels": [level.tolist() for level in names.levels],
+        "types": [str(level.dtype) for level in names.levels],
+        "codes": [codes.tolist() for codes in names.codes],
+        "names": list(names.names),
+    }
+
+
+def names_of_plain(plain):
+    """Names of groups from what `plain_names` made of them."""
+    if plain is None:
+        return None
+    if "values" in plain:
+        return pd.Index(plain["values"], dtype=object, name=plain["name"])
+    levels = zip(plain["levels"], plain["types"], strict=True)
+    levels = [pd.Index(values, dtype=dtype) for values, dtype in levels]
+    return pd.MultiIndex(levels=levels, codes=plain["codes"], names=plain["names"])
+
+
 def _index_of(frame):
     if frame.shape[1] == 1:
         column = frame.iloc[:, 0]

@@ -29,7 +29,7 @@ class TwoPlayerNet(NeuralNet):
     """skorch net whose training step is one round of the leader and the follower.
 
     `input_shape` is that of a row. `random` says that the module may draw random numbers while it
-    trains. `fixed` holds the parameters that `partial_fit` cannot change, as text.
+    trains. `fixed` holds the parameters that `partial_fit` cannot change, `changed` the others.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class TwoPlayerNet(NeuralNet):
         rng,
         random,
         fixed,
+        changed,
         **kwargs,
     ):
         self.method = method
@@ -65,6 +66,7 @@ class TwoPlayerNet(NeuralNet):
         self.rng = rng
         self.random = random
         self.fixed = fixed
+        self.changed = changed
         self.owned = None
         self.processes = None
         self.model_axes = 0  # axes of models in front of those of a parameter

@@ -188,6 +188,8 @@ def _fit_together(points, X, y, sensitive_features, sample_weight):
         vars(one).update(copy.deepcopy(learned))
         own = unstacked(many, net, k)
         setattr(own, "eta" if net.target is None else "target", value)
+        name = "eta" if net.target is None else "fairness_target"
+        own.changed = {**own.changed, name: value}
         one._learn(own)
         warn_of_outcome(one, rows)
     return None

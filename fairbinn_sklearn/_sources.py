@@ -108,8 +108,8 @@ class Source:
     def _fetch(self, index):
         if isinstance(self.data, np.ndarray):
             rows = np.empty((len(index), *self.data.shape[1:]), dtype=self.data.dtype)
-            for start in range(0, len(index), 2048):  # the system maps pages around each row
-                rows[start : start + 2048] = self.data[index[start : start + 2048]]
+            for start in range(0, len(index), 512):  # the system maps pages around each row
+                rows[start : start + 512] = self.data[index[start : start + 512]]
                 forget_pages(self.data)
             return rows
         numbers = [int(one) for one in index]

@@ -186,7 +186,12 @@ def test_a_checkpoint_that_is_none_is_refused(rows, tmp_path, monkeypatch):
     file = tmp_path / "fit"
     interrupted(rows, file, monkeypatch)
     whole = file.read_bytes()
-    for data in (b"", b"what else", whole[: len(whole) // 2], pickle.dumps({"format": 1}, protocol=2)):
+    for data in (
+        b"",
+        b"what else",
+        whole[: len(whole) // 2],
+        pickle.dumps({"format": 1}, protocol=2),
+    ):
         file.write_bytes(data)
         with pytest.raises(ValueError, match="is no checkpoint, or damaged"):
             fit(rows, checkpoint=file)
