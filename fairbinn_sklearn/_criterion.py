@@ -5,7 +5,13 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, pad
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    one_hot,
+    pad,
+    threshold_,
+)
 
 from ._target import LARGEST_SHARE, excess_weight, moved_multipliers
 from .losses._aggregate import divide
@@ -215,7 +221,9 @@ class RateCriterion(Criterion):
         multipliers = self.multipliers
         if self.target is None:
             share = 1.0 / len(self.kinds)
-            return share * torch.cat(slopes, -2), [share] * len(slopes), multipliers
+            slopes = slopes[0] if len(slopes) == 1 else torch.cat(slopes, -2)
+            slopes = slopes if share == 1.0 else share * slopes
+            return slopes, [share] * len(self.n_groups), multipliers
         differences = self._by_column(self.constraint.difference, rates)
         factors = [excess_weight(one, self.target) for one in differences]
         slopes = [
@@ -236,8 +244,7 @@ class RateCriterion(Criterion):
         values = torch.stack([self.decisions(logits), scores])  # (2, ..., B, C)
         counts, sums = self.summed(batch.membership.sum(0), self.sums_of(batch, values))
         keep = self.keep(batch)
-        self.counts.mul_(keep).add_(counts)
-        self.counts.masked_fill_(self.counts < FORGOTTEN, 0.0)
+        threshold_(self.counts.mul_(keep).add_(counts), FORGOTTEN, 0.0)
         self.sums.mul_(keep).add_(sums)
         return counts
 
@@ -256,7 +263,9 @@ class RateCriterion(Criterion):
             return self.rates(SCORES)[None]
         decisions, scores = self.rates(slice(None))
         decisions = torch.lerp(scores, decisions, self.decided)
-        return torch.stack([{DECISIONS: decisions, SCORES: scores}[kind] for kind in self.kinds])
+        if self.violation == "decision":
+            return decisions[None]
+        return torch.stack([decisions, scores])
 
     def difference(self, kind):
         """Largest difference between two groups of a column, of decisions or scores."""

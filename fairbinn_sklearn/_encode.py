@@ -77,10 +77,11 @@ def row_weights(class_weight, classes, target, sample_weight, scale):
     weight = np.ones(len(target)) if sample_weight is None else sample_weight
     of_rates = None if sample_weight is None else scaled(weight)
     if class_weight is not None:
-        of_classes = compute_class_weight(
-            class_weight, classes=classes, y=classes[target], sample_weight=sample_weight
-        )
-        weight = weight * of_classes[target]
+        with np.errstate(divide="ignore"):  # a class whose rows all have weight 0
+            of_classes = compute_class_weight(
+                class_weight, classes=classes, y=classes[target], sample_weight=sample_weight
+            )
+        weight = weight * np.where(weight > 0, of_classes[target], 1.0)
         valid = np.isfinite(weight).all() and (weight >= 0).all()
         if not valid or (scale and not weight.any()):
             raise ValueError(

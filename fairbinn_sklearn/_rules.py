@@ -115,13 +115,8 @@ def bounded_step(optimizer, parameters, gradient, max_norm, model_axes=0):
 
     The bound is the paper's assumption of small steps of the follower.
     """
-    if is_plain_descent(optimizer):  # the step is known beforehand
-        lr, slopes = optimizer.param_groups[0]["lr"], [one for one in gradient if one is not None]
-        norm = lr * norm_of(slopes, model_axes)
-        share = max_norm / norm.clamp(min=max_norm)
-        bounded = [None if one is None else one * broadcast(share, one) for one in gradient]
-        step(optimizer, parameters, bounded)
-        return share * norm
+    if is_plain_descent(optimizer):
+        return bounded_descent(optimizer, parameters, gradient, max_norm, model_axes)
     before = [parameter.detach().clone() for parameter in parameters]
     step(optimizer, parameters, gradient)
     with torch.no_grad():
@@ -130,6 +125,18 @@ def bounded_step(optimizer, parameters, gradient, max_norm, model_axes=0):
         share = max_norm / norm.clamp(min=max_norm)
         for new, old in zip(parameters, before, strict=True):
             new.copy_(torch.lerp(old, new, broadcast(share, new)))
+    return share * norm
+
+
+@torch.no_grad()
+def bounded_descent(optimizer, parameters, gradient, max_norm, model_axes=0):
+    """The same for plain gradient descent, where the norm of the step is known beforehand."""
+    lr = optimizer.param_groups[0]["lr"]
+    norm = lr * norm_of([one for one in gradient if one is not None], model_axes)
+    share = max_norm / norm.clamp(min=max_norm)
+    for parameter, slope in zip(parameters, gradient, strict=True):
+        if slope is not None:
+            parameter.addcmul_(slope, broadcast(share, slope), value=-lr)
     return share * norm
 
 

@@ -1,0 +1,255 @@
+"""Anything goes in: out comes a valid model, or an error that names what was wrong.
+
+The number of cases is that of the environment variable FAIRBINN_FUZZ, 500 without it.
+"""
+
+import os
+import re
+import traceback
+import warnings
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+
+from fairbinn_sklearn import FairBiNNClassifier
+
+N_CASES = int(os.environ.get("FAIRBINN_FUZZ", 500))
+NAMES = [*FairBiNNClassifier().get_params(), "X", "y", "sensitive_features", "sample_weight"]
+# What scikit-learn says of X and y where it names them by what they are.
+TOLD_BY_SKLEARN = (
+    r"Found array with \d+ (sample|feature)|Expected 2D|could not convert|Complex data|"
+    r"inconsistent numbers of samples|Unknown label type|label|Found input variables|class|dtype|"
+    r"should be a 1d array|sparse|array|argument must be|Sample weights"
+)
+
+
+def spoil(draw, X):
+    """One odd number among the others, or none."""
+    value = draw(st.sampled_from([None] * 6 + [np.nan, np.inf, -np.inf, 1e300, 1e30, -1e-300]))
+    if value is not None and X.size:
+        X = X.astype(float)
+        X.flat[draw(st.integers(0, X.size - 1))] = value
+    return X
+
+
+@st.composite
+def columns(draw, rng, n_rows):
+    n_columns = draw(st.sampled_from([0, 1, 2, 4, 4, 4, 40]))
+    X = rng.normal(size=(n_rows, n_columns)) * draw(st.sampled_from([1, 1, 1, 0, 1e-8, 1e6]))
+    if n_columns and draw(st.booleans()):
+        X[:, -1] = X[:, 0]
+    kind = draw(
+        st.sampled_from(
+            ["as it is"] * 8
+            + "float32 int bool object text words dates complex frame nullable categories".split()
+            + "csr csc list row cube Fortran half sparse_frame".split()
+        )
+    )
+    if kind in ("as it is", "frame", "csr", "list", "object"):
+        X = spoil(draw, X)
+    if kind in ("float32", "half"):
+        return X.astype({"float32": np.float32, "half": np.float16}[kind])
+    frame = pd.DataFrame(X, columns=[f"column {j}" for j in range(n_columns)])
+    whole = np.nan_to_num(X).clip(-100, 100).astype(int)
+    made = {
+        "int": lambda: whole,
+        "bool": lambda: X > 0,
+        "object": lambda: X.astype(object),
+        "text": lambda: X.astype(str),
+        "words": lambda: np.where(X > 0, "große", "kleine"),
+        "dates": lambda: whole.astype("datetime64[s]"),
+        "complex": lambda: X + 1j,
+        "frame": lambda: frame,
+        "nullable": lambda: pd.DataFrame(whole).astype("Int64").mask(pd.DataFrame(whole) > 50),
+        "categories": lambda: pd.DataFrame(np.where(X > 0, "a", "b")).astype("category"),
+        "csr": lambda: sp.csr_array(X),
+        "csc": lambda: sp.csc_matrix(np.nan_to_num(X)),
+        "list": lambda: X.tolist(),
+        "row": lambda: X[:, 0] if n_columns else X,
+        "cube": lambda: X[:, :, None],
+        "Fortran": lambda: np.asfortranarray(X),
+        "sparse_frame": lambda: pd.DataFrame(whole).astype(pd.SparseDtype(int, 0)),
+    }
+    return made.get(kind, lambda: X)()
+
+
+@st.composite
+def labels(draw, rng, n_rows):
+    codes = rng.integers(draw(st.sampled_from([1, 2, 2, 2, 2, 3, 12])), size=n_rows)
+    kind = draw(
+        st.sampled_from(
+            ["as it is"] * 8
+            + "text bool float object missing none nan real column series categories dates".split()
+            + "nullable mixed long 2d indicator numeric_text unicode negative".split()
+        )
+    )
+    names = np.array(["nein", "ja", "vielleicht", *"abcdefghijk"])
+    made = {
+        "text": lambda: names[codes],
+        "bool": lambda: codes > 0,
+        "float": lambda: codes.astype(float),
+        "object": lambda: names[codes].astype(object),
+        "missing": lambda: pd.Series(codes).astype("Int64").where(codes > 0),
+        "none": lambda: [None if c else "yes" for c in codes],
+        "nan": lambda: np.where(codes, codes, np.nan),
+        "real": lambda: rng.normal(size=n_rows),
+        "column": lambda: codes[:, None],
+        "series": lambda: pd.Series(names[codes], index=np.arange(n_rows)[::-1]),
+        "categories": lambda: pd.Series(names[codes]).astype("category"),
+        "dates": lambda: codes.astype("datetime64[D]"),
+        "nullable": lambda: pd.Series(codes > 0).astype("boolean"),
+        "mixed": lambda: [c if c else "none" for c in codes.tolist()],
+        "long": lambda: np.append(codes, codes[:1]),
+        "2d": lambda: np.stack([codes, codes], 1),
+        "indicator": lambda: np.eye(12, dtype=int)[codes],
+        "numeric_text": lambda: codes.astype(str),
+        "unicode": lambda: np.array(["日本", "Ελλάδα", "🙂"] * 4)[codes],
+        "negative": lambda: -codes,
+    }
+    return made.get(kind, lambda: codes)()
+
+
+@st.composite
+def groups(draw, rng, n_rows):
+    n_groups = draw(st.sampled_from([1, 2, 2, 2, 3, 7, 500]))
+    codes = rng.integers(n_groups, size=n_rows)
+    kind = draw(
+        st.sampled_from(
+            ["as it is"] * 6
+            + "absent text unicode float real none nan frame dict categories dates bool".split()
+            + "mixed tuples long 2d sparse numeric_text nullable interval huge nested".split()
+        )
+    )
+    made = {
+        "absent": lambda: None,
+        "text": lambda: np.char.add("group ", codes.astype(str)),
+        "unicode": lambda: np.array(["é", "e\u0301", "\x00", "🙂"] * 125)[codes],
+        "float": lambda: codes / 7,
+        "real": lambda: rng.normal(size=n_rows) * 10.0 ** rng.integers(-300, 300, n_rows),
+        "none": lambda: [None if c == 1 else "a" for c in codes],
+        "nan": lambda: np.where(codes == 1, np.nan, codes),
+        "frame": lambda: pd.DataFrame({"a": codes % 2, "b": rng.normal(size=n_rows)}),
+        "dict": lambda: {"a": codes, "sex": codes % 2 == 0},
+        "categories": lambda: pd.Series(codes).astype("category"),
+        "dates": lambda: pd.Series(codes.astype("datetime64[D]")),
+        "bool": lambda: codes % 2 == 0,
+        "mixed": lambda: [c if c % 2 else str(c) for c in codes.tolist()],
+        "tuples": lambda: pd.Series([(c, "x") for c in codes.tolist()]),
+        "long": lambda: np.append(codes, codes[:1]),
+        "2d": lambda: np.stack([codes, codes % 2], 1),
+        "sparse": lambda: sp.csr_array(codes[:, None]),
+        "numeric_text": lambda: codes.astype(str),
+        "nullable": lambda: pd.Series(codes).astype("Int64"),
+        "interval": lambda: pd.Series(pd.cut(codes, [-1, 1, 600])),
+        "huge": lambda: codes.astype(float) * 1e300,
+        "nested": lambda: [[c] for c in codes.tolist()],
+    }
+    return made.get(kind, lambda: codes)()
+
+
+@st.composite
+def row_weights(draw, rng, n_rows):
+    kind = draw(st.sampled_from(["none"] * 9 + "ones some zeros one below nan huge long".split()))
+    random = rng.random(n_rows)
+    made = {
+        "ones": lambda: np.ones(n_rows),
+        "some": lambda: np.where(random > 0.5, random, 0),
+        "zeros": lambda: np.zeros(n_rows),
+        "one": lambda: np.eye(n_rows)[0] if n_rows else random,
+        "below": lambda: random - 0.5,
+        "nan": lambda: np.where(random > 0.5, random, np.nan),
+        "huge": lambda: random * 1e300,
+        "long": lambda: np.ones(n_rows + 1),
+    }
+    return made.get(kind, lambda: None)()
+
+
+def choices(**values):
+    return st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in values.items()})
+
+
+parameters = choices(
+    eta=[0, 1, 10, 1e3, 1e30],
+    constraint=["equal_opportunity", "equalized_odds", "false_positive_rate_parity"],
+    method=["alternating", "unrolled", "lagrangian"],
+    violation=["score", "both"],
+    combine=["each"],
+    rate_window=[0, 1, 50],
+    batch_size=[1, 2, 7, 1000],
+    fairness_batch_size=[1, 5, 1000],
+    early_stopping=[True],
+    class_weight=["balanced", {0: 1.0, 1: 3.0}],
+    lr=[1e-8, 1.0, 1e10],
+    fairness_lr=[1.0, 1e10],
+    fairness_max_step=[1e-10, 1e10],
+    optimizer=["sgd", "rmsprop"],
+    fairness_optimizer=["adam"],
+    hidden_layer_sizes=[(), (1,), (3, 2)],
+    fairness_position=[0, 5],
+    activation=["tanh", "identity"],
+    n_bins=[2, {"b": 3}, {"what": 2}],
+    fairness_target=[0.05, 1e-9],
+)
+
+
+@st.composite
+def cases(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_rows = draw(st.sampled_from([0, 1, 2, 3, 10, 30, 30, 30, 30, 60]))
+    params = draw(parameters)
+    if "fairness_target" in params and draw(st.booleans()):
+        params.pop("eta", None)
+    return (
+        draw(columns(rng, n_rows)),
+        draw(labels(rng, n_rows)),
+        draw(groups(rng, n_rows)),
+        draw(row_weights(rng, n_rows)),
+        params,
+    )
+
+
+def own_error(error):
+    """Whether an error names what was wrong, and is none that a library raised in the middle."""
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    told = str(error)
+    names = any(re.search(rf"\b{re.escape(name)}\b", told) for name in NAMES)
+    by_torch = f"{os.sep}torch{os.sep}" in frames[-1]
+    return not by_torch and (names or re.search(TOLD_BY_SKLEARN, told) is not None)
+
+
+@settings(
+    max_examples=N_CASES,
+    deadline=None,
+    derandomize=N_CASES == 500,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(cases())
+def test_a_valid_model_or_an_error_that_names_the_parameter(case):
+    X, y, sensitive, weight, params = case
+    settings_ = {"hidden_layer_sizes": (4,), "max_epochs": 2, "device": "cpu", "random_state": 0}
+    clf = FairBiNNClassifier(**{**settings_, **params})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "sensitive_features|.*number of unique classes")
+            clf.fit(X, y, sensitive_features=sensitive, sample_weight=weight)
+    except (ValueError, TypeError) as error:
+        assert own_error(error), f"{type(error).__name__}: {error}"
+        assert not hasattr(clf, "net_")
+        return
+    try:
+        scores = clf.predict_proba(X)
+    except ValueError as error:
+        assert "overflows" in str(error)
+        return
+    assert scores.shape == (len(np.asarray(y)), len(clf.classes_))
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores.sum(1), 1)
+    assert np.isin(clf.predict(X), clf.classes_).all()
+    assert all(np.isfinite(record["loss"]) for record in clf.history_)
