@@ -90,6 +90,8 @@ def draw(table, slopes):
         ax.loglog(rows[name], rows["seconds"], "o-", color="C0", label="CPU seconds an epoch")
         ax.loglog(rows[name], rows["MB"].clip(lower=1), "s--", color="C1", label="MB")
         ax.set(xlabel=name, title=f"time grows by the power of {slopes[name]:.2f}")
+        ax.set_xticks(rows[name], [f"{value:g}" for value in rows[name]])
+        ax.minorticks_off()
         ax.grid(alpha=0.3)
     axes.flat[0].legend()
     fig.savefig(RESULTS / "growth.png", dpi=110)

@@ -147,6 +147,8 @@ def compute_ratios(threads, epochs, repeats, data):
         adversary_model=[],
         batch_size=256,
         epochs=1,
+        learning_rate=1e-4,  # with more its scores become NaN
+        alpha=0.1,
         random_state=0,
     )
     yield show(
