@@ -32,7 +32,7 @@ def lasting_state(net):
         "optimizer": net.optimizer_.state_dict(),
         "fairness_optimizer": net.fairness_optimizer_.state_dict(),
         "rng": net.rng.bit_generator.state,
-        "history": [dict(record) for record in net.history],
+        "history": list(net.history),
     }
 
 
@@ -48,8 +48,10 @@ def restore_lasting(net, state):
 
 def state_of(net):
     """Copy of the state, of tensors, numbers, strings, lists and dicts only."""
+    lasting = lasting_state(net)
+    history = lasting.pop("history")  # records are not written to again
     state = {
-        **lasting_state(net),
+        **lasting,
         "scheduler": net.scheduler.state_dict(),
         "stop": bool(net.stop),
         "callbacks": [
@@ -61,7 +63,7 @@ def state_of(net):
         on_gpu = torch.device(net.device).type == "cuda"
         state["torch"] = torch.get_rng_state()
         state["cuda"] = torch.cuda.get_rng_state(net.device) if on_gpu else None
-    return copy.deepcopy(state)
+    return {**copy.deepcopy(state), "history": history}
 
 
 def restore(net, state):
