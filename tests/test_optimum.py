@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
+from fairbinn_sklearn.inspection._displays._rates import audit
 
 SHARE = np.array([0.3, 0.6])  # of the label 1, by group
 CENTRE, STEP = np.array([-0.5, 0.5]), np.array([1.5, 2.0])
@@ -86,3 +87,21 @@ def test_the_path_is_close_to_the_best_that_there_is(by):
     assert table["gap"].min() < 0.03
     if by == "targets":
         np.testing.assert_allclose(table["gap"], values, atol=0.015)
+
+
+def test_intervals_of_an_audit_hold_the_difference_of_fresh_rows():
+    """In 95 % of 200 audits, give or take 3.3 standard errors of that share, 0.05."""
+    X, y, group = draw(5_000, 0)
+    clf = FairBiNNClassifier(eta=1, max_epochs=5, device="cpu", random_state=0)
+    clf.fit(X, y, sensitive_features=group)
+    fresh, _, groups = draw(1_000_000, 1)
+    decisions = clf.predict(fresh)
+    expected = decisions[groups == 1].mean() - decisions[groups == 0].mean()
+    held = []
+    for seed in range(200):
+        rows, truth, groups = draw(1_000, 2 + seed)
+        rates, errors, *_ = audit({"clf": clf}, rows, truth, groups, None)
+        rate, error = rates[0]["selection_rate"], errors[0]["selection_rate"]
+        off = rate["1"] - rate["0"] - expected
+        held.append(abs(off) <= 1.96 * np.hypot(error["0"], error["1"]))
+    assert 0.90 <= np.mean(held) <= 1.0
