@@ -82,7 +82,9 @@ class Rows(Dataset):
         """Rows of the sorted index array, as Rows."""
         X = self.X.part(index) if isinstance(self.X, Source) else self.X[index]
         columns = self._columns(torch.from_numpy(index))
-        return Rows(X, *columns, self.device, self.dtype)
+        part = Rows(X, *columns, self.device, self.dtype)
+        part.processes = self.processes
+        return part
 
     def sample_of_rows(self, n_rows):
         """About `n_rows` rows of X, spread over all."""

@@ -136,7 +136,7 @@ def build_net(estimator, *, input_shape, n_classes, n_groups, window, device, ra
         ),
         fairness_modules=fairness_modules,
         input_shape=input_shape,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(int(seed)),
         random=estimator.module is not None or isinstance(estimator.activation, type),
         fixed=_fixed(estimator),
         changed=_changed(estimator),
@@ -193,7 +193,8 @@ def _own_module(estimator, input_shape, n_outputs, seed):
     size = input_shape[0] if len(input_shape) == 1 else input_shape
     given = estimator._nested_of("module")
     check_names("module", cls, given)
-    module = partial(cls, size, n_outputs, **given)
+    # A submodule among them is built upon in each net: it must not be one and the same.
+    module = partial(cls, size, n_outputs, **copy.deepcopy(given))
     names = resolve_names("fairness_modules", estimator.fairness_modules)
     with seeded(seed, torch.device("cpu")):
         _try_module(module, names, estimator, input_shape, n_outputs)

@@ -26,8 +26,9 @@ IDLE = ("checkpoint", "checkpoint_every", "verbose", "warm_start")
 class Checkpoint(Callback):
     """Write the state of the training each few epochs; read what an earlier run has written."""
 
-    def __init__(self, file, every, fingerprint):
+    def __init__(self, file, every, fingerprint, writes=True):
         self.file = Path(file)
+        self.writes = writes  # of several processes one does
         self.every = every
         self.fingerprint = fingerprint
 
@@ -56,7 +57,7 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Write if nothing is there: what cannot be written is told before any work is done."""
-        if self.file.exists():
+        if self.file.exists() or not self.writes:
             return
         try:
             self.write(net)
@@ -74,7 +75,7 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Write if it is time; training goes on if that fails."""
-        if len(net.history) % self.every:
+        if len(net.history) % self.every or not self.writes:
             return
         try:
             self.write(net)
@@ -95,22 +96,33 @@ class Checkpoint(Callback):
 
     def remove(self):
         """Remove the file: training has ended."""
-        self.file.unlink(missing_ok=True)
+        if self.writes:
+            self.file.unlink(missing_ok=True)
 
 
-def fingerprint(estimator, rows):
-    """What makes two fits the same: parameters by name, and digests of the rows."""
-    params = {
-        name: plain(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in IDLE
-    }
+def fingerprint(estimator, rows, previous=None):
+    """What makes two fits the same: parameters by name, digests of the rows and first weights."""
+    params = {}
+    for name, value in estimator.get_params(deep=False).items():
+        if name in IDLE:
+            continue
+        try:
+            params[name] = plain(value)
+        except NoNameError as error:
+            raise ValueError(
+                f"checkpoint needs to tell whether {name} is the same in another run, which has no "
+                f"name to go by, got {error}; use a function or class that can be imported."
+            ) from error
     digests = {
         "X": digest(rows.sample_of_rows(1000), rows.X.shape),
         "y": digest(rows.y, estimator.classes_.tolist()),
         "sensitive_features": digest(rows.groups),
         "sample_weight": digest(rows.sample_weight),
+        "last fit": None,
     }
+    if previous is not None:
+        weights = [one.detach().reshape(-1) for one in previous.module_.parameters()]
+        digests["last fit"] = digest(torch.cat(weights))
     return {**{name: json.dumps(value) for name, value in params.items()}, **digests}
 
 
@@ -138,6 +150,15 @@ def plain(value):
         return [plain(one) for one in value]
     if isinstance(value, FairnessLoss):
         return [type(value).__qualname__, plain(value.get_params(deep=False))]
-    if isinstance(value, os.PathLike) or not hasattr(value, "__qualname__"):
+    if isinstance(value, (os.PathLike, torch.device)):
         return str(value)
-    return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, torch.Tensor):
+        return digest(value)
+    name = getattr(value, "__qualname__", "<>")
+    if "<" in name:  # of a lambda, or within a function
+        raise NoNameError(repr(value))
+    return f"{value.__module__}.{name}"
+
+
+class NoNameError(Exception):
+    """A value of which two processes cannot say whether they have the same."""

@@ -534,7 +534,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         schedule = resolve_schedule(self.lr_schedule, SCHEDULES, self._nested_of("lr_schedule"))
         previous = vars(self).get("net_") if self.warm_start else None
         train = training_rows(self, X, y, sensitive_features, sample_weight, previous=previous)
-        checkpoint = self._checkpoint(train)
+        checkpoint = self._checkpoint(train, previous)
         validation = None
         if self.early_stopping:
             train, validation = hold_out(train, self.validation_fraction, random_state)
@@ -724,7 +724,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
                 f"fairness_position and the columns of X. {error}"
             ) from error
 
-    def _checkpoint(self, rows):
+    def _checkpoint(self, rows, previous):
         if self.checkpoint is None:
             return None
         if not isinstance(self.random_state, Integral):
@@ -732,7 +732,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
                 "random_state must be an integer where checkpoint is given, for a fit that goes on "
                 f"to be the same, got {self.random_state!r}."
             )
-        return Checkpoint(self.checkpoint, self.checkpoint_every, fingerprint(self, rows))
+        return Checkpoint(
+            self.checkpoint,
+            self.checkpoint_every,
+            fingerprint(self, rows, previous),
+            writes=rows.processes is None or rows.processes.rank == 0,
+        )
 
     def _train(self, net, rows, validation, epochs, schedule, callbacks=(), state=None):
         """Train the net and learn what depends on it."""

@@ -233,7 +233,7 @@ def names_of_plain(plain):
     if plain is None:
         return None
     if "values" in plain:
-        return pd.Index(plain["values"], dtype=object, name=plain["name"])
+        return pd.Index(plain["values"], dtype=object, name=plain["name"], tupleize_cols=False)
     levels = zip(plain["levels"], plain["types"], strict=True)
     levels = [pd.Index(values, dtype=dtype) for values, dtype in levels]
     return pd.MultiIndex(levels=levels, codes=plain["codes"], names=plain["names"])

@@ -1,5 +1,7 @@
 """Several processes that train one model, each on its share of every batch."""
 
+from numbers import Integral
+
 import torch
 
 
@@ -45,7 +47,7 @@ class Processes:
         """Raise unless all processes can train as one."""
         if self.n == 1:
             return
-        if estimator.random_state is None or not isinstance(estimator.random_state, int):
+        if not isinstance(estimator.random_state, Integral):
             raise ValueError(
                 f"random_state must be an integer to train in {self.n} processes, which all have "
                 f"to draw the same, got {estimator.random_state!r}."

@@ -34,6 +34,8 @@ class Source:
         self.data = data
         self.index = None  # rows that belong to it; None means all
         is_array = isinstance(data, np.ndarray)
+        if not len(data):
+            raise ValueError(f"X must have one row at least, got {type(data).__name__} with none.")
         row_shape = data.shape[1:] if is_array else self._fetch([0]).shape[1:]
         self.shape = (len(data), *row_shape)
         self.spans = None if is_array else getattr(data, "spans", None)

@@ -32,6 +32,7 @@ def lasting_state(net):
         "optimizer": net.optimizer_.state_dict(),
         "fairness_optimizer": net.fairness_optimizer_.state_dict(),
         "rng": net.rng.bit_generator.state,
+        "seeds": net.rng.bit_generator.seed_seq.state,
         "history": list(net.history),
     }
 
@@ -42,6 +43,7 @@ def restore_lasting(net, state):
     net.criterion_.load_state_dict(state["criterion"])
     net.optimizer_.load_state_dict(state["optimizer"])
     net.fairness_optimizer_.load_state_dict(state["fairness_optimizer"])
+    net.rng = np.random.default_rng(np.random.SeedSequence(**state["seeds"]))
     net.rng.bit_generator.state = state["rng"]
     net.history = History(state["history"])
 
@@ -54,10 +56,7 @@ def state_of(net):
         **lasting,
         "scheduler": net.scheduler.state_dict(),
         "stop": bool(net.stop),
-        "callbacks": [
-            callback.state() if hasattr(callback, "state") else None
-            for _, callback in net.callbacks_
-        ],
+        "callbacks": [callback.state() for callback in _with_state(net)],
     }
     if net.random:
         on_gpu = torch.device(net.device).type == "cuda"
@@ -72,13 +71,16 @@ def restore(net, state):
     restore_lasting(net, state)
     net.scheduler.load_state_dict(state["scheduler"])
     net.stop = state["stop"]
-    for (_, callback), own in zip(net.callbacks_, state["callbacks"], strict=True):
-        if own is not None:
-            callback.set_state(own)
+    for callback, own in zip(_with_state(net), state["callbacks"], strict=True):
+        callback.set_state(own)
     if net.random:
         torch.set_rng_state(state["torch"].cpu())
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"].cpu(), net.device)
+
+
+def _with_state(net):
+    return [callback for _, callback in net.callbacks_ if hasattr(callback, "state")]
 
 
 def with_arrays(value):

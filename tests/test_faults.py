@@ -202,6 +202,31 @@ def test_a_checkpoint_that_is_none_is_refused(rows, tmp_path, monkeypatch):
         fit(rows, checkpoint=file)
 
 
+def test_what_is_printed_and_how_often_is_written_may_change(rows, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "fit"
+    interrupted(rows, file, monkeypatch)
+    clf = fit(rows, checkpoint=file, checkpoint_every=3, verbose=1)
+    assert clf.history_ == fit(rows).history_
+
+
+def test_the_first_of_two_fits_does_not_take_the_checkpoint_of_the_second(
+    rows, tmp_path, monkeypatch
+):
+    file, (X, y, group) = tmp_path / "fit", rows
+    clf = FairBiNNClassifier(**{**SETTINGS, "warm_start": True}, checkpoint=file)
+    clf.fit(X, y, sensitive_features=group)
+    with monkeypatch.context() as patched, pytest.warns(UserWarning, match="was interrupted"):
+        after_epochs(patched, 2, interrupt)
+        clf.fit(X, y, sensitive_features=group)
+    with pytest.raises(ValueError, match="another fit: last fit differ"):
+        FairBiNNClassifier(**clf.get_params()).fit(X, y, sensitive_features=group)
+
+
+def test_functions_without_a_name_have_no_checkpoint(rows, tmp_path):
+    with pytest.raises(ValueError, match="checkpoint needs to tell whether constraint is the same"):
+        fit(rows, checkpoint=tmp_path / "fit", constraint=lambda scores, y, groups: scores.var())
+
+
 def test_a_checkpoint_needs_a_seed_and_one_fit(rows, tmp_path):
     X, y, group = rows
     for seed in (None, np.random.RandomState(0)):

@@ -50,7 +50,8 @@ def test_two_processes_train_as_one_with_the_joint_batches(tmp_path):
     main(files[0], 0, {"eta": 3.0, "device": "cpu"})
     done = launch(2, HERE / "train_in_processes.py", files[1])
     assert done.returncode == 0, done.stderr
-    (logits, *histories, _), (others, *other_histories, pickled) = map(read, files)
+    (logits, *histories, _, none), (others, *other_histories, pickled, shares) = map(read, files)
+    assert (none, shares) == (0, 4 * 6 * 3)  # epochs, batches, trainings
     for ours, theirs in zip(logits, others, strict=True):
         np.testing.assert_allclose(theirs, ours, rtol=1e-3, atol=1e-4)
     for one, other in zip(histories, other_histories, strict=True):

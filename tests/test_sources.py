@@ -196,8 +196,20 @@ def test_parquet_rows(rows, parquet):
         data[1500]
 
 
-def test_parquet_rows_refuse(parquet):
+def test_empty_files_and_others_beside_parquet(parquet):
+    folder, frame = parquet
+    frame[:0].to_parquet(folder / "0.parquet")
+    frame[:0].to_parquet(folder / "15.parquet")
+    (folder / "README.txt").write_text("what this is")
+    data = ParquetRows(folder, ["p", "q"])
+    wanted = frame[["p", "q"]].to_numpy(np.float32)
+    np.testing.assert_array_equal(data.__getitems__(np.arange(1500)), wanted)
+
+
+def test_parquet_rows_refuse(parquet, tmp_path_factory):
     folder, _ = parquet
+    with pytest.raises(ValueError, match="path must be a file, or a folder with .parquet files"):
+        ParquetRows(tmp_path_factory.mktemp("empty"), ["p"])
     with pytest.raises(ValueError, match=r"columns must be among .*, got \['z'\]"):
         ParquetRows(folder, ["p", "z"])
     with pytest.raises(ValueError, match="columns must be numbers or booleans, got {'word': "):
@@ -242,5 +254,7 @@ def test_other_data_sets_are_refused(rows):
         fit(Stream(), rows)
     with pytest.raises(ValueError, match="rows of one dimension or more"):
         fit(Plain(rows[0][:, 0]), rows)
+    with pytest.raises(ValueError, match="X must have one row at least, got Plain with none"):
+        fit(rows[0], rows).predict(Plain(rows[0][:0]))
     with pytest.raises(ValueError, match="X has 2 features, but FairBiNNClassifier is expecting 4"):
         fit(rows[0], rows).predict(Plain(rows[0][:, :2]))

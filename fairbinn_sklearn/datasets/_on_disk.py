@@ -1,5 +1,7 @@
 """Tables that are larger than memory, as torch data sets that `fit` takes as X."""
 
+from pathlib import Path
+
 import numpy as np
 from torch.utils.data import Dataset
 
@@ -143,7 +145,11 @@ class ParquetRows(Dataset):
         from pyarrow import dataset
 
         names = [columns] if isinstance(columns, str) else list(columns)
-        table = dataset.dataset(path, format="parquet")
+        folder = Path(path)
+        files = sorted(map(str, folder.glob("*.parquet"))) if folder.is_dir() else str(path)
+        if not files:
+            raise ValueError(f"path must be a file, or a folder with .parquet files, got {path}.")
+        table = dataset.dataset(files, format="parquet")
         if unknown := [name for name in names if name not in table.schema.names]:
             raise ValueError(f"columns must be among {table.schema.names}, got {unknown}.")
         types = {name: table.schema.field(name).type for name in names}
@@ -180,7 +186,7 @@ class ParquetRows(Dataset):
         """
         return np.concatenate(
             [
-                self._row_group(np.searchsorted(self.spans, start))[own - start]
+                self._row_group(np.searchsorted(self.spans, start, side="right") - 1)[own - start]
                 for start, _, own in _by_span(np.asarray(indices), self.spans)
             ]
         )

@@ -1,6 +1,7 @@
 """Values as JSON and tensors, and back: no code is stored, and none is run."""
 
 import math
+import os
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,8 @@ def encode(value, tensors, key=""):
 
 
 def _encode_object(value, tensors):
+    if isinstance(value, (torch.device, os.PathLike)):
+        return str(value)
     if isinstance(value, pd.Interval):
         return {"interval": encode([value.left, value.right], tensors), "closed": value.closed}
     if isinstance(value, pd.Timestamp):

@@ -37,7 +37,7 @@ def save(classifier, file):
     Raises
     ------
     TypeError
-        If `classifier` is no FairBiNNClassifier.
+        If `classifier` is no FairBiNNClassifier, or one of a subclass.
     sklearn.exceptions.NotFittedError
         If it was not fitted.
     ValueError
@@ -53,8 +53,8 @@ def save(classifier, file):
     Notes
     -----
     Needs safetensors (``pip install "fairbinn-sklearn[export]"``). Parameters that are code, such
-    as `module` or a function as `constraint`, are not stored; `load` takes them. Parameters are
-    those of the last fit; others that were set since are not saved.
+    as `module` or a function as `constraint`, are not stored; `load` takes them. Parameters that
+    shape the net or its steps are stored as they were in the last fit, others as they are now.
 
     Examples
     --------
@@ -72,18 +72,17 @@ def save(classifier, file):
     """
     from safetensors.torch import save as to_bytes
 
-    if not isinstance(classifier, FairBiNNClassifier):
+    if type(classifier) is not FairBiNNClassifier:
         raise TypeError(
             f"classifier must be a FairBiNNClassifier, got {type(classifier).__name__}; of a "
-            "search or a pipeline save the classifier in it."
+            "search or a pipeline save the classifier in it, and pickle one of a subclass."
         )
     check_is_fitted(classifier, "net_")
     net, tensors = classifier.net_, {}
     params, code = {}, []
-    fitted = {**net.fixed, **net.changed}  # as they were in fit
-    for name, value in {**classifier.get_params(deep=False), **fitted}.items():
+    for name, value in _params(classifier).items():
         try:
-            params[name] = encode(value, tensors)
+            params[name] = encode(value, tensors, f"params.{name}")
         except NotPlain:
             code.append(name)
     learned = {name: getattr(classifier, name) for name in LEARNED if hasattr(classifier, name)}
@@ -94,9 +93,11 @@ def save(classifier, file):
             "version": __version__,
             "params": params,
             "code": code,
-            "learned": {name: encode(value, tensors) for name, value in learned.items()},
-            "net": encode({**description(net), "params": {}}, tensors),
-            "state": encode(lasting_state(net), tensors),
+            "learned": {
+                name: encode(value, tensors, f"learned.{name}") for name, value in learned.items()
+            },
+            "net": encode({**description(net), "params": {}}, tensors, "net"),
+            "state": encode(lasting_state(net), tensors, "state"),
         }
     except NotPlain as error:
         raise ValueError(
@@ -104,6 +105,18 @@ def save(classifier, file):
             "that JSON has no word for; use strings or numbers, or pickle it."
         ) from error
     write_whole(file, to_bytes(tensors, metadata={KEY: json.dumps(content)}))
+
+
+def _params(classifier):
+    """Parameters to store: of the fit where the net depends on them, else those of now."""
+    net = classifier.net_
+    now = classifier.get_params(deep=False)
+    free = [name for name in now if not classifier._is_nested(name) or "lr_schedule__" in name]
+    fitted = {**net.fixed, **net.changed}
+    return {
+        **{name: now[name] for name in free},
+        **{name: value for name, value in fitted.items() if "lr_schedule__" not in name},
+    }
 
 
 def load(file, **params):
