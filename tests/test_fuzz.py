@@ -52,7 +52,8 @@ def columns(draw, rng, n_rows):
     if kind in ("as it is", "frame", "csr", "list", "object"):
         X = spoil(draw, X)
     if kind in ("float32", "half"):
-        return X.astype({"float32": np.float32, "half": np.float16}[kind])
+        with np.errstate(over="ignore"):
+            return X.astype({"float32": np.float32, "half": np.float16}[kind])
     frame = pd.DataFrame(X, columns=[f"column {j}" for j in range(n_columns)])
     whole = np.nan_to_num(X).clip(-100, 100).astype(int)
     made = {
