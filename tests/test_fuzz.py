@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from fairbinn_sklearn import FairBiNNClassifier
 
@@ -238,6 +238,7 @@ def test_a_valid_model_or_an_error_that_names_the_parameter(case):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", DataConversionWarning)  # y as a column
             warnings.filterwarnings("ignore", "sensitive_features|.*number of unique classes")
             clf.fit(X, y, sensitive_features=sensitive, sample_weight=weight)
     except (ValueError, TypeError) as error:
