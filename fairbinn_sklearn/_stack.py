@@ -112,7 +112,7 @@ def stacked(net, values, dtype):
 
 
 # What training leaves on a net besides weights, rates, optimizers, history and eta.
-_LEFT_BY_TRAINING = ("rule", "follows", "epochs", "stop", "n_rows")
+_LEFT_BY_TRAINING = ("rule", "follows", "epochs", "stop", "n_rows", "interrupted")
 
 
 def unstacked(many, net, k):
