@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 from fairlearn.metrics import (
+    MetricFrame,
     demographic_parity_difference,
     false_positive_rate,
     selection_rate,
@@ -130,11 +131,75 @@ def test_audit(data, labels):
         assert found["selection_rate"] == pytest.approx(selection_rate(truth, decided))
         assert found["true_positive_rate"] == pytest.approx(true_positive_rate(truth, decided))
         assert found["false_positive_rate"] == pytest.approx(false_positive_rate(truth, decided))
-        rate, error = found["selection_rate"], display.errors["after"].loc[name]
-        assert error["selection_rate"] == pytest.approx((rate * (1 - rate) / rows.sum()) ** 0.5)
+        rate, ends = found["selection_rate"], display.intervals["after"].loc[name, "selection_rate"]
+        error = (rate * (1 - rate) / rows.sum()) ** 0.5
+        assert ends["low"] == pytest.approx(rate - 1.96 * error, abs=0.3 * error)
+        assert ends["high"] == pytest.approx(rate + 1.96 * error, abs=0.3 * error)
         assert display.sizes[name] == rows.sum()
     texts = [text.get_text() for ax in plt.gcf().axes for text in ax.get_yticklabels()]
     assert any(f"n = {(group == 'a').sum()}" in text for text in texts)
+    value, low, high = display.differences["before"].loc["true_positive_rate"]
+    assert f"before {value:.2f} [{low:.2f}, {high:.2f}]" in plt.gcf().axes[1].get_title()
+
+
+def test_intervals_are_those_of_resampled_rows(data):
+    """As MetricFrame has them, which resamples the rows one by one."""
+    X, y, group = data
+    groups = {"letter": group, "half": np.arange(len(y)) % 3 // 2}
+    clf = LogisticRegression().fit(X, y)
+    display = AuditDisplay.from_estimator(
+        clf, X, y, sensitive_features=groups, n_boot=2000, confidence_level=0.8, random_state=0
+    )
+    frame = MetricFrame(
+        metrics={"selection_rate": selection_rate, "true_positive_rate": true_positive_rate},
+        y_true=y,
+        y_pred=clf.predict(X),
+        sensitive_features=groups,
+        n_boot=300,
+        ci_quantiles=[0.1, 0.9],
+        random_state=0,
+    )
+    for which, rates, differences in zip(
+        ("low", "high"), frame.by_group_ci, frame.difference_ci(), strict=True
+    ):
+        for rate in rates:
+            found = display.intervals["after"][rate, which].to_numpy()
+            np.testing.assert_allclose(found, rates[rate], atol=0.015)
+            found = display.differences["after"].loc[rate, which]
+            assert found == pytest.approx(differences[rate], abs=0.015)
+    assert (display.differences["after"]["difference"] > 0).all()
+
+
+def test_a_rate_over_no_rows_has_no_interval(data):
+    X, y, _ = data
+    group = np.where(y == 0, "all", np.where(np.arange(len(y)) % 2, "odd", "all"))
+    display = AuditDisplay.from_estimator(
+        LogisticRegression().fit(X, y), X, y, sensitive_features=group, random_state=0
+    )
+    ends = display.intervals["after"].loc["odd"]
+    assert ends["false_positive_rate"].isna().all()
+    assert ends["true_positive_rate"].between(0, 1).all()
+    # One group only is left to compare.
+    assert display.differences["after"].loc["false_positive_rate"].tolist() == [0, 0, 0]
+    again = AuditDisplay.from_estimator(
+        LogisticRegression().fit(X, y), X, y, sensitive_features=group, random_state=0
+    )
+    assert display.intervals["after"].equals(again.intervals["after"])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_boot": 0}, "'n_boot' parameter of AuditDisplay.from_estimator must be an int"),
+        ({"confidence_level": 95}, "'confidence_level' parameter .* Got 95"),
+        ({"random_state": "seed"}, "'random_state' parameter"),
+    ],
+)
+def test_resampling_that_cannot_be(data, params, message):
+    X, y, group = data
+    clf = LogisticRegression().fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, **params)
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):

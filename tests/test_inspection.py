@@ -8,11 +8,17 @@ import re
 import warnings
 from collections import OrderedDict
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from fairlearn.metrics import (
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+)
 from made_up import make_biased
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -22,8 +28,16 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from fairbinn_sklearn import FairBiNNClassifier
-from fairbinn_sklearn.inspection import AssumptionsReport, _activations, check_assumptions
+from fairbinn_sklearn.inspection import (
+    AssumptionsReport,
+    AuditDisplay,
+    _activations,
+    check_assumptions,
+)
 from fairbinn_sklearn.inspection._layers import bound, read_layers
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402
 
 
 def make(**params):
@@ -906,3 +920,119 @@ def test_parameters_set_after_fit_change_no_verdict(data):
     before = check_assumptions(clf, X).to_frame()
     clf.set_params(weight_decay=7, violation="score", fairness_max_step=1, lr_schedule="constant")
     pd.testing.assert_frame_equal(check_assumptions(clf, X).to_frame(), before)
+
+
+# The audit of given rows
+
+
+def audit_of(clf, X, y, groups, **settings):
+    report = check_assumptions(
+        clf, X, y, sensitive_features=groups, **{"n_boot": 200, "random_state": 0, **settings}
+    )
+    return report.to_frame().loc["audit"]
+
+
+def test_no_audit_without_groups(clf, data):
+    assert "audit" not in verdicts(clf, data[0])
+
+
+@pytest.mark.parametrize(
+    ("constraint", "metric"),
+    [
+        ("demographic_parity", demographic_parity_difference),
+        ("equal_opportunity", equal_opportunity_difference),
+        ("equalized_odds", equalized_odds_difference),
+        (["demographic_parity", "equal_opportunity"], demographic_parity_difference),
+    ],
+)
+@pytest.mark.parametrize("combine", ["intersection", "each"])
+def test_audit_is_that_of_fairlearn(data, constraint, metric, combine):
+    X, y, group = data
+    age = np.random.default_rng(0).uniform(20, 80, len(y))
+    groups = pd.DataFrame({"group": group, "age": age})
+    y = np.array(["no", "yes"])[y]
+    clf = make(constraint=constraint, combine=combine, n_bins={"age": 2}, eta=0.1, max_epochs=8)
+    clf.fit(X, y, sensitive_features=groups)
+    old = age > clf.bin_edges_["age"][1]
+    columns = [{"group": group, "old": old}] if combine == "intersection" else [group, old]
+    truth, decided = y == "yes", clf.predict(X) == "yes"
+    expected = max(metric(truth, decided, sensitive_features=one) for one in columns)
+    if isinstance(constraint, list):
+        others = [
+            equal_opportunity_difference(truth, decided, sensitive_features=one) for one in columns
+        ]
+        expected = max(expected, *others)
+    row = audit_of(clf, X, y, groups)
+    assert row["value"] == pytest.approx(expected)
+    low, high = map(float, re.search(r"from (\S+) to (\S+)", row["figure"]).groups())
+    assert 0 <= low < high <= 1 and low <= expected + 0.02
+
+
+def test_audit_of_three_classes(data):
+    X, y, group = data
+    y = y + (X[:, 0] > 1)
+    clf = make(constraint="equalized_odds").fit(X, y, sensitive_features=group)
+    decided = clf.predict(X)
+    expected = max(
+        demographic_parity_difference(y[y == k], decided[y == k] == c, sensitive_features=rows)
+        for k in range(3)
+        for c in range(3)
+        for rows in [group[y == k]]
+    )
+    assert audit_of(clf, X, y, group)["value"] == pytest.approx(expected)
+
+
+def test_interval_of_the_audit_is_that_of_the_display(clf, data):
+    X, y, group = data
+    row = audit_of(clf, X, y, group, n_boot=4000)
+    ends = [float(end) for end in re.search(r"from (\S+) to (\S+)", row["figure"]).groups()]
+    drawn = AuditDisplay.from_estimator(
+        clf, X, y, sensitive_features=group, n_boot=4000, random_state=1
+    )
+    plt.close("all")
+    expected = drawn.differences["after"].loc["selection_rate", ["low", "high"]]
+    np.testing.assert_allclose(ends, expected, atol=0.01)
+
+
+def test_verdict_of_the_audit(clf, data):
+    """Small, in doubt and large, by the difference of decisions that are set."""
+    X, y, _ = data
+    decisions = clf.predict(X)
+    even = np.arange(len(y)) % 2
+
+    def verdict(groups, repeats):
+        rows, truth = np.repeat(X, repeats, 0), np.repeat(y, repeats)
+        return audit_of(clf, rows, truth, np.repeat(groups, repeats))["verdict"]
+
+    rank = np.argsort(np.argsort(decisions, kind="stable"))
+    assert verdict(decisions, 1) == "does not hold"
+    assert verdict(rank % 2, 1) == "unknown"  # as even as it gets, but few rows
+    assert verdict(rank % 2, 20) == "holds"
+    clf.net_.target = 0.9
+    assert verdict(even, 1) == "holds"
+
+
+def test_audit_under_a_function_is_unknown(data):
+    def gap(scores, y, groups):
+        return (groups.T @ scores).var()
+
+    X, y, group = data
+    clf = fit(data, constraint=gap)
+    row = audit_of(clf, X, y, group)
+    assert row["verdict"] == "unknown" and math.isnan(row["value"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": None}, "y must be given with sensitive_features, got None"),
+        ({"y": [0, 1]}, "inconsistent numbers of samples"),
+        ({"y": np.full(300, 7)}, r"y must have the classes \[0, 1\] and no others, got \[7\]"),
+        ({"groups": ["a"] * 299}, "same number of rows, got 299 and 300"),
+        ({"n_boot": -1}, "'n_boot' parameter of check_assumptions must be an int"),
+    ],
+)
+def test_audit_that_cannot_be(clf, data, change, message):
+    X, y, groups = data
+    with pytest.raises(ValueError, match=message):
+        audit_of(clf, **{"X": X, "y": y, "groups": groups, **change})

@@ -9,13 +9,24 @@ from sklearn.utils.validation import check_is_fitted
 from .._classifier import FairBiNNClassifier
 from .._data import check_data
 from . import _structure, _training, _trouble
+from ._audit import audit
 from ._course import Course
 from ._layers import bound, read_layers
 from ._probe import evaluating, largest_slope, watched
 from ._report import AssumptionsReport
+from ._resampling import check_bootstrap
 
 
-def check_assumptions(clf, X):
+def check_assumptions(
+    clf,
+    X,
+    y=None,
+    *,
+    sensitive_features=None,
+    n_boot=1000,
+    confidence_level=0.95,
+    random_state=None,
+):
     """Check a fitted net against the assumptions of the paper, and for signs of trouble.
 
     The theory of FairBiNN [1]_ assumes Lipschitz layers and activations, bounded outputs of the
@@ -30,7 +41,24 @@ def check_assumptions(clf, X):
         Fitted estimator, or a fitted pipeline that ends in one.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to look at the net with, as `predict` takes them; training rows do.
+        Rows to look at the net with, as `predict` takes them; training rows do, but for `audit`.
+
+    y : array-like of shape (n_samples,), default=None
+        Labels of the rows, needed with `sensitive_features`.
+
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Sensitive features of the rows, as in `fit`. With them the report has one check more,
+        "audit": the difference of the decisions on `X`, in the rates of the `constraint`, with a
+        bootstrap interval.
+
+    n_boot : int, default=1000
+        Number of resamples of the rows behind the interval, >= 1.
+
+    confidence_level : float, default=0.95
+        Level of the interval, in (0, 1).
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the resamples.
 
     Returns
     -------
@@ -46,16 +74,19 @@ def check_assumptions(clf, X):
         If `clf` is not fitted.
 
     ValueError
-        If `X` does not fit `clf`.
+        If `X` does not fit `clf`, or another parameter is not valid.
 
     See Also
     --------
     AssumptionsReport : What is returned.
+    AuditDisplay : Rates of all groups with their intervals.
 
     Notes
     -----
-    Verdicts are "holds", "does not hold", "unknown" and "does not apply". None of them is an audit:
+    Verdicts are "holds", "does not hold", "unknown" and "does not apply". But for the check "audit"
     the differences in the report are those of the training rows while the weights moved.
+
+    The interval of the audit is that of :class:`AuditDisplay`, with the same limits.
 
     An upper bound of the Lipschitz constant is the product over layers of the largest singular
     value of their weights and the largest slope of their activations. It is exact for one linear
@@ -93,6 +124,12 @@ def check_assumptions(clf, X):
     does not hold
     holds
     """
+    bootstrap = {
+        "n_boot": n_boot,
+        "confidence_level": confidence_level,
+        "random_state": random_state,
+    }
+    check_bootstrap("check_assumptions", **bootstrap)
     clf, X = _last_step(clf, X)
     rows = check_data(clf, X, reset=False)
     net, course = clf.module_, Course.of(clf)
@@ -120,6 +157,9 @@ def check_assumptions(clf, X):
         _trouble.check_agreement(course),
         _training.check_step_room(course),
     ]
+    if sensitive_features is not None:
+        found = audit(clf, decisions, y, sensitive_features, **bootstrap)
+        checks.append(_trouble.check_audit(*found, confidence_level, course))
     table, n_rows = _table(layers, largest), len(decisions)
     return AssumptionsReport(checks, table, bound(layers), seen, blocks, n_rows)
 

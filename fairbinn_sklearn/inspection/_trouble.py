@@ -67,6 +67,34 @@ def check_difference(course):
     )
 
 
+def check_audit(difference, ends, confidence_level, course):
+    """Look whether the difference of decisions on the rows is small, given its interval."""
+    known = {
+        "check": "audit",
+        "kind": "training",
+        "statement": "The difference on X is small",
+    }
+    if difference is None:
+        return Check(**known, verdict=UNKNOWN, figure="not known", how="constraint is a function")
+    enough = PARITY if course.target is None else max(PARITY, MET * course.target)
+    low, high = ends
+    return Check(
+        **known,
+        verdict=UNKNOWN if low <= enough < high else judge(high <= enough),
+        value=difference,
+        figure=f"{difference:.3f}, from {low:.3f} to {high:.3f}",
+        how=(
+            "largest difference of decisions in the rates of constraint, with the bootstrap "
+            f"interval of level {confidence_level:g}; the upper end at most {enough:g}, in doubt "
+            "where the interval holds that"
+        ),
+        change=(
+            f"{course.weigh(more=True)}. If the interval is what is wide, pass more rows, or merge "
+            "small groups."
+        ),
+    )
+
+
 def check_price(course):
     """Look whether the loss rose after its minimum without a fall of the difference."""
     known = {"check": "price", "kind": "training", "statement": "Loss of accuracy buys parity"}

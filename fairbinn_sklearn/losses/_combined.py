@@ -33,4 +33,4 @@ class CombinedLoss(FairnessLoss):
     def _parts(self, rates, counts):
         n_classes = n_classes_of(rates)
         sizes = [len(loss.events(torch.arange(n_classes), n_classes)) for loss in self.losses]
-        return zip(self.losses, rates.split(sizes, -3), counts.split(sizes), strict=True)
+        return zip(self.losses, rates.split(sizes, -3), counts.split(sizes, -2), strict=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._resampling import check_bootstrap
 from ._drawing import import_pyplot, many_axes
 from ._rates import audit
 
@@ -11,13 +12,10 @@ _COLORS = {"before": "#E69F00", "after": "#0072B2"}  # Okabe and Ito's; differ i
 class AuditDisplay:
     r"""Draw an audit: selection, true positive and false positive rate of each group.
 
-    Make one with `from_estimator`. Bars are the rates :math:`\hat p` that fairlearn's MetricFrame
-    finds, and error bars are binomial standard errors,
-
-    .. math:: \mathrm{se} = \sqrt{\hat p (1 - \hat p) / n},
-
-    with n rows in the group for the selection rate, those of the positive label for the true
-    positive rate, and the others for the false positive rate.
+    Make one with `from_estimator`. Bars are the rates that fairlearn's MetricFrame finds. Above
+    them stands the largest difference between two groups. Error bars and brackets are bootstrap
+    intervals: the middle part, of the size `confidence_level`, of the same figures over resamples
+    of the rows (percentile intervals [1]_).
 
     Parameters
     ----------
@@ -25,14 +23,21 @@ class AuditDisplay:
         Rates of the models, by "after" and, with a baseline, "before": a row for each group, a
         column for each rate. NaN where there are no rows.
 
-    errors : dict of str to pandas.DataFrame
-        Standard errors, in the same shape.
+    intervals : dict of str to pandas.DataFrame
+        Their intervals: a row for each group, and for each rate the columns "low" and "high".
+
+    differences : dict of str to pandas.DataFrame
+        Largest differences between two groups: a row for each rate, the columns "difference", and
+        "low" and "high" of its interval.
 
     sizes : pandas.Series
         Number of rows of each group.
 
     pos_label : label, default=None
         The decision that is counted.
+
+    confidence_level : float, default=0.95
+        The level of the intervals.
 
     Attributes
     ----------
@@ -49,29 +54,62 @@ class AuditDisplay:
 
     Notes
     -----
-    The error bars are for the rows alone, with the model as it is: another training gives other
-    rates. They are 0 at rates of 0 and 1, and too short near them in small groups.
+    The intervals are for the rows alone, with the model as it is: another training gives other
+    rates. They have no width at rates of 0 and 1, and are too short near them in small groups. A
+    difference is never below 0, and resamples tend to make it larger, the more so the more groups
+    there are: near parity its interval lies too high.
+
+    Resampling takes rows as independent. Where they come in clusters, such as several rows of one
+    person, the intervals are too short.
+
+    References
+    ----------
+    .. [1] Efron, B., Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 13.
+       Chapman and Hall. https://doi.org/10.1201/9780429246593
 
     Examples
     --------
     >>> import pandas as pd
     >>> from fairbinn_sklearn.inspection import AuditDisplay
     >>> rates = pd.DataFrame({"selection_rate": [0.3, 0.1]}, index=["men", "women"])
-    >>> errors = (rates * (1 - rates) / 100) ** 0.5
+    >>> ends = [[0.21, 0.39], [0.05, 0.16]]
+    >>> columns = pd.MultiIndex.from_product([["selection_rate"], ["low", "high"]])
+    >>> intervals = pd.DataFrame(ends, index=rates.index, columns=columns)
+    >>> differences = pd.DataFrame(
+    ...     {"difference": [0.2], "low": [0.09], "high": [0.31]}, index=["selection_rate"]
+    ... )
     >>> sizes = pd.Series([100, 100], index=rates.index)
-    >>> AuditDisplay({"after": rates}, {"after": errors}, sizes).group_labels
+    >>> display = AuditDisplay(
+    ...     {"after": rates}, {"after": intervals}, {"after": differences}, sizes
+    ... )
+    >>> display.group_labels
     ['men\nn = 100', 'women\nn = 100']
     """
 
-    def __init__(self, rates, errors, sizes, *, pos_label=None):
+    def __init__(
+        self, rates, intervals, differences, sizes, *, pos_label=None, confidence_level=0.95
+    ):
         self.rates = rates
-        self.errors = errors
+        self.intervals = intervals
+        self.differences = differences
         self.sizes = sizes
         self.pos_label = pos_label
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_estimator(
-        cls, clf, X, y, *, sensitive_features, baseline=None, pos_label=None, ax=None
+        cls,
+        clf,
+        X,
+        y,
+        *,
+        sensitive_features,
+        baseline=None,
+        pos_label=None,
+        n_boot=1000,
+        confidence_level=0.95,
+        random_state=None,
+        ax=None,
     ):
         """Draw the rates of a fitted classifier, and those of a baseline beside them.
 
@@ -94,6 +132,15 @@ class AuditDisplay:
 
         pos_label : label, default=None
             The decision to count, against all others. None means the last of `classes_`.
+
+        n_boot : int, default=1000
+            Number of resamples, >= 1.
+
+        confidence_level : float, default=0.95
+            Level of the intervals, in (0, 1).
+
+        random_state : int, RandomState instance or None, default=None
+            Draws the resamples.
 
         ax : array-like of 3 matplotlib.axes.Axes, default=None
             Axes to draw on; None makes a figure.
@@ -133,23 +180,34 @@ class AuditDisplay:
         ...     for eta in (0, 10)
         ... )
         >>> display = AuditDisplay.from_estimator(
-        ...     fair, X, y, sensitive_features=group, baseline=plain
+        ...     fair, X, y, sensitive_features=group, baseline=plain, random_state=0
         ... )
-        >>> before, after = (display.rates[name]["selection_rate"] for name in ("before", "after"))
-        >>> bool(np.ptp(before) > 0.4 > 0.1 > np.ptp(after))
+        >>> before, after = (
+        ...     display.differences[name].loc["selection_rate"] for name in ("before", "after")
+        ... )
+        >>> bool(before["low"] > 0.4 > 0.15 > after["high"])
         True
         """
         import_pyplot("AuditDisplay.from_estimator")
+        check_bootstrap(
+            "AuditDisplay.from_estimator",
+            n_boot=n_boot,
+            confidence_level=confidence_level,
+            random_state=random_state,
+        )
         estimators = {"clf": clf} if baseline is None else {"baseline": baseline, "clf": clf}
         for name, estimator in estimators.items():
             if not hasattr(estimator, "predict"):
                 raise TypeError(
                     f"{name} must be a fitted classifier, got {type(estimator).__name__}."
                 )
-        rates, errors, sizes, positive = audit(estimators, X, y, sensitive_features, pos_label)
+        rates, intervals, differences, sizes, positive = audit(
+            estimators, X, y, sensitive_features, pos_label, n_boot, confidence_level, random_state
+        )
         names = ("before", "after")[-len(rates) :]
-        rates, errors = (dict(zip(names, tables, strict=True)) for tables in (rates, errors))
-        return cls(rates, errors, sizes, pos_label=positive).plot(ax)
+        tables = (dict(zip(names, one, strict=True)) for one in (rates, intervals, differences))
+        display = cls(*tables, sizes, pos_label=positive, confidence_level=confidence_level)
+        return display.plot(ax)
 
     @property
     def group_labels(self):
@@ -205,7 +263,7 @@ class AuditDisplay:
                 places + (i - (len(self.rates) - 1) / 2) * height,
                 rates[column],
                 height * 0.94,
-                xerr=self.errors[name][column],
+                xerr=self._reach(name, column),
                 color=_COLORS[name],
                 error_kw={"elinewidth": 1.2, "capsize": 3},
                 label=name,
@@ -214,6 +272,20 @@ class AuditDisplay:
             axes.bar_label(bars, texts, padding=3, fontsize=9)
         axes.set_yticks(places, self.group_labels)
         axes.set(xlim=(0, 1.2), xticks=np.linspace(0, 1, 6), ylim=(len(self.sizes) - 0.5, -0.5))
-        axes.set_title(column.replace("_", " ").capitalize())
+        told = [self._told(name, column) for name in self.rates]
+        axes.set_title("\n".join([column.replace("_", " ").capitalize(), *told]), fontsize="medium")
         decision = "" if self.pos_label is None else f" of {self.pos_label!r}"
         axes.set_xlabel(f"Rate{decision} (share of rows)")
+
+    def _reach(self, name, column):
+        """How far the intervals reach to the left and to the right of the bars, (2, n_groups)."""
+        rate, ends = self.rates[name][column], self.intervals[name][column]
+        return np.clip([rate - ends["low"], ends["high"] - rate], 0, None)
+
+    def _told(self, name, column):
+        """Difference and its interval in words."""
+        value, low, high = self.differences[name].loc[column, ["difference", "low", "high"]]
+        which = f" {name}" if len(self.rates) > 1 else ""
+        if np.isnan(value):
+            return f"difference{which}: not known"
+        return f"difference{which} {value:.2f} [{low:.2f}, {high:.2f}]"

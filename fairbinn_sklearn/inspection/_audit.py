@@ -1,0 +1,57 @@
+"""The difference of decisions on given rows, as the constraint of an estimator measures it."""
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_consistent_length
+from torch.nn.functional import one_hot
+
+from .._encode import encode_labels, plain_labels
+from .._groups import cut_into_bins, encode_groups, sensitive_frame
+from .._resolve import resolve_constraint
+from ..losses import FairnessLoss
+from ..losses._aggregate import divide
+from ._resampling import percentiles, resample
+
+
+def audit(clf, decisions, y, sensitive_features, *, n_boot, confidence_level, random_state):
+    """Largest difference over all columns, and its interval; None if the constraint has no rates.
+
+    Groups are those of the rows at hand, in the bins that `clf` has learned.
+    """
+    constraint = resolve_constraint(clf.constraint)
+    if not isinstance(constraint, FairnessLoss):
+        return None, None
+    if y is None:
+        raise ValueError("y must be given with sensitive_features, got None.")
+    check_consistent_length(decisions, y)
+    encoded, decided = (
+        encode_labels(labels, clf.classes_, clf.classes_)[1]
+        for labels in (plain_labels(y), decisions)
+    )
+    frame, _ = cut_into_bins(
+        sensitive_frame(sensitive_features, len(decisions)),
+        clf.n_bins,
+        clf.max_groups,
+        known=clf.bin_edges_,
+    )
+    codes, _ = encode_groups(frame, clf.combine)
+    rows = np.column_stack([encoded, decided, codes])
+    cells, counts = np.unique(rows, axis=0, return_counts=True)
+    drawn = np.concatenate([counts[None], resample(counts, n_boot, random_state)])
+    found = _differences(constraint, torch.from_numpy(cells), torch.from_numpy(drawn), clf)
+    return float(found[0]), percentiles(found[1:], confidence_level)
+
+
+def _differences(constraint, cells, counts, clf):
+    """Differences (R,) for R times the numbers of rows (R, M) in M cells."""
+    n_classes, counts = len(clf.classes_), counts.double()
+    y, decided, *columns = cells.unbind(1)
+    scores = one_hot(decided, n_classes).double()  # (M, C)
+    scores = scores[:, 1:] if n_classes == 2 else scores
+    found = []
+    for codes in columns:
+        member = constraint.membership(y, one_hot(codes).double(), n_classes)  # (E, M, G)
+        n_rows = torch.einsum("rm,emg->reg", counts, member)
+        sums = torch.einsum("rm,emgc->regc", counts, member[..., None] * scores[:, None])
+        found.append(constraint.difference(divide(sums, n_rows[..., None]), n_rows))
+    return torch.stack(found).amax(0).numpy()
