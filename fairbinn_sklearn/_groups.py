@@ -282,7 +282,8 @@ def _encode(index, known=None):
             f"sensitive_features must have the columns {list(known.names)} as before, got "
             f"{list(names.names)}."
         )
-    all_names = known.append(names[~names.isin(known)])
+    new = names[~names.isin(known)]
+    all_names = known.append(new) if len(new) else known
     return all_names.get_indexer(names)[codes], all_names
 
 

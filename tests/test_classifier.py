@@ -913,6 +913,9 @@ class Gap:
     def __init__(self, power):
         self.power = power
 
+    def __repr__(self):
+        return f"Gap({self.power})"
+
     def __call__(self, scores, y, groups):
         rates = (scores @ groups) / groups.sum(0).clamp(min=1)
         return (rates.max() - rates.min()) ** self.power

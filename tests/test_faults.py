@@ -47,6 +47,14 @@ def after_epochs(monkeypatch, n_epochs, action):
     monkeypatch.setattr(ForwardToSklearn, "on_epoch_begin", watched)
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Shells start what runs in the background with interrupts switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt():
     signal.raise_signal(signal.SIGINT)
 
@@ -315,6 +323,7 @@ def killed_until_done(folder, n_kills, seed):
     return np.load(result), kills
 
 
+@pytest.mark.once
 def test_a_killed_process_goes_on(tmp_path):
     n_kills = int(os.environ.get("FAIRBINN_KILLS", 3))
     X, y, group = make_biased(600)

@@ -56,6 +56,7 @@ def optimum(bound):
     return best
 
 
+@pytest.mark.once
 def test_the_optimum_is_that_of_all_thresholds():
     """By brute force over pairs of thresholds."""
     grid = np.linspace(-3, 5, 400)
@@ -67,6 +68,7 @@ def test_the_optimum_is_that_of_all_thresholds():
         assert together[allowed].max() == pytest.approx(optimum(bound), abs=1e-3)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("by", ["targets", "etas"])
 def test_the_path_is_close_to_the_best_that_there_is(by):
     X, y, group = draw(20_000, 0)
@@ -89,6 +91,7 @@ def test_the_path_is_close_to_the_best_that_there_is(by):
         np.testing.assert_allclose(table["gap"], values, atol=0.015)
 
 
+@pytest.mark.once
 def test_intervals_of_an_audit_hold_the_difference_of_fresh_rows():
     """In 95 % of 200 audits, give or take 3.3 standard errors of that share, 0.05."""
     X, y, group = draw(5_000, 0)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import sklearn
-from made_up import make_biased
 from numpydoc.validate import validate
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -34,6 +32,7 @@ def run_script(path, *args):
     )
 
 
+@pytest.mark.once
 def test_quickstart_lowers_the_difference_it_prints():
     done = run_script("examples/plot_1_quickstart.py")
     assert done.returncode == 0, done.stderr
@@ -49,6 +48,7 @@ def test_quickstart_lowers_the_difference_it_prints():
     assert after < 0.03
 
 
+@pytest.mark.once
 def test_sequences_come_to_agree_with_the_truth():
     done = run_script("examples/plot_sequences.py")
     assert done.returncode == 0, done.stderr
@@ -61,6 +61,7 @@ def test_sequences_come_to_agree_with_the_truth():
     assert fair["truth"] > plain["truth"] + 0.03
 
 
+@pytest.mark.once
 def test_criteria_of_the_guide_lower_both_differences():
     done = run_script("examples/own_criteria.py")
     assert done.returncode == 0, done.stderr
@@ -73,6 +74,7 @@ def test_criteria_of_the_guide_lower_both_differences():
     assert hits_by_class < hits
 
 
+@pytest.mark.once
 def test_adult_at_default_settings(tmp_path):
     """One seed of the figures in README and docs, with room for another processor's rounding."""
     done = run_script(
@@ -92,22 +94,8 @@ def test_ci_runs_the_test_command_of_the_readme():
     blocks = re.findall(r"```bash\n(.*?)\n```", README, re.S)
     assert len(blocks) == 2
     assert "plot_1_quickstart.py" in blocks[0]
-    assert blocks[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-
-
-@pytest.mark.filterwarnings("ignore:No candidate has")
-def test_python_blocks_of_the_readme_run(capsys):
-    """One after the other, on made-up rows."""
-    X, y, group = make_biased(900)
-    names = {"X_train": X[:600], "y_train": y[:600], "sex_train": group[:600]}
-    for part in ("valid", "test"):
-        names |= {f"X_{part}": X[600:], f"y_{part}": y[600:], f"sex_{part}": group[600:]}
-    with sklearn.config_context():
-        for block in re.findall(r"```python\n(.*?)\n```", README, re.S):
-            exec(compile(block, "README.md", "exec"), names)
-    assert "selection_rate" in capsys.readouterr().out
-    assert names["grid"].best_params_["eta"] > 0
-    assert names["chosen"].eta > 0
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert blocks[1] in [line.strip() for line in run.splitlines()]
 
 
 def test_version_is_the_same_everywhere():
@@ -137,6 +125,7 @@ def test_settings_are_told_once():
     assert told.isdisjoint({"metadata", "options"})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "args", [["check", "."], ["format", "--check", "."]], ids=["lint", "format"]
 )
@@ -176,6 +165,7 @@ def public_names():
             )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", list(public_names()))
 def test_docstrings_are_numpydoc(name):
     # Sections that methods and small functions may do without, and choices of layout.

@@ -18,7 +18,10 @@ SETTINGS = {"batch_size": 100, "max_epochs": 4, "device": "cpu", "random_state":
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_biased(1500)
+    X, y, group = make_biased(1500)
+    for array in (X, y, group):
+        array.flags.writeable = False
+    return X, y, group
 
 
 def on_disk(X, folder, mode="r"):
