@@ -16,7 +16,7 @@ from made_up import make_biased
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from test_faults import Dropped
 
 from fairbinn_sklearn import FairBiNNClassifier, export, fairness_path
@@ -401,6 +401,44 @@ def test_onnx_of_pipelines(rows):
     np.testing.assert_allclose(found, pipeline.predict_proba(frame), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("handle_missing", ["error", "median"])
+def test_onnx_of_the_encoder(rows, dtype, handle_missing):
+    """With a constant column, NaN seen in fit and not, values outside, a column of NaN alone."""
+    pytest.importorskip("skl2onnx")
+    X, y, group = rows
+    X = np.column_stack([X, np.full(len(X), 3.0), np.full(len(X), np.nan)]).astype(dtype)
+    X[::7, 1] = np.nan
+    encoder = PiecewiseLinearEncoder(5, handle_missing=handle_missing)
+    clf = FairBiNNClassifier(**SETTINGS)
+    pipeline = make_pipeline(encoder, clf).fit(X, y, fairbinnclassifier__sensitive_features=group)
+    fresh = np.vstack([X, 10 * X]).astype(dtype)
+    if handle_missing == "median":
+        fresh[::5, 0] = np.nan
+    model = to_onnx(pipeline, X)
+    found = run(model, {"X": fresh})
+    np.testing.assert_allclose(found, pipeline.predict_proba(fresh), atol=1e-6)
+    if handle_missing == "error":
+        fresh[3, 0] = np.nan
+        assert np.isnan(run(model, {"X": fresh})[3]).all()
+
+
+def test_onnx_of_encoded_columns_of_a_frame(rows):
+    pytest.importorskip("skl2onnx")
+    X, y, group = rows
+    frame = pd.DataFrame(X.astype(np.float64), columns=list("pqrs"))
+    frame["word"] = pd.Series(np.where(frame["p"] > 0, "much", "less"), dtype=object)
+    columns = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["word"]),
+        (PiecewiseLinearEncoder(dtype=np.float32), list("pqrs")),
+    )
+    pipeline = make_pipeline(columns, FairBiNNClassifier(**SETTINGS))
+    pipeline.fit(frame, y, fairbinnclassifier__sensitive_features=group)
+    inputs = {name: frame[[name]].to_numpy() for name in frame}
+    found = run(to_onnx(pipeline, frame), inputs)
+    np.testing.assert_allclose(found, pipeline.predict_proba(frame), atol=1e-6)
+
+
 def test_what_onnx_cannot_have_is_told(rows):
     pytest.importorskip("skl2onnx")
     X, y, group = rows
@@ -408,11 +446,11 @@ def test_what_onnx_cannot_have_is_told(rows):
         to_onnx(make_pipeline(StandardScaler()))
     with pytest.raises(NotFittedError):
         to_onnx(FairBiNNClassifier())
-    pipeline = make_pipeline(PiecewiseLinearEncoder(), FairBiNNClassifier(**SETTINGS))
+    pipeline = make_pipeline(FunctionTransformer(np.negative), FairBiNNClassifier(**SETTINGS))
     pipeline.fit(X, y, fairbinnclassifier__sensitive_features=group)
     with pytest.raises(ValueError, match="X must be given for a pipeline"):
         to_onnx(pipeline)
-    with pytest.raises(ValueError, match="skl2onnx cannot convert a step .*PiecewiseLinearEncoder"):
+    with pytest.raises(ValueError, match="skl2onnx cannot convert a step .*FunctionTransformer"):
         to_onnx(pipeline, X)
 
 

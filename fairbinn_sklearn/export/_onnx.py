@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._classifier import FairBiNNClassifier
+from ._encoder import register
 
 OPSET = 18
 
@@ -36,7 +37,7 @@ def to_onnx(estimator, X=None):
     ----------
     estimator : FairBiNNClassifier or sklearn.pipeline.Pipeline
         Fitted classifier, or fitted pipeline that ends in one. The other steps must be known to
-        skl2onnx.
+        skl2onnx, or be :class:`~fairbinn_sklearn.preprocessing.PiecewiseLinearEncoder`.
 
     X : array-like or DataFrame of shape (n_samples, n_features), default=None
         Some rows that the pipeline takes, for the names and types of its columns; one will do. Not
@@ -67,7 +68,8 @@ def to_onnx(estimator, X=None):
     -----
     Needs onnx, onnxscript and, for pipelines, skl2onnx
     (``pip install "fairbinn-sklearn[export]"``). The net is exported by :func:`torch.onnx.export`,
-    in float32, as it predicts; probabilities differ from `predict_proba` by rounding.
+    in float32, as it predicts; probabilities differ from `predict_proba` by rounding. An ONNX model
+    raises no errors of its own: where the encoder refuses NaN, its probabilities are NaN.
 
     Examples
     --------
@@ -130,14 +132,14 @@ def _net(classifier):
 def _steps(steps, X):
     """The steps before the classifier, in double precision as scikit-learn has them."""
     from skl2onnx import to_onnx
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
+    register()
     if X is None:
         raise ValueError("X must be given for a pipeline, some rows that it takes, got None.")
     rows = X[:1] if hasattr(X, "iloc") else np.asarray(X)[:1]
     try:
         return to_onnx(steps, rows, target_opset={"": OPSET, "ai.onnx.ml": 3})
-    except (MissingConverter, MissingShapeCalculator) as error:
+    except RuntimeError as error:  # MissingConverter and the like
         names = [f"{name}: {type(step).__name__}" for name, step in steps.steps]
         raise ValueError(f"skl2onnx cannot convert a step of {names}: {error}") from error
 
