@@ -379,6 +379,22 @@ def test_onnx_of_a_net_of_ones_own(rows):
     )
 
 
+def test_an_onnx_model_that_predicts_otherwise_is_refused(rows, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    clf = fit(rows)
+    export_of_torch = torch.onnx.export
+
+    def spoiled(module, *args, **kwargs):
+        other = copy.deepcopy(module)
+        with torch.no_grad():
+            other.module.head[0].bias += 0.01
+        return export_of_torch(other, *args, **kwargs)
+
+    monkeypatch.setattr(torch.onnx, "export", spoiled)
+    with pytest.raises(RuntimeError, match=r"differs from the net by 0\.0"):
+        to_onnx(clf)
+
+
 def test_onnx_of_pipelines(rows):
     pytest.importorskip("skl2onnx")
     X, y, group = rows

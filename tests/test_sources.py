@@ -172,7 +172,7 @@ def test_array_rows_refuse(array, rows_per_span, message):
 @pytest.fixture
 def parquet(rows, tmp_path):
     pytest.importorskip("pyarrow")
-    frame = pd.DataFrame(rows[0], columns=list("pqrs"))
+    frame = pd.DataFrame(rows[0].copy(), columns=list("pqrs"))
     frame["flag"] = frame["p"] > 0
     frame["word"] = "x"
     frame[:900].to_parquet(tmp_path / "1.parquet", row_group_size=128)

@@ -59,6 +59,8 @@ def to_onnx(estimator, X=None):
         If it was not fitted.
     ValueError
         If a step of the pipeline has no converter, or `X` is missing for a pipeline.
+    RuntimeError
+        If the exporter of torch fails, or makes a model whose probabilities are others.
 
     See Also
     --------
@@ -126,7 +128,23 @@ def _net(classifier):
             external_data=False,
             verbose=False,
         )
-    return onnx.load_from_string(data.getvalue())
+    model = onnx.load_from_string(data.getvalue())
+    _check_output(model, module, example)
+    return model
+
+
+def _check_output(model, module, example):
+    """Refuse a model that predicts otherwise; some versions of onnxscript make such a one."""
+    from onnx.reference import ReferenceEvaluator
+
+    rows = torch.cat([example, torch.ones_like(example)])
+    (found,) = ReferenceEvaluator(model).run(None, {"X": rows.numpy()})
+    with torch.no_grad():
+        off = np.abs(found - module(rows).numpy()).max()
+    if not off < 1e-4:
+        raise RuntimeError(
+            f"The exported model differs from the net by {off:.2g}. Update onnxscript and torch."
+        )
 
 
 def _steps(steps, X):
