@@ -13,7 +13,7 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from made_up import make_biased
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay, TrainingDisplay
@@ -215,6 +215,29 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         (lambda: ParetoFrontDisplay([0.1], [1, 2]).plot(), ValueError, "scores must have one"),
         (lambda: ParetoFrontDisplay([0.1], [1], bound=2).plot(), ValueError, "bound must be"),
         (lambda: ParetoFrontDisplay([0.1], [1]).plot(ax=3), TypeError, "ax must be one"),
+        (
+            lambda: ParetoFrontDisplay.from_cv_results({"mean_test_score": [1.0]}),
+            ValueError,
+            r"got those of \['score'\]; search with",
+        ),
+        (
+            lambda: ParetoFrontDisplay.from_cv_results(
+                {key: np.full(4, np.nan) for key in results() if key != "params"}
+            ),
+            ValueError,
+            "a candidate with finite scores",
+        ),
+        (
+            lambda: ParetoFrontDisplay.from_cv_results(results(), metric="accuracy"),
+            ValueError,
+            "metric must be one of .*, got 'accuracy'",
+        ),
+        (lambda: TrainingDisplay([{"loss": 1.0}]).plot(), ValueError, "records with 'epoch'"),
+        (
+            lambda: TrainingDisplay.from_estimator(LogisticRegression()),
+            TypeError,
+            "clf must be a fitted FairBiNNClassifier.* got LogisticRegression",
+        ),
     ],
 )
 def test_what_cannot_be_drawn(call, error, message):
@@ -226,3 +249,55 @@ def test_groups_of_another_length(data, models):
     X, y, group = data
     with pytest.raises(ValueError, match="same number of rows"):
         AuditDisplay.from_estimator(models[0], X, y, sensitive_features=group[:-1])
+
+
+@pytest.mark.parametrize(
+    ("estimators", "params", "error", "message"),
+    [
+        ("a name", {}, TypeError, "estimators must be a list or dict .* got str"),
+        ([], {}, ValueError, "must not be empty"),
+        ({"none": []}, {}, ValueError, "or hold empty lists"),
+        ([3], {}, TypeError, r"must hold fitted estimators, got \['int'\]"),
+        (None, {"score": "best"}, ValueError, "score must be the name of a scorer .* got 'best'"),
+        (None, {"metric": "worst_group_accuracy"}, ValueError, "metric must be one of"),
+    ],
+)
+def test_estimators_that_have_no_points(data, models, estimators, params, error, message):
+    X, y, group = data
+    estimators = models if estimators is None else estimators
+    with pytest.raises(error, match=message):
+        ParetoFrontDisplay.from_estimators(estimators, X, y, sensitive_features=group, **params)
+
+
+def test_axes_of_the_caller(data, models):
+    X, y, group = data
+    figure, axes = plt.subplots(1, 3)
+    display = AuditDisplay.from_estimator(
+        models[1], X, y, sensitive_features=group, baseline=models[0], ax=axes
+    )
+    assert display.figure_ is figure and display.ax_.tolist() == axes.tolist()
+    assert axes[-1].get_legend() is not None
+    with pytest.raises(ValueError, match="ax must be None or 3 matplotlib Axes, .* got 2 of type"):
+        display.plot(axes[:2])
+    with pytest.raises(ValueError, match="got 3 of type int"):
+        display.plot([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("clf", "change", "error", "message"),
+    [
+        (3, {}, TypeError, "clf must be a fitted classifier, got int"),
+        (None, {"baseline": "other"}, TypeError, "baseline must be a fitted classifier, got str"),
+        (LinearRegression(), {}, TypeError, "classifier with classes_, got LinearRegression"),
+        (None, {"pos_label": 2}, ValueError, r"one of the classes \[0, 1\], got 2"),
+        (None, {"y": [5] * 600}, ValueError, r"y must hold labels of clf.classes_, .* got \[5\]"),
+    ],
+)
+def test_what_cannot_be_audited(data, models, clf, change, error, message):
+    X, y, group = data
+    clf = models[0] if clf is None else clf
+    if isinstance(clf, LinearRegression):
+        clf.fit(X, y)
+    given = {"X": X, "y": y, "sensitive_features": group, **change}
+    with pytest.raises(error, match=message):
+        AuditDisplay.from_estimator(clf, **given)
