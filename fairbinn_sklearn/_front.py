@@ -143,7 +143,7 @@ class FairnessPath:
         return pd.concat(parts, axis=1).swaplevel(axis=1)[list(self.figures)]
 
     def nondominated(self, metric="demographic_parity_difference", score=None):
-        """Points whose mean over the seeds no other point beats.
+        """List the points whose mean over the seeds no other point beats.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class FairnessPath:
         return self.estimators[best_under(bound, metric, score)(results)]
 
     def predict(self, X):
-        """Labels by each classifier.
+        """Predict labels by each classifier.
 
         Parameters
         ----------
@@ -267,7 +267,7 @@ class FairnessPath:
         return np.stack([one.predict(X) for one in self.estimators])
 
     def predict_proba(self, X):
-        """Probabilities by each classifier.
+        """Predict probabilities by each classifier.
 
         Parameters
         ----------

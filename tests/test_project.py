@@ -1,8 +1,9 @@
 """README, CI, examples and settings say the same, and what they say runs."""
 
 import configparser
+import importlib
+import inspect
 import os
-import pydoc
 import re
 import subprocess
 import sys
@@ -137,32 +138,23 @@ def test_ruff(args):
 
 
 def public_names():
-    for name in (
-        "FairBiNNClassifier",
-        "losses.FairnessLoss",
-        "losses.DemographicParity",
-        "losses.EqualOpportunity",
-        "losses.EqualizedOdds",
-        "losses.FalsePositiveRateParity",
-        "datasets.load_adult",
-        "datasets.load_german",
-        "datasets.load_health",
-        "inspection.AssumptionsReport",
-        "inspection.AuditDisplay",
-        "inspection.ParetoFrontDisplay",
-        "inspection.TrainingDisplay",
-        "inspection.check_assumptions",
-        "metrics.FairnessScorer",
-        "metrics.best_under",
-        "metrics.fairness_scoring",
-    ):
-        name = f"fairbinn_sklearn.{name}"
-        yield name
-        owner = pydoc.locate(name)
-        if isinstance(owner, type):
-            yield from (
-                f"{name}.{member}" for member in vars(owner) if not member.startswith(("_", "set_"))
-            )
+    modules = [fairbinn_sklearn]
+    modules += [
+        importlib.import_module(f"fairbinn_sklearn.{name}")
+        for name in ("datasets", "export", "inspection", "losses", "metrics", "preprocessing")
+    ]
+    for module in modules:
+        for name in module.__all__:
+            if name.startswith("__") or inspect.ismodule(getattr(module, name)):
+                continue
+            yield f"{module.__name__}.{name}"
+            owner = getattr(module, name)
+            if isinstance(owner, type):
+                yield from (
+                    f"{module.__name__}.{name}.{member}"
+                    for member in vars(owner)
+                    if not member.startswith(("_", "set_"))
+                )
 
 
 @pytest.mark.once
