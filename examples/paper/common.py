@@ -111,7 +111,15 @@ def finish(name, given, table, by=("setting", "eta")):
     ]
     print(summary.to_string())
     if given.rows is None:
-        summary.reset_index().to_csv(RESULTS / f"paper_{name}_{given.data}.csv", index=False)
+        told = {
+            figure: [
+                f"{mean:.4f} ± {std:.4f}" if given.seeds > 1 else f"{mean:.4f}"
+                for mean, std in summary[[f"{figure} mean", f"{figure} std"]].to_numpy()
+            ]
+            for figure in dict(grouped.first())
+        }
+        file = RESULTS / f"paper_{name}_{given.data}.csv"
+        pd.DataFrame(told, index=summary.index).reset_index().to_csv(file, index=False)
     return summary
 
 
