@@ -9,23 +9,38 @@ from torch.nn.functional import one_hot
 
 
 def mean_gap(rates, present):
-    """Squared gap, mean over pairs of groups and scores, summed over events, and its slopes."""
+    """Squared gap, mean over pairs of groups and over scores, summed over events."""
+    deviation, scale = _deviation(rates, present)
+    return (scale * deviation.square()).sum((-3, -2, -1))
+
+
+def slopes_of_mean_gap(rates, present):
+    """Gradient of `mean_gap` in the rates."""
+    deviation, scale = _deviation(rates, present)
+    return 2.0 * scale * deviation
+
+
+def _deviation(rates, present):
+    """Rates less their mean over groups, and the factor that makes a mean over pairs."""
     n_present = present.sum(1, keepdim=True).to(rates.dtype)  # (E, 1, 1)
     mean = (rates * present).sum(-2, keepdim=True) / n_present.clamp(min=1)
-    deviation = (rates - mean) * present
-    scale = 2.0 / (n_present - 1).clamp(min=1) / rates.shape[-1]
-    return (scale * deviation.square()).sum((-3, -2, -1)), 2.0 * scale * deviation
+    return (rates - mean) * present, 2.0 / rates.shape[-1] / (n_present - 1).clamp(min=1)
 
 
 def largest_gap(rates, present):
-    """Largest squared gap over pairs of groups, events and scores, and its slopes."""
+    """Largest squared gap over pairs of groups, events and scores."""
+    return widest(rates, present)[0].square().amax((-2, -1))
+
+
+def slopes_of_largest_gap(rates, present):
+    """Gradient of `largest_gap` in the rates."""
     gap, top, bottom = widest(rates, present)  # (..., E, C)
     n_groups = rates.shape[-2]
     flat = gap.flatten(-2)
     largest = one_hot(flat.argmax(-1), flat.shape[-1]).reshape(gap.shape)
     pair = one_hot(top, n_groups) - one_hot(bottom, n_groups)  # (..., E, C, G)
     slopes = (2.0 * gap * largest)[..., None] * pair
-    return flat.square().amax(-1), slopes.transpose(-2, -1)
+    return slopes.transpose(-2, -1)
 
 
 def widest(rates, present):
@@ -40,4 +55,7 @@ def divide(sums, counts):
     return sums / counts.masked_fill(counts == 0, 1.0)
 
 
-AGGREGATIONS = {"mean": mean_gap, "max": largest_gap}
+AGGREGATIONS = {
+    "mean": (mean_gap, slopes_of_mean_gap),
+    "max": (largest_gap, slopes_of_largest_gap),
+}

@@ -161,7 +161,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         penalty : torch.Tensor of shape (...)
             The loss, at least 0; 0 exactly at parity or with fewer than two groups.
         """
-        return self._aggregate(rates, counts)[0]
+        return self._aggregate(0, rates, counts)
 
     def slopes(self, rates, counts):
         """Gradient of `penalty` with respect to the rates.
@@ -178,11 +178,12 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         slopes : torch.Tensor of shape (..., E, G, C)
             The partial derivatives; 0 for groups without a row.
         """
-        return self._aggregate(rates, counts)[1]
+        return self._aggregate(1, rates, counts)
 
-    def _aggregate(self, rates, counts):
-        penalty, slopes = AGGREGATIONS[self.aggregation](rates, (counts > 0)[..., None])
-        return self.weight * penalty, self.weight * slopes
+    def _aggregate(self, which, rates, counts):
+        """Weighted penalty, 0, or its slopes, 1."""
+        value = AGGREGATIONS[self.aggregation][which](rates, (counts > 0)[..., None])
+        return value if self.weight == 1 else self.weight * value
 
     def difference(self, rates, counts):
         """Largest difference between two groups that are present, over all events and scores.

@@ -24,11 +24,13 @@ class CombinedLoss(FairnessLoss):
             [loss.difference(*part) for loss, *part in self._parts(rates, counts)]
         ).amax(0)
 
-    def _aggregate(self, rates, counts):
-        penalties, slopes = zip(
-            *(loss._aggregate(*part) for loss, *part in self._parts(rates, counts)), strict=True
-        )
-        return sum(penalties), torch.cat(slopes, -3)
+    def penalty(self, rates, counts):
+        """Sum of the penalties."""
+        return sum(loss.penalty(*part) for loss, *part in self._parts(rates, counts))
+
+    def slopes(self, rates, counts):
+        """Slopes of all losses, each in the rates of its own events."""
+        return torch.cat([loss.slopes(*part) for loss, *part in self._parts(rates, counts)], -3)
 
     def _parts(self, rates, counts):
         n_classes = n_classes_of(rates)
