@@ -11,18 +11,27 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import torch
 from made_up import make_biased
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from test_faults import Dropped
 
 from fairbinn_sklearn import FairBiNNClassifier, export, fairness_path
 from fairbinn_sklearn.export import load, save, to_onnx
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds, FairnessLoss
-from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder
+from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder, tabular_preprocessor
 
 SETTINGS = {"eta": 3.0, "batch_size": 100, "max_epochs": 4, "device": "cpu", "random_state": 0}
 
@@ -391,30 +400,112 @@ def test_an_onnx_model_that_predicts_otherwise_is_refused(rows, monkeypatch):
         return export_of_torch(other, *args, **kwargs)
 
     monkeypatch.setattr(torch.onnx, "export", spoiled)
-    with pytest.raises(RuntimeError, match=r"differs from the net by 0\.0"):
+    with pytest.raises(RuntimeError, match=r"probabilities are off by 0\.0"):
         to_onnx(clf)
 
 
-def test_onnx_of_pipelines(rows):
+def check_pipeline(steps, X, fresh=None):
+    """Fit a pipeline, export it, and compare both on other rows."""
     pytest.importorskip("skl2onnx")
-    X, y, group = rows
-    X = 1000.0 * X.astype(np.float64) + 1e5
-    clf = FairBiNNClassifier(**SETTINGS)
-    pipeline = make_pipeline(StandardScaler(), clf)
-    pipeline.fit(X, y, fairbinnclassifier__sensitive_features=group)
-    model = to_onnx(pipeline, X)
-    np.testing.assert_allclose(run(model, {"X": X}), pipeline.predict_proba(X), atol=1e-6)
+    y = np.arange(X.shape[0]) % 2
+    pipeline = make_pipeline(steps, FairBiNNClassifier(0, max_epochs=1, random_state=0)).fit(X, y)
+    fresh = X if fresh is None else fresh
+    found = run(to_onnx(pipeline, X), inputs_of(fresh))
+    np.testing.assert_allclose(found, pipeline.predict_proba(fresh), atol=1e-6)
 
-    frame = pd.DataFrame(X, columns=list("pqrs"))
-    frame["word"] = pd.Series(np.where(frame["p"] > 1e5, "much", "less"), dtype=object)
-    columns = make_column_transformer(
-        (OneHotEncoder(sparse_output=False), ["word"]), (StandardScaler(), list("pqrs"))
+
+def inputs_of(X):
+    """X as the docstring of `to_onnx` has it."""
+    if not isinstance(X, pd.DataFrame):
+        return {"X": X}
+    text = {name for name in X if not pd.api.types.is_numeric_dtype(X[name].dtype)}
+    nullable = {name for name in X if not isinstance(X[name].dtype, np.dtype)} - text
+    return {
+        name: X[[name]].astype(object).fillna("nan").astype(str).to_numpy(object)
+        if name in text
+        else X[[name]].to_numpy(float if name in nullable else None)
+        for name in X
+    }
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Columns of all types, most with missing values."""
+    rng = np.random.default_rng(0)
+    n = 400
+    numbers = rng.normal(1e3, 10, (n, 2))
+    codes = rng.integers(0, 4, n)
+    words = rng.choice(["x", "y", "z"], n, p=[0.5, 0.47, 0.03])
+    gone = rng.random(n) < 0.1
+    return pd.DataFrame(
+        {
+            "whole": rng.integers(-50, 50, n),
+            "float": np.where(gone, np.nan, numbers[:, 0]),
+            "single": numbers[:, 1].astype(np.float32),
+            "small-int": rng.integers(0, 9, n).astype(np.int8),
+            "flag": rng.random(n) < 0.5,
+            "nullable": pd.array(np.where(gone, None, codes), dtype="Int64"),
+            "word": pd.Series(np.where(gone, None, words), dtype=object),
+            "kind": pd.Categorical(words),
+            "text": pd.array(words, dtype="string"),
+        }
     )
-    pipeline = make_pipeline(columns, clf)
-    pipeline.fit(frame, y, fairbinnclassifier__sensitive_features=group)
-    inputs = {name: frame[[name]].to_numpy() for name in frame}
-    found = run(to_onnx(pipeline, frame), inputs)
-    np.testing.assert_allclose(found, pipeline.predict_proba(frame), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [StandardScaler(), PCA(2), PiecewiseLinearEncoder()])
+@pytest.mark.parametrize("kind", ["array", "single", "whole", "frame"])
+def test_onnx_of_numbers(mixed, steps, kind):
+    """Columns of several types, of which the first is whole; large ones need double precision."""
+    X = mixed[["whole", "single", "small-int", "flag"]]
+    X = X.assign(single=X["single"] - 1000)
+    X = X.assign(large=1e5 + X["single"].astype(float)) if kind != "single" else X
+    if kind != "frame":
+        X = X.to_numpy({"array": float, "whole": int, "single": np.float32}[kind])
+    check_pipeline(steps, X, X[::-1])
+
+
+def test_onnx_of_sparse_rows(mixed):
+    X = mixed[["small-int", "whole"]].to_numpy(np.float32)
+    check_pipeline(MaxAbsScaler(), scipy.sparse.csr_array(X), X)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
+@pytest.mark.parametrize("params", [{}, {"strategy": "median", "add_indicator": True}])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_onnx_of_imputers(mixed, params, dtype):
+    X = mixed[["float", "single"]].assign(nothing=np.nan).astype(dtype)
+    check_pipeline(make_pipeline(SimpleImputer(**params), StandardScaler()), X)
+    imputer = SimpleImputer(missing_values=-1, keep_empty_features=True, **params)
+    check_pipeline(make_pipeline(imputer, StandardScaler()), X.fillna(-1))
+
+
+def test_onnx_of_a_column_transformer(mixed):
+    words = make_pipeline(
+        SimpleImputer(missing_values=None, strategy="most_frequent"),
+        OneHotEncoder(sparse_output=False, handle_unknown="ignore"),
+    )
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    columns = make_column_transformer(
+        (words, ["word", "kind"]),
+        (OneHotEncoder(), ["text"]),
+        (numbers, ["small-int", "float", "whole"]),
+        (PiecewiseLinearEncoder(dtype=np.float32), ["single", "nullable"]),
+    )
+    check_pipeline(columns, mixed, mixed[::-1].assign(kind="never seen"))
+    some = make_column_transformer((StandardScaler(), ["single"]), remainder="passthrough")
+    check_pipeline(make_pipeline(some, StandardScaler()), mixed[["whole", "single"]])
+
+
+@pytest.mark.parametrize("min_frequency", [1, 20, 300])
+def test_onnx_of_the_tabular_preprocessor(mixed, min_frequency):
+    """Rare and unseen categories, all of them rare, codes as numbers of all types."""
+    fresh = mixed.assign(
+        whole=1000, nullable=mixed["nullable"].fillna(77), kind="never seen", word=mixed["kind"]
+    )
+    fresh = fresh.astype(mixed.dtypes.drop("kind"))
+    for codes in ([], ["small-int", "flag", "nullable"], ["whole", "single"]):
+        steps = tabular_preprocessor(categorical_columns=codes, min_frequency=min_frequency)
+        check_pipeline(steps, mixed, fresh)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -439,22 +530,6 @@ def test_onnx_of_the_encoder(rows, dtype, handle_missing):
         assert np.isnan(run(model, {"X": fresh})[3]).all()
 
 
-def test_onnx_of_encoded_columns_of_a_frame(rows):
-    pytest.importorskip("skl2onnx")
-    X, y, group = rows
-    frame = pd.DataFrame(X.astype(np.float64), columns=list("pqrs"))
-    frame["word"] = pd.Series(np.where(frame["p"] > 0, "much", "less"), dtype=object)
-    columns = make_column_transformer(
-        (OneHotEncoder(sparse_output=False), ["word"]),
-        (PiecewiseLinearEncoder(dtype=np.float32), list("pqrs")),
-    )
-    pipeline = make_pipeline(columns, FairBiNNClassifier(**SETTINGS))
-    pipeline.fit(frame, y, fairbinnclassifier__sensitive_features=group)
-    inputs = {name: frame[[name]].to_numpy() for name in frame}
-    found = run(to_onnx(pipeline, frame), inputs)
-    np.testing.assert_allclose(found, pipeline.predict_proba(frame), atol=1e-6)
-
-
 def test_what_onnx_cannot_have_is_told(rows):
     pytest.importorskip("skl2onnx")
     X, y, group = rows
@@ -464,10 +539,38 @@ def test_what_onnx_cannot_have_is_told(rows):
         to_onnx(FairBiNNClassifier())
     pipeline = make_pipeline(FunctionTransformer(np.negative), FairBiNNClassifier(**SETTINGS))
     pipeline.fit(X, y, fairbinnclassifier__sensitive_features=group)
-    with pytest.raises(ValueError, match="X must be given for a pipeline"):
+    with pytest.raises(ValueError, match="X must be some rows that the pipeline takes, got None"):
         to_onnx(pipeline)
     with pytest.raises(ValueError, match="skl2onnx cannot convert a step .*FunctionTransformer"):
         to_onnx(pipeline, X)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "probabilities"], r"named as parts .*, got \['probabilities'\]"),
+        (["net/a", "b"], r"named as parts .*, got \['net/a'\]"),
+        ([7, 8], r"with names of text, got \[7, 8\]"),
+    ],
+)
+def test_names_of_columns_that_onnx_cannot_have(mixed, names, message):
+    X = mixed[["whole", "single"]].set_axis(names, axis=1)
+    with pytest.raises(ValueError, match=message):
+        check_pipeline(StandardScaler(), X)
+
+
+@pytest.mark.parametrize("names", [["variable", "a-b", "a_b"], ["X", "a b", "naïve"]])
+def test_names_of_columns_that_onnx_can_have(mixed, names):
+    X = mixed[["whole", "flag", "kind"]].set_axis(names, axis=1)
+    check_pipeline(tabular_preprocessor(), X)
+    check_pipeline(StandardScaler(), X[names[:2]])
+
+
+def test_steps_that_skl2onnx_converts_wrongly_are_told(mixed):
+    X = mixed[["whole", "single"]].astype(float)
+    with pytest.raises(RuntimeError, match="not valid; columns of float32 may help"):
+        check_pipeline(PolynomialFeatures(), X)
+    check_pipeline(PolynomialFeatures(), X.astype(np.float32) / 1000)
 
 
 def test_the_public_names():

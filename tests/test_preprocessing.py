@@ -320,7 +320,7 @@ class TestTabularPreprocessor:
             model,
             {
                 "columntransformer__numeric__strategy": ["quantile", "target"],
-                "columntransformer__categorical__onehotencoder__min_frequency": [1, 20],
+                "columntransformer__categorical__min_frequency": [1, 20],
             },
             cv=3,
             error_score="raise",

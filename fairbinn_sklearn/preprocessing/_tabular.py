@@ -6,8 +6,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder
 
 from ._encoder import PiecewiseLinearEncoder
 
@@ -71,20 +70,19 @@ def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=No
         )
     if encoder is None:
         encoder = PiecewiseLinearEncoder(handle_missing="median", dtype=np.float32)
-    one_hot = OneHotEncoder(
+    categories = CategoryEncoder(
         handle_unknown="infrequent_if_exist",
         min_frequency=min_frequency,
         sparse_output=False,
         dtype=np.float32,
     )
-    words = FunctionTransformer(as_words, feature_names_out="one-to-one")
     codes = tuple(categorical_columns)
     return ColumnTransformer(
         [
             ("numeric", encoder, ColumnSelector(numeric=True, categorical_columns=codes)),
             (
                 "categorical",
-                make_pipeline(words, one_hot),
+                categories,
                 ColumnSelector(numeric=False, categorical_columns=codes),
             ),
         ],
@@ -95,16 +93,16 @@ def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=No
 
 @dataclass(frozen=True)
 class ColumnSelector:
-    """Mask of the columns of numbers, or of all others, for a ColumnTransformer.
+    """Positions of the columns of numbers, or of all others, for a ColumnTransformer.
 
-    A mask, as names that are numbers would be taken for positions.
+    Not their names, as those that are numbers would be taken for positions.
     """
 
     numeric: bool
     categorical_columns: tuple
 
     def __call__(self, X):
-        """Return the mask."""
+        """Return the positions."""
         if not isinstance(X, pd.DataFrame):
             raise TypeError(
                 f"X must be a pandas DataFrame, whose columns have types, got {type(X).__name__}."
@@ -120,7 +118,19 @@ class ColumnSelector:
             )
         numbers = X.columns.isin(X.select_dtypes(["number", "bool", "boolean"]).columns)
         numbers &= ~X.columns.isin(self.categorical_columns)
-        return numbers if self.numeric else ~numbers
+        return np.flatnonzero(numbers if self.numeric else ~numbers).tolist()
+
+
+class CategoryEncoder(OneHotEncoder):
+    """OneHotEncoder of the columns of a DataFrame, whose values are compared as text."""
+
+    def fit(self, X, y=None):
+        """Learn the categories."""
+        return super().fit(as_words(X), y)
+
+    def transform(self, X):
+        """Encode rows."""
+        return super().transform(as_words(X))
 
 
 def as_words(X):
