@@ -96,9 +96,14 @@ def cut_into_bins(frame, n_bins, max_groups, *, weight=None, known=None, goes_on
         is_number = _is_number(column)
         numbers = column[is_number].to_numpy(dtype=np.float64)
         n_values = len(np.unique(numbers))
-        if known is None and name in wanted and (goes_on or n_values > wanted[name]):
-            share = None if weight is None else weight[is_number]
-            edges[name] = _quantile_edges(_finite(name, numbers), wanted[name], share)
+        if known is None and name in wanted:
+            values, share = numbers, None if weight is None else weight[is_number]
+            if share is not None and share.any():  # rows without weight do not count
+                values, share = values[share > 0], share[share > 0]
+            else:
+                share = None
+            if goes_on or len(np.unique(values)) > wanted[name]:
+                edges[name] = _quantile_edges(_finite(name, values), wanted[name], share)
         if name in edges:
             column = column.astype(object)
             bins = pd.cut(_finite(name, numbers), edges[name])

@@ -299,6 +299,18 @@ def test_a_weight_of_two_is_a_row_given_twice_for_the_edges():
     np.testing.assert_array_equal(edges["age"], cut_into_bins(repeated, 4, 50)[1]["age"])
 
 
+def test_rows_without_weight_do_not_move_bins():
+    ages = pd.DataFrame({"age": [20, 30, 40, 50, 1000, 2000, "unknown"]})
+    weight = np.array([1.0, 1, 1, 1, 0, 0, 1])
+    _, edges = cut_into_bins(ages, 2, 50, weight=weight)
+    _, expected = cut_into_bins(ages[weight > 0], 2, 50)
+    np.testing.assert_array_equal(edges["age"], expected["age"])
+    assert cut_into_bins(ages, 4, 50, weight=weight)[1] == {}  # four ages that count
+    words_alone = np.array([0.0] * 6 + [1])
+    _, edges = cut_into_bins(ages, 2, 50, weight=words_alone)
+    np.testing.assert_array_equal(edges["age"], [-np.inf, 40, np.inf])
+
+
 @pytest.mark.parametrize(
     "frame, n_bins, message",
     [
