@@ -964,7 +964,7 @@ def test_audit_is_that_of_fairlearn(data, constraint, metric, combine):
         expected = max(expected, *others)
     row = audit_of(clf, X, y, groups)
     assert row["value"] == pytest.approx(expected)
-    low, high = map(float, re.search(r"from (\S+) to (\S+)", row["figure"]).groups())
+    low, high = map(float, re.search(r"from (\S+) to (\S+),", row["figure"]).groups())
     assert 0 <= low < high <= 1 and low <= expected + 0.02
 
 
@@ -985,7 +985,7 @@ def test_audit_of_three_classes(data):
 def test_interval_of_the_audit_is_that_of_the_display(clf, data):
     X, y, group = data
     row = audit_of(clf, X, y, group, n_boot=4000)
-    ends = [float(end) for end in re.search(r"from (\S+) to (\S+)", row["figure"]).groups()]
+    ends = [float(end) for end in re.search(r"from (\S+) to (\S+),", row["figure"]).groups()]
     drawn = AuditDisplay.from_estimator(
         clf, X, y, sensitive_features=group, n_boot=4000, random_state=1
     )
@@ -1012,6 +1012,20 @@ def test_verdict_of_the_audit(clf, data):
     assert verdict(even, 1) == "holds"
 
 
+def test_few_rows_prove_no_parity(clf, data):
+    """A rate of 0 of 5 rows has an interval without width; a lone group has no difference."""
+    X, y, group = data
+    refused = np.flatnonzero(clf.predict(X) == 0)[:45]
+    rows = X[refused], y[refused]
+    few = audit_of(clf, *rows, np.arange(45) < 5)
+    assert (few["value"], few["verdict"]) == (0, "unknown")
+    assert "5 rows or more a rate" in few["figure"] and "fewer than 30 rows" in few["how"]
+    rows = np.repeat(rows[0], 2, 0), np.repeat(rows[1], 2)
+    assert audit_of(clf, *rows, np.arange(90) % 2)["verdict"] == "holds"
+    alone = audit_of(clf, X, y, np.zeros(len(y)))
+    assert alone["verdict"] == "unknown" and "no two groups" in alone["how"]
+
+
 def test_audit_under_a_function_is_unknown(data):
     def gap(scores, y, groups):
         return (groups.T @ scores).var()
@@ -1026,7 +1040,8 @@ def test_audit_under_a_function_is_unknown(data):
     ("change", "message"),
     [
         ({"y": None}, "y must be given with sensitive_features, got None"),
-        ({"y": [0, 1]}, "inconsistent numbers of samples"),
+        ({"y": [0, 1]}, r"y must have a label for each of the 300 rows of X, got the shape \(2,\)"),
+        ({"y": np.full(300, np.nan)}, "Input y contains NaN"),
         ({"y": np.full(300, 7)}, r"y must have the classes \[0, 1\] and no others, got \[7\]"),
         ({"groups": ["a"] * 299}, "same number of rows, got 299 and 300"),
         ({"n_boot": -1}, "'n_boot' parameter of check_assumptions must be an int"),

@@ -67,7 +67,7 @@ def check_difference(course):
     )
 
 
-def check_audit(difference, ends, confidence_level, course):
+def check_audit(difference, ends, fewest, confidence_level, course):
     """Look whether the difference of decisions on the rows is small, given its interval."""
     known = {
         "check": "audit",
@@ -76,17 +76,21 @@ def check_audit(difference, ends, confidence_level, course):
     }
     if difference is None:
         return Check(**known, verdict=UNKNOWN, figure="not known", how="constraint is a function")
+    if fewest == 0:
+        how = "there are no two groups to compare in the rows"
+        return Check(**known, verdict=UNKNOWN, figure="not known", how=how)
     enough = PARITY if course.target is None else max(PARITY, MET * course.target)
     low, high = ends
+    in_doubt = high > enough >= low or (high <= enough and fewest < MIN_ROWS)
     return Check(
         **known,
-        verdict=UNKNOWN if low <= enough < high else judge(high <= enough),
+        verdict=UNKNOWN if in_doubt else judge(high <= enough),
         value=difference,
-        figure=f"{difference:.3f}, from {low:.3f} to {high:.3f}",
+        figure=f"{difference:.3f}, from {low:.3f} to {high:.3f}, {fewest:,} rows or more a rate",
         how=(
             "largest difference of decisions in the rates of constraint, with the bootstrap "
             f"interval of level {confidence_level:g}; the upper end at most {enough:g}, in doubt "
-            "where the interval holds that"
+            f"where the interval holds that or a rate has fewer than {MIN_ROWS} rows"
         ),
         change=(
             f"{course.weigh(more=True)}. If the interval is what is wide, pass more rows, or merge "

@@ -26,17 +26,18 @@ def audit(estimators, X, y, sensitive_features, pos_label, n_boot, confidence_le
     """Rates, intervals and differences of each estimator, the sizes of the groups, the label."""
     truth = column_or_1d(y)
     positive = _positive(estimators["clf"], truth, pos_label)
-    groups = sensitive_frame(sensitive_features, len(truth)).astype(str).rename(columns=str)
-    truth = (truth == positive).astype(int)
-    random_state = check_random_state(random_state)
-    rates, intervals, differences = [], [], []
-    for name, estimator in estimators.items():
-        decisions = np.asarray(estimator.predict(X))
+    decided = {name: np.asarray(estimator.predict(X)) for name, estimator in estimators.items()}
+    for name, decisions in decided.items():
         if decisions.shape != truth.shape:
             raise ValueError(
                 f"X and y must have the same number of rows, got {len(truth)} labels and "
                 f"decisions of {name} of shape {decisions.shape}."
             )
+    groups = sensitive_frame(sensitive_features, len(truth)).astype(str).rename(columns=str)
+    truth = (truth == positive).astype(int)
+    random_state = check_random_state(random_state)
+    rates, intervals, differences = [], [], []
+    for decisions in decided.values():
         decisions = (decisions == positive).astype(int)
         frame = _frame(truth, decisions, groups)
         found = frame[list(RATES)]
