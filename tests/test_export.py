@@ -18,6 +18,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -535,6 +536,9 @@ def test_what_onnx_cannot_have_is_told(rows):
     X, y, group = rows
     with pytest.raises(TypeError, match="estimator must be a FairBiNNClassifier, or a Pipeline"):
         to_onnx(make_pipeline(StandardScaler()))
+    search = GridSearchCV(fit(rows), {"eta": [0.0]}, cv=2).fit(X, y)
+    with pytest.raises(TypeError, match="got GridSearchCV. Pass its best_estimator_"):
+        to_onnx(search)
     with pytest.raises(NotFittedError):
         to_onnx(FairBiNNClassifier())
     pipeline = make_pipeline(FunctionTransformer(np.negative), FairBiNNClassifier(**SETTINGS))
@@ -543,6 +547,8 @@ def test_what_onnx_cannot_have_is_told(rows):
         to_onnx(pipeline)
     with pytest.raises(ValueError, match="skl2onnx cannot convert a step .*FunctionTransformer"):
         to_onnx(pipeline, X)
+    with pytest.raises(ValueError, match="X has 3 features, but"):
+        to_onnx(pipeline, X[:, :3])
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,9 @@ def to_onnx(estimator, X=None):
             if X is None:
                 raise ValueError("X must be some rows that the pipeline takes, got None.")
             rows = first_rows(X)
+            expected = estimator.predict_proba(rows)
             model = join(convert_steps(estimator[:-1], rows, OPSET), model)
-            _check(model, feeds(rows), estimator.predict_proba(rows))
+            _check(model, feeds(rows), expected)
     elif isinstance(estimator, FairBiNNClassifier):
         check_is_fitted(estimator, "net_")
         classifier, model = estimator, _net(estimator)
@@ -110,6 +111,7 @@ def to_onnx(estimator, X=None):
         raise TypeError(
             "estimator must be a FairBiNNClassifier, or a Pipeline that ends in one, got "
             f"{type(estimator).__name__}."
+            + (" Pass its best_estimator_." if hasattr(estimator, "best_estimator_") else "")
         )
     import onnx
 
