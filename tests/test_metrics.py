@@ -156,6 +156,22 @@ def test_weights_of_rows(data, model, name):
     assert weighted == pytest.approx(repeated)
 
 
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"equal_opportunity_difference"}))
+def test_rows_without_weight_are_left_out(data, name):
+    """A whole group, and all rows of a class."""
+    X, _, group = data
+    grade = np.digitize(X.sum(1), [0.0, 2.0])
+    model, group = LogisticRegression().fit(X, grade), np.where(np.arange(900) < 300, "c", group)
+    scorer, counted = FairnessScorer(name), (group != "c") & (grade != 1)
+    found = scorer(model, X, grade, sensitive_features=group, sample_weight=1.0 * counted)
+    rest = X[counted], grade[counted]
+    assert found == pytest.approx(scorer(model, *rest, sensitive_features=group[counted]))
+    with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero"):
+        scorer(model, X, grade, sensitive_features=group, sample_weight=np.zeros(900))
+    with pytest.raises(ValueError, match="sample_weight"):
+        scorer(model, X, grade, sensitive_features=group, sample_weight=np.ones(899))
+
+
 # scikit-learn's searches
 
 

@@ -298,6 +298,8 @@ class TestTabularPreprocessor:
             tabular_preprocessor(categorical_columns="code")
         with pytest.raises(ValueError, match=r"categorical_columns .* got \['zip'\]"):
             tabular_preprocessor(categorical_columns=["zip"]).fit(X)
+        with pytest.raises(TypeError, match="got others in column 'lists': unhashable type"):
+            tabular_preprocessor().fit(X.assign(lists=[[1]] * len(X)))
 
     def test_only_numbers_or_only_categories(self, table):
         X, _ = table

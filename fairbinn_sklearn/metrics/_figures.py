@@ -10,6 +10,7 @@ from fairlearn.metrics import (
     mean_prediction,
 )
 from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import _check_sample_weight
 
 
 def over_classes(metric, worst):
@@ -74,9 +75,12 @@ def mean_score_difference(truth, scores, classes, positive, **groups):
 def tally(truth, answers, groups, weight=None):
     """Distinct rows and their total weights: they have the rates of all rows, in less time.
 
-    Scores, of shape (N, C), are replaced by their means in each group, and labels left out.
+    Scores, of shape (N, C), are replaced by their means in each group, and labels left out. Rows
+    without weight are left out too.
     """
-    weight = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=float)
+    weight = _check_sample_weight(weight, truth, dtype=float, ensure_non_negative=True)
+    counted = weight > 0
+    truth, answers, groups, weight = (one[counted] for one in (truth, answers, groups, weight))
     codes = groups.groupby(list(groups), sort=False).ngroup().to_numpy()
     scores = answers if answers.ndim == 2 else None
     if scores is None:
@@ -88,7 +92,7 @@ def tally(truth, answers, groups, weight=None):
         answers = answers[first]
     else:
         sums = [np.bincount(codes, weight * column) for column in scores.T]
-        answers = np.column_stack(sums) / np.where(total == 0, 1, total)[:, None]
+        answers = np.column_stack(sums) / total[:, None]
     # Each row in two halves: fairlearn 0.12 cannot weigh a group of one row.
     twice = np.repeat(np.arange(len(first)), 2)
     groups = groups.iloc[first[twice]].reset_index(drop=True)

@@ -137,7 +137,13 @@ def as_words(X):
     """Values of a DataFrame as text, whole numbers alike whatever their type; missing is NaN."""
     words = {}
     for name, column in X.items():
-        codes, values = pd.factorize(column)  # the code of a missing value is -1
+        try:
+            codes, values = pd.factorize(column)  # the code of a missing value is -1
+        except TypeError as error:
+            raise TypeError(
+                f"X must hold categories, numbers or booleans, got others in column {name!r}: "
+                f"{error}."
+            ) from error
         table = np.array([*map(_word, values), np.nan], dtype=object)
         words[name] = table[codes]
     return pd.DataFrame(words, index=X.index, columns=X.columns, dtype=object)
