@@ -34,8 +34,8 @@ def encode_labels(y, classes, known):
 
     `classes` are those the caller announces, `known` those of earlier calls; both may be None.
     """
-    seen = _unique("y", y)
-    announced = seen if classes is None else _unique("classes", classes)
+    seen = distinct_labels("y", y)
+    announced = seen if classes is None else distinct_labels("classes", classes)
     if known is None:
         if len(announced) < 2:
             raise ValueError(
@@ -48,13 +48,13 @@ def encode_labels(y, classes, known):
     return known, np.searchsorted(known, y)
 
 
-def _unique(name, labels):
+def distinct_labels(name, labels):
     """Sorted labels without repetition, checked to be labels of classes."""
     labels = plain_labels(labels)
     if np.ndim(labels) != 1:
         raise ValueError(f"{name} must have one dimension, got {np.ndim(labels)}.")
-    check_classification_targets(labels)
     try:
+        check_classification_targets(labels)
         return np.unique(labels)
     except TypeError as error:
         raise ValueError(f"{name} must have labels of one type: {error}.") from error

@@ -85,7 +85,7 @@ def labels(draw, rng, n_rows):
         st.sampled_from(
             ["as it is"] * 8
             + "text bool float object missing none nan real column series categories dates".split()
-            + "nullable mixed long 2d indicator numeric_text unicode negative".split()
+            + "nullable mixed mixed_object long 2d indicator numeric_text unicode negative".split()
         )
     )
     names = np.array(["nein", "ja", "vielleicht", *"abcdefghijk"])
@@ -104,6 +104,7 @@ def labels(draw, rng, n_rows):
         "dates": lambda: codes.astype("datetime64[D]"),
         "nullable": lambda: pd.Series(codes > 0).astype("boolean"),
         "mixed": lambda: [c if c else "none" for c in codes.tolist()],
+        "mixed_object": lambda: np.array([c if c else "none" for c in codes.tolist()], object),
         "long": lambda: np.append(codes, codes[:1]),
         "2d": lambda: np.stack([codes, codes], 1),
         "indicator": lambda: np.eye(12, dtype=int)[codes],

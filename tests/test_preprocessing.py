@@ -142,6 +142,10 @@ class TestEdges:
     def test_by_target_need_a_target(self, numbers):
         with pytest.raises(ValueError, match="strategy='target' requires y"):
             PiecewiseLinearEncoder(strategy="target").fit(numbers)
+        for odd, message in (("yes", "y must have labels of one type"), (None, "y must not have")):
+            y = np.array([odd, 1] * (len(numbers) // 2), dtype=object)
+            with pytest.raises(ValueError, match=message):
+                PiecewiseLinearEncoder(strategy="target").fit(numbers, y)
 
     def test_of_constant_and_two_valued_columns(self):
         X = np.column_stack([np.full(50, 7.0), np.arange(50) % 2 * 3.0])

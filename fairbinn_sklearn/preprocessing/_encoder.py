@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from .._encode import distinct_labels, plain_labels
 from ._bins import encode, learn
 
 
@@ -146,7 +147,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has infinite values, or `strategy` is "target" and `y` is None.
+            If X has infinite values, or `strategy` is "target" and `y` is None or has missing
+            values or labels of several types.
         """
         if self.strategy == "quantile":
             X, y = self._check(X, reset=True), None
@@ -157,6 +159,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             )
         else:
             X, y = self._check(X, y, reset=True)
+            y = plain_labels(y)
+            if y.dtype == object:
+                distinct_labels("y", y)
         self.has_missing_ = np.isnan(X).any(axis=0)
         learned = [
             learn(column.astype(np.float64), y, self.n_bins, self.n_tail_bins) for column in X.T
