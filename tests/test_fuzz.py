@@ -15,10 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn import FairBiNNClassifier, fairness_path
+from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder, tabular_preprocessor
 
 N_CASES = int(os.environ.get("FAIRBINN_FUZZ", 500))
-NAMES = [*FairBiNNClassifier().get_params(), "X", "y", "sensitive_features", "sample_weight"]
+NAMES = [
+    *("X", "y", "sensitive_features", "sample_weight", "partial_fit"),
+    *FairBiNNClassifier().get_params(),
+    *PiecewiseLinearEncoder().get_params(),
+]
 # What scikit-learn says of X and y where it names them by what they are.
 TOLD_BY_SKLEARN = (
     r"Found array with \d+ (sample|feature)|Expected 2D|could not convert|Complex data|"
@@ -223,36 +228,116 @@ def own_error(error):
     return not by_torch and (names or re.search(TOLD_BY_SKLEARN, told) is not None)
 
 
-@settings(
+fuzzed = settings(
     max_examples=N_CASES,
     deadline=None,
     derandomize=N_CASES == 500,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(cases())
-def test_a_valid_model_or_an_error_that_names_the_parameter(case):
-    X, y, sensitive, weight, params = case
-    settings_ = {"hidden_layer_sizes": (4,), "max_epochs": 2, "device": "cpu", "random_state": 0}
-    clf = FairBiNNClassifier(**{**settings_, **params})
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.simplefilter("ignore", DataConversionWarning)  # y as a column
-            warnings.filterwarnings("ignore", "sensitive_features|.*number of unique classes")
-            clf.fit(X, y, sensitive_features=sensitive, sample_weight=weight)
-    except (ValueError, TypeError) as error:
-        assert own_error(error), f"{type(error).__name__}: {error}"
-        assert not hasattr(clf, "net_")
-        return
+
+
+def attempt(work):
+    """Whether it went well: else it raised an error of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", DataConversionWarning)  # y as a column
+        warnings.filterwarnings("ignore", "sensitive_features|.*number of unique classes")
+        try:
+            work()
+        except (ValueError, TypeError) as error:
+            assert own_error(error), f"{type(error).__name__}: {error}"
+            return False
+    return True
+
+
+def classifier(params):
+    fixed = {"hidden_layer_sizes": (4,), "max_epochs": 2, "device": "cpu", "random_state": 0}
+    return FairBiNNClassifier(**{**fixed, **params})
+
+
+def check_predictions(clf, X, n_rows):
     try:
         scores = clf.predict_proba(X)
     except ValueError as error:
         assert "overflows" in str(error)
         return
-    assert scores.shape == (len(np.asarray(y)), len(clf.classes_))
+    assert scores.shape == (n_rows, len(clf.classes_))
     assert np.isfinite(scores).all()
     np.testing.assert_allclose(scores.sum(1), 1)
     assert np.isin(clf.predict(X), clf.classes_).all()
     assert all(np.isfinite(record["loss"]) for record in clf.history_)
+
+
+@fuzzed
+@given(cases())
+def test_a_valid_model_or_an_error_that_names_the_parameter(case):
+    X, y, sensitive, weight, params = case
+    clf = classifier(params)
+    if attempt(lambda: clf.fit(X, y, sensitive_features=sensitive, sample_weight=weight)):
+        check_predictions(clf, X, len(np.asarray(y)))
+    else:
+        assert not hasattr(clf, "net_")
+
+
+@fuzzed
+@given(cases())
+def test_parts_of_the_rows(case):
+    X, y, sensitive, weight, params = case
+    clf = classifier(params)
+
+    def twice():
+        for _ in range(2):
+            clf.partial_fit(X, y, sensitive_features=sensitive, sample_weight=weight)
+
+    if attempt(twice):
+        check_predictions(clf, X, len(np.asarray(y)))
+
+
+@fuzzed
+@given(cases(), st.sampled_from([[0, 1], [0.5], [1e30, 1]]))
+def test_paths(case, etas):
+    X, y, sensitive, weight, params = case
+    estimator = classifier({k: v for k, v in params.items() if k not in ("eta", "fairness_target")})
+    found = []
+
+    def fit():
+        found.append(
+            fairness_path(X, y, sensitive, etas=etas, estimator=estimator, sample_weight=weight)
+        )
+
+    if attempt(fit):
+        for clf in found[0].estimators:
+            check_predictions(clf, X, len(np.asarray(y)))
+
+
+@fuzzed
+@given(
+    cases(),
+    st.sampled_from(["quantile", "target", "uniform"]),
+    st.sampled_from(["error", "median"]),
+    st.sampled_from([1, 2, 8, 300]),
+)
+def test_encoded_columns(case, strategy, handle_missing, n_bins):
+    X, y, *_ = case
+    encoder = PiecewiseLinearEncoder(n_bins, strategy=strategy, handle_missing=handle_missing)
+    found = []
+    if attempt(lambda: found.append(encoder.fit(X, y).transform(X))):
+        assert np.isfinite(found[0]).all()
+        assert found[0].shape[1] == len(encoder.get_feature_names_out())
+
+
+@fuzzed
+@given(cases(), st.sampled_from([1, 10, 0.1]))
+def test_encoded_tables(case, min_frequency):
+    """Of all that makes a DataFrame, the groups among its columns."""
+    X, _, sensitive, *_ = case
+    try:
+        frame = pd.DataFrame(X)
+        frame = frame.assign(sensitive=sensitive)
+    except (ValueError, TypeError):
+        return
+    preprocessor, found = tabular_preprocessor(min_frequency=min_frequency), []
+    if attempt(lambda: found.append(preprocessor.fit(frame).transform(frame))):
+        assert np.isfinite(found[0]).all()
