@@ -120,6 +120,7 @@ def _convert_categories(scope, operator, container):
                 missing = ops.OnnxAnd(missing, np.isnan(numbers)[None], **settings)
                 equal = ops.OnnxOr(equal, missing, **settings)
         shares = ops.OnnxCast(equal, to=TensorProto.FLOAT, **settings)
+        # Frequent categories have a column each; the last, of all others, is 1 less their sum.
         rare = set() if infrequent is None else {str(word) for word in infrequent}
         factors = np.eye(len(words), dtype=np.float32)[:, [word not in rare for word in words]]
         if infrequent is not None:
