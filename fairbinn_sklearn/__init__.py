@@ -15,8 +15,7 @@
 
 from ._classifier import FairBiNNClassifier
 from ._cv import FairBiNNClassifierCV
-from ._front import FairnessPath
-from ._path import fairness_path
+from ._path import FairnessPath, fairness_path
 from ._version import __version__
 
 __all__ = [

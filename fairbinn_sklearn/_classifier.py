@@ -15,21 +15,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import PrintLog
 
-from ._batches import predict_logits, rows_of_a_batch
-from ._build import build_net, change, check_fixed, rebuild_net
-from ._callbacks import ForwardToSklearn
-from ._checkpoint import Checkpoint, fingerprint
-from ._criterion import VIOLATIONS
-from ._data import check_data, n_groups, training_rows, wants_fairness
-from ._encode import hold_out
-from ._groups import COMBINATIONS, names_of_plain, plain_names
-from ._net import KeepLast, StopEarly, TwoPlayerNet
-from ._outcome import decide, warn_of_outcome
-from ._params import NestedParams
-from ._resolve import resolve_device, resolve_schedule
-from ._rules import METHODS
-from ._schedules import SCHEDULES
-from ._state import description, lasting_state, with_arrays, with_tensors
+from ._data.batches import rows_of_a_batch
+from ._data.groups import COMBINATIONS, names_of_plain, plain_names
+from ._data.labels import hold_out
+from ._data.validation import check_data, n_groups, training_rows, wants_fairness
+from ._training.build import build_net, change, check_fixed, rebuild_net
+from ._training.callbacks import ForwardToSklearn, KeepLast, StopEarly
+from ._training.checkpoint import Checkpoint, fingerprint
+from ._training.criterion import VIOLATIONS
+from ._training.net import TwoPlayerNet
+from ._training.options import SCHEDULES, resolve_device, resolve_schedule
+from ._training.outcome import decide, predict_logits, warn_of_outcome
+from ._training.state import description, lasting_state, with_arrays, with_tensors
+from ._training.update_rules import METHODS
+from ._utils.nested_params import NestedParams
 
 
 def _all_or_nothing(method):

@@ -13,13 +13,12 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from ._data import training_rows
-from ._encode import plain_labels
-from ._front import FairnessPath
-from ._groups import sensitive_frame
-from ._measure import METRICS, measure, sign
-from ._path import fit_points, points_of, refuse_target, seeds_of, template
+from ._data.groups import sensitive_frame
+from ._data.labels import plain_labels
+from ._data.validation import training_rows
+from ._path import FairnessPath, fit_points, points_of, refuse_target, seeds_of, template
 from .metrics import best_under
+from .metrics._measure import METRICS, measure, sign
 
 
 class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -23,9 +23,11 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 
-from fairbinn_sklearn import FairBiNNClassifier, _encode, _rules
-from fairbinn_sklearn._batches import Batches, Rows, rows_of_a_batch
-from fairbinn_sklearn._resolve import resolve_constraint
+from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn._data import labels
+from fairbinn_sklearn._data.batches import Batches, Rows, rows_of_a_batch
+from fairbinn_sklearn._training import update_rules
+from fairbinn_sklearn._training.options import resolve_constraint
 from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FairnessLoss
 
 
@@ -526,7 +528,7 @@ def test_sparse_x_is_never_dense_as_a_whole(large, monkeypatch):
         return whole(self, *args, **kwargs)
 
     monkeypatch.setattr(sp.csr_array, "toarray", watched)
-    monkeypatch.setattr("fairbinn_sklearn._batches.PORTION", 1000)  # numbers
+    monkeypatch.setattr("fairbinn_sklearn._data.batches.PORTION", 1000)  # numbers
     clf = make(eta=0, batch_size=50, max_epochs=1).fit(sp.csr_array(X), y, sensitive_features=group)
     assert 50 < max(largest) <= 1000 / X.shape[1]
     clf.set_params(eta=1).fit(sp.csr_array(X), y, sensitive_features=group)
@@ -677,7 +679,7 @@ def test_an_interrupt_is_passed_on(biased, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fairbinn_sklearn._rules.step", interrupt)
+    monkeypatch.setattr("fairbinn_sklearn._training.update_rules.step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y, sensitive_features=group)
     assert np.array_equal(clf.decision_function(X), expected)
@@ -753,7 +755,7 @@ def test_history_has_the_same_figures_of_the_validation_part(biased):
 
 def test_validation_figures_are_those_of_the_validation_part(biased, monkeypatch):
     parts = []
-    hold_out = _encode.hold_out
+    hold_out = labels.hold_out
     monkeypatch.setattr(
         "fairbinn_sklearn._classifier.hold_out",
         lambda *args: parts.extend(hold_out(*args)) or parts,
@@ -775,7 +777,7 @@ def test_validation_part_is_stratified_by_label_and_group(biased):
     X, y, group = biased
     codes = 1 * (group == "b")[:, None]
     rows = Rows(X, y.copy(), codes, np.ones(len(y)), None, torch.device("cpu"))
-    train, part = _encode.hold_out(rows, 0.25, np.random.RandomState(0))
+    train, part = labels.hold_out(rows, 0.25, np.random.RandomState(0))
     assert len(train) + len(part) == len(y)
     cells = [2 * rows.groups[:, 0] + rows.y for rows in (rows, part)]
     whole, held_out = (torch.bincount(cell, minlength=4) for cell in cells)
@@ -784,13 +786,13 @@ def test_validation_part_is_stratified_by_label_and_group(biased):
 
 def test_both_players_follow_the_schedule(biased, monkeypatch):
     rates = []
-    step = _rules.bilevel
+    step = update_rules.bilevel
 
     def watched(net, batch):
         rates.append([o.param_groups[0]["lr"] for o in (net.optimizer_, net.fairness_optimizer_)])
         return step(net, batch)
 
-    monkeypatch.setitem(_rules.METHODS, "bilevel", watched)
+    monkeypatch.setitem(update_rules.METHODS, "bilevel", watched)
     fit(biased, eta=1, lr=0.1, fairness_lr=0.02, max_epochs=4, batch_size=600)
     factors = (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
     np.testing.assert_allclose(rates, factors[:, None] * [[0.1, 0.02]])
@@ -819,7 +821,7 @@ def test_a_loss_that_is_not_finite_stops_even_if_the_weights_are(biased, monkeyp
     def overflow(net, batch):
         return torch.tensor(float("inf"))
 
-    monkeypatch.setitem(_rules.METHODS, "bilevel", overflow)
+    monkeypatch.setitem(update_rules.METHODS, "bilevel", overflow)
     with pytest.raises(ValueError, match="the loss is inf, .* and the weights are finite"):
         fit(biased)
 

@@ -9,9 +9,9 @@ import torch
 from made_up import make_biased
 
 from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV, fairness_path
-from fairbinn_sklearn._batches import _as_it_fits
-from fairbinn_sklearn._net import TwoPlayerNet
-from fairbinn_sklearn._sources import Source
+from fairbinn_sklearn._data.batches import _as_it_fits
+from fairbinn_sklearn._data.sources import Source
+from fairbinn_sklearn._training.net import TwoPlayerNet
 from fairbinn_sklearn.datasets import ArrayRows
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -15,8 +15,8 @@ from sklearn.metrics import accuracy_score
 from torch import nn
 
 from fairbinn_sklearn import FairBiNNClassifier, FairnessPath, fairness_path
-from fairbinn_sklearn._net import TwoPlayerNet
-from fairbinn_sklearn._rules import METHODS
+from fairbinn_sklearn._training.net import TwoPlayerNet
+from fairbinn_sklearn._training.update_rules import METHODS
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds, FairnessLoss
 

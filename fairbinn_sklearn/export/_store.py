@@ -4,12 +4,12 @@ import json
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._build import rebuild_net
 from .._classifier import FairBiNNClassifier
-from .._files import write_whole
-from .._groups import names_of_plain, plain_names
-from .._resolve import resolve_device
-from .._state import description, lasting_state
+from .._data.groups import names_of_plain, plain_names
+from .._training.build import rebuild_net
+from .._training.options import resolve_device
+from .._training.state import description, lasting_state
+from .._utils.files import write_whole
 from .._version import __version__
 from ._plain import NotPlain, decode, encode
 

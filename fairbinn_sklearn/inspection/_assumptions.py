@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._classifier import FairBiNNClassifier
-from .._data import check_data
+from .._data.validation import check_data
 from . import _structure, _training, _trouble
 from ._audit import audit
 from ._course import Course

@@ -5,9 +5,9 @@ import torch
 from sklearn.utils import assert_all_finite
 from torch.nn.functional import one_hot
 
-from .._encode import encode_labels, plain_labels
-from .._groups import cut_into_bins, encode_groups, sensitive_frame
-from .._resolve import resolve_constraint
+from .._data.groups import cut_into_bins, encode_groups, sensitive_frame
+from .._data.labels import encode_labels, plain_labels
+from .._training.options import resolve_constraint
 from ..losses import FairnessLoss
 from ..losses._aggregate import divide
 from ._resampling import percentiles, resample

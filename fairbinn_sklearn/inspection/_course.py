@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._rules import accuracy_only
+from .._training.update_rules import accuracy_only
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from .._module import FairBiNNModule
+from .._training.module import FairBiNNModule
 from . import _activations
 
 # Modules whose forward pass runs their children one after the other, in their order.

@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from .._batches import as_tensor
+from .._data.batches import as_tensor
 
 
 @contextmanager

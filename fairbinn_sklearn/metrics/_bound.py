@@ -100,3 +100,11 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     if metric not in differences:
         raise ValueError(f"metric must be one of {differences}, got {metric!r}.")
     return BestUnder(bound, metric, score)
+
+
+def dominated(differences, scores):
+    """Whether another point is as good in both figures and better in one, of shape (n_points,)."""
+    x, y = np.asarray(differences, float), np.asarray(scores, float)
+    as_good = (x <= x[:, None]) & (y >= y[:, None])  # [i, j]: j is as good as i in both
+    better = (x < x[:, None]) | (y > y[:, None])
+    return (as_good & better).any(axis=1)

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer
 from sklearn.utils.metadata_routing import UNUSED
 
-from .._groups import sensitive_frame
+from .._data.groups import sensitive_frame
 from ._figures import FIGURES, tally
 
 

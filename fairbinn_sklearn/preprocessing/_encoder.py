@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from .._encode import distinct_labels, plain_labels
+from .._data.labels import distinct_labels, plain_labels
 from ._bins import encode, learn
 
 

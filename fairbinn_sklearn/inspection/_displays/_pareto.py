@@ -1,6 +1,6 @@
 """Score against difference, and which points no other point beats in both."""
 
-from ...metrics._front import dominated
+from ...metrics._bound import dominated
 from ._drawing import import_pyplot, next_style, one_axes
 from ._front import check_points, draw_front
 from ._points import points_of_estimators, points_of_path, points_of_search

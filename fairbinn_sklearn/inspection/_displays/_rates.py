@@ -12,7 +12,7 @@ from fairlearn.metrics import (
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ..._groups import sensitive_frame
+from ..._data.groups import sensitive_frame
 from .._resampling import percentiles, resample, spread
 
 RATES = {

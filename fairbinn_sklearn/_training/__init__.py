@@ -1,0 +1,1 @@
+"""One training: options, network, update rules, state."""
