@@ -22,7 +22,7 @@ from ._data.validation import check_data, n_groups, training_rows, wants_fairnes
 from ._training.build import build_net, change, check_fixed, rebuild_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
-from ._training.criterion import VIOLATIONS
+from ._training.criterion import EQUALIZE
 from ._training.net import TwoPlayerNet
 from ._training.options import SCHEDULES, resolve_device, resolve_schedule
 from ._training.outcome import decide, predict_logits, warn_of_outcome
@@ -66,16 +66,17 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     Parameters
     ----------
-    eta : float, default=1.0
-        Weight of the fairness loss, >= 0. With 0 the net is trained for accuracy alone.
+    eta : float, default=None
+        Weight of the fairness loss, >= 0. With 0 the net is trained for accuracy alone. None means
+        1.0, or under a `fairness_target` the weight that is found, which ends in `eta_`.
 
     fairness_target : float, default=None
         In place of `eta`, the difference to train for, > 0. Multipliers of the groups' rates grow
-        while the running difference of what `violation` counts is above the target, and shrink
+        while the running difference of what `equalize` counts is above the target, and shrink
         while it is below (method of multipliers, :ref:`multipliers`). `eta_` ends with the weight
         that has the same effect at the target. For a function as `constraint`, the target is for
-        the value of the function, and its weight rises and falls. `eta` must be left at its default
-        then, and `early_stopping` off.
+        the value of the function, and its weight rises and falls. `eta` must be None then,
+        and `early_stopping` off.
 
     constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
         What the follower equalises between groups.
@@ -95,7 +96,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         a criterion of your own. A list adds losses up, as in
         ``[DemographicParity(), EqualizedOdds(weight=0.5)]``. A function
         ``(scores, y, groups) -> loss`` of tensors of shape (N,) or (N, n_classes), (N,) and
-        (N, n_groups), the last an indicator, returns the loss of a batch; `violation` plays no part
+        (N, n_groups), the last an indicator, returns the loss of a batch; `equalize` plays no part
         then, and `rate_window` only in what `history_` reports.
 
     method : {"bilevel", "alternating", "unrolled", "lagrangian"}, default="bilevel"
@@ -119,11 +120,11 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Steps of the follower that the leader differentiates through with `method` "unrolled". Each
         costs a forward and a backward pass.
 
-    violation : {"decision", "score", "both"}, default="decision"
+    equalize : {"decisions", "scores", "both"}, default="decisions"
         What the rates of groups count: the thresholded decisions that an audit sees, as in the
         proxy-Lagrangian of [2]_, or the mean scores, as in [1]_, or both, with the mean of both
         losses; a `fairness_target` then holds both differences. The gradient flows through the
-        scores in any case. With "decision" and "both", `fit` begins with the scores and moves over
+        scores in any case. With "decisions" and "both", `fit` begins with the scores and moves over
         to the decisions linearly in `max_epochs`; decisions from the start let nets swing between
         extremes.
 
@@ -133,7 +134,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         small groups, but lag behind the net: if training collapses to one decision, shorten it. 0
         takes each batch for itself, as in [1]_.
 
-    combine : {"intersection", "each"}, default="intersection"
+    combine : {"intersection", "separate"}, default="intersection"
         What several sensitive columns mean: groups are the combinations of their values that
         occur, or each column has groups of its own and the losses of the columns add up.
 
@@ -275,7 +276,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     groups_ : pandas.Index or None
         Names of the groups. With more than one sensitive column a MultiIndex: of their values, or,
-        if `combine` is "each", of the name of a column and its value. None without sensitive
+        if `combine` is "separate", of the name of a column and its value. None without sensitive
         features.
 
     bin_edges_ : dict
@@ -285,7 +286,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     eta_ : float
         Weight of the fairness loss: `eta`; under a `fairness_target`, the weight of a squared gap
         whose slopes at the target are the multipliers at the end, 0 if none was needed; the sum of
-        two weights if `violation` is "both".
+        two weights if `equalize` is "both".
 
     history_ : list of dict
         One record an epoch of the last `fit`, or of all calls of `partial_fit`: "epoch", "loss"
@@ -367,11 +368,11 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     # Numbers and plain choices; names that stand for objects are checked where they are resolved.
     _parameter_constraints = {
-        "eta": [Interval(Real, 0, np.inf, closed="left")],
+        "eta": [Interval(Real, 0, np.inf, closed="left"), None],
         "fairness_target": [Interval(Real, 0, np.inf, closed="neither"), None],
         "method": [StrOptions(set(METHODS))],
         "n_unroll_steps": [Interval(Integral, 1, None, closed="left")],
-        "violation": [StrOptions(set(VIOLATIONS))],
+        "equalize": [StrOptions(set(EQUALIZE))],
         "rate_window": [Interval(Integral, 0, None, closed="left")],
         "combine": [StrOptions(set(COMBINATIONS))],
         "n_bins": [Interval(Integral, 2, None, closed="left"), dict, None],
@@ -399,13 +400,13 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     def __init__(
         self,
-        eta=1.0,
+        eta=None,
         *,
         fairness_target=None,
         constraint="demographic_parity",
         method="bilevel",
         n_unroll_steps=1,
-        violation="decision",
+        equalize="decisions",
         rate_window=10_000,
         combine="intersection",
         n_bins=None,
@@ -445,7 +446,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         self.constraint = constraint
         self.method = method
         self.n_unroll_steps = n_unroll_steps
-        self.violation = violation
+        self.equalize = equalize
         self.rate_window = rate_window
         self.combine = combine
         self.n_bins = n_bins

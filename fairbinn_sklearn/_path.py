@@ -153,7 +153,7 @@ def _fit_seed(estimator, values, seed, X, y, sensitive_features, sample_weight):
     ]
     for one in points:
         one.set_params(random_state=seed)._validate_params()
-    together = [one for one in points if one.fairness_target is not None or one.eta > 0]
+    together = [one for one in points if one.eta != 0]
     reason = None
     if len(together) > 1:
         with torch.inference_mode(False), torch.enable_grad():
@@ -225,7 +225,7 @@ def points_of(etas, targets):
             raise ValueError(
                 f"etas and targets exclude each other, got etas={etas!r} and targets={targets!r}."
             )
-        return [(1.0, one) for one in _numbers("targets", targets)]
+        return [(None, one) for one in _numbers("targets", targets)]
     return [(one, None) for one in _numbers("etas", ETAS if etas is None else etas)]
 
 

@@ -41,7 +41,7 @@ BAD_PARAMETERS = [
     ("constraint", FairBiNNClassifier, "FairnessLoss"),
     ("constraint", FairnessLossOf, "Pass an instance"),
     ("method", "unknown", "'bilevel'"),
-    ("violation", "rank", "'decision'"),
+    ("equalize", "rank", "'decisions'"),
     ("rate_window", -1, "range [0"),
     ("rate_window", 0.5, "int"),
     ("hidden_layer_sizes", 0, "positive integer"),
@@ -251,7 +251,7 @@ def test_partial_fit_refuses_what_a_net_cannot_change(biased):
     clf = FairBiNNClassifier(device="cpu").partial_fit(X, y, [0, 1], sensitive_features=group)
     for name, value in {
         "activation": "tanh",
-        "violation": "score",
+        "equalize": "scores",
         "weight_decay": 0.5,
         "hidden_layer_sizes": (3,),
     }.items():
@@ -294,7 +294,7 @@ def test_tiny_group_warns_and_trains(biased):
 )
 def test_divergence_names_the_epoch_and_what_to_lower(biased, params):
     with pytest.raises(ValueError, match=r"diverged in epoch 1.*Lower lr \(now .*eta \(now"):
-        fit(biased, **{"random_state": 0, "violation": "score", **params})
+        fit(biased, **{"random_state": 0, "equalize": "scores", **params})
 
 
 def test_early_stopping_with_too_few_rows(biased):

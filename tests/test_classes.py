@@ -115,6 +115,6 @@ def test_parts_may_lack_classes(graded):
 def test_one_class_for_everybody_is_told(graded):
     X, y, group = graded
     with pytest.warns(UserWarning, match="All decisions on 4000 training rows are '[ABC]'"):
-        make(eta=1e4, max_epochs=2, batch_size=256, violation="score").fit(
+        make(eta=1e4, max_epochs=2, batch_size=256, equalize="scores").fit(
             X, y, sensitive_features=group
         )

@@ -162,7 +162,7 @@ def test_a_function_may_lie_elsewhere_in_another_process(biased):
 def test_a_loss_object_called_as_function_is_the_loss_of_the_batch(biased):
     params = {"eta": 5, "batch_size": 200}
     as_object = fit(
-        biased, constraint=DemographicParity(), rate_window=0, violation="score", **params
+        biased, constraint=DemographicParity(), rate_window=0, equalize="scores", **params
     )
     as_function = fit(biased, constraint=DemographicParity().__call__, **params)
     np.testing.assert_allclose(
@@ -208,16 +208,16 @@ def test_groups_need_not_be_in_x_and_are_not_asked_for_to_predict(large):
 
 def test_violation_says_which_difference_is_made_small(large):
     by_decision = fit(large, eta=10, max_epochs=20)
-    by_score = fit(large, eta=10, max_epochs=20, violation="score")
-    by_both = fit(large, eta=10, max_epochs=20, violation="both")
+    by_score = fit(large, eta=10, max_epochs=20, equalize="scores")
+    by_both = fit(large, eta=10, max_epochs=20, equalize="both")
     assert difference(by_decision, large) < difference(by_both, large) < difference(by_score, large)
     assert score_difference(by_score, large) < 0.05
 
 
 def test_loss_told_for_both_is_the_mean_of_both_losses(large):
     losses = [
-        fit(large, eta=0, max_epochs=1, violation=name).history_[-1]["fairness_loss"]
-        for name in ("decision", "score", "both")
+        fit(large, eta=0, max_epochs=1, equalize=name).history_[-1]["fairness_loss"]
+        for name in ("decisions", "scores", "both")
     ]
     assert losses[2] == pytest.approx(np.mean(losses[:2]), rel=1e-6)
     assert losses[0] != losses[1]
@@ -283,8 +283,8 @@ def test_class_weight_balanced_is_the_dict_and_scale_plays_no_part(biased):
     [
         {"constraint": None},
         {"method": "lagrangian"},
-        {"violation": "score"},
-        {"violation": "both"},
+        {"equalize": "scores"},
+        {"equalize": "both"},
         {"rate_window": 0},
         {"hidden_layer_sizes": (32,)},
         {"fairness_layer_sizes": (16, 8)},
@@ -314,7 +314,7 @@ def test_each_option_reaches_the_model(biased, params):
 
         params = {"constraint": PositiveRows()}
     X = biased[0]
-    plain = fit(biased, eta=10, violation="decision")
+    plain = fit(biased, eta=10, equalize="decisions")
     assert not same_model(fit(biased, eta=10, **params), plain, X)
     assert same_model(fit(biased, eta=10), plain, X)
 
@@ -390,7 +390,7 @@ def test_early_stopping_stops_and_keeps_the_best_epoch(large):
 def test_early_stopping_counts_progress_by_tol_and_keeps_the_lowest(biased):
     X, y, group = biased
     params = {"early_stopping": True, "n_iter_no_change": 5, "lr_schedule": "constant"}
-    params["violation"] = "score"  # what decisions weigh would depend on max_epochs
+    params["equalize"] = "scores"  # what decisions weigh would depend on max_epochs
     clf = fit(biased, tol=10.0, max_epochs=20, **params)
     assert clf.n_iter_ == 6  # the first epoch is progress, five are not
     objectives = [record["validation_objective"] for record in clf.history_]
@@ -437,7 +437,7 @@ def test_partial_fit_goes_on(biased):
 
 def test_partial_fit_equals_fit_at_constant_rates(biased):
     X, y, group = biased
-    params = {"rate_window": 500, "violation": "score"}
+    params = {"rate_window": 500, "equalize": "scores"}
     whole = fit(biased, lr_schedule="constant", **params)
     steps = make(**params)
     for _ in range(3):
@@ -876,7 +876,7 @@ def test_one_decision_for_everybody_is_told(large):
     with pytest.warns(
         ConvergenceWarning, match="All decisions on 4000 training rows are '(yes|no)'"
     ):
-        clf = make(eta=1e4, violation="score").fit(X, labels, sensitive_features=group)
+        clf = make(eta=1e4, equalize="scores").fit(X, labels, sensitive_features=group)
     assert len(set(clf.predict(X))) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -43,7 +43,7 @@ def difference(clf, rows):
         {"method": "lagrangian"},
         {"fairness_batch_size": 1000},
         {"early_stopping": True},
-        {"eta": 1.0, "fairness_target": 0.05, "violation": "both"},
+        {"eta": None, "fairness_target": 0.05, "equalize": "both"},
         {"constraint": "equalized_odds", "fairness_optimizer": "adam", "fairness_lr": 1e-4},
     ],
 )

@@ -73,8 +73,8 @@ SETTINGS = [
     {"method": "unrolled", "n_unroll_steps": 3},
     {"constraint": EqualizedOdds(aggregation="max")},
     {"constraint": ["demographic_parity", "equal_opportunity"]},
-    {"violation": "score", "fairness_batch_size": 100},
-    {"violation": "both"},
+    {"equalize": "scores", "fairness_batch_size": 100},
+    {"equalize": "both"},
     {"fairness_optimizer": "adam", "fairness_max_step": 1e-3},
     {"optimizer": "sgd", "optimizer__momentum": 0.9},
     {"optimizer": "rmsprop", "lr_schedule": "constant"},
@@ -93,7 +93,7 @@ def test_nets_side_by_side_are_those_trained_alone(in_float64, biased, settings)
 @pytest.mark.filterwarnings("ignore:The running difference ended")
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"violation": "both"}, {"violation": "both", "method": "unrolled", "combine": "each"}],
+    [{}, {"equalize": "both"}, {"equalize": "both", "method": "unrolled", "combine": "separate"}],
     ids=str,
 )
 def test_targets_side_by_side_are_those_alone(in_float64, biased, settings):
@@ -116,7 +116,7 @@ def test_weights_seeds_columns_and_classes_side_by_side(in_float64):
         sample_weight=rng.uniform(0.5, 2, 400),
         etas=[1, 5],
         seeds=[0, 7],
-        estimator=FairBiNNClassifier(**SMALL, combine="each", n_bins=2),
+        estimator=FairBiNNClassifier(**SMALL, combine="separate", n_bins=2),
     )
     assert path.to_frame()[["eta", "seed"]].to_numpy().tolist() == [[1, 0], [5, 0], [1, 7], [5, 7]]
     assert path.predict(X).shape == (4, 400)

@@ -20,7 +20,7 @@ SETTINGS = [
     ("no fairness loss", {}, [0]),
     ("intersection, mean gap", {}, [3, 10]),
     ("intersection, largest gap", {"constraint": DemographicParity(aggregation="max")}, [1, 3]),
-    ("each column", {"combine": "each"}, [3, 10]),
+    ("each column", {"combine": "separate"}, [3, 10]),
 ]
 
 

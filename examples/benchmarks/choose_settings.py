@@ -23,7 +23,7 @@ CANDIDATES = [
     {"rate_window": 5_000},
     {"lr_schedule": "constant"},
     {"fairness_lr": 1e-2},
-    {"violation": "score"},
+    {"equalize": "scores"},
 ]
 
 

@@ -272,7 +272,7 @@ def logistic_regression(seed):
 METHODS = {
     "bilevel": (
         "FairBiNN, bilevel",
-        paths(violation="both", fairness_position=1, max_epochs=40, lr=2e-3),
+        paths(equalize="both", fairness_position=1, max_epochs=40, lr=2e-3),
     ),
     "bilevel_eta": (
         "FairBiNN, bilevel, etas",
@@ -280,9 +280,9 @@ METHODS = {
     ),
     "boosted": (
         "FairBiNN, bilevel, on boosted scores",
-        paths(boosted_columns, "fine targets", violation="both", fairness_position=1),
+        paths(boosted_columns, "fine targets", equalize="both", fairness_position=1),
     ),
-    "lagrangian": ("FairBiNN net, lagrangian", paths(violation="both", method="lagrangian")),
+    "lagrangian": ("FairBiNN net, lagrangian", paths(equalize="both", method="lagrangian")),
     "hgb": ("HistGradientBoosting, unmitigated", boosted),
     "thresholds": ("ThresholdOptimizer on HGB (needs group)", thresholds),
     "reduction_hgb": ("ExponentiatedGradient, HGB", reduction(gradient_boosting, as_they_are)),

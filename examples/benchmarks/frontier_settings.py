@@ -40,8 +40,8 @@ VARIANTS = {
     "batch_size=256, lr=1e-3": {"batch_size": 256, "lr": 1e-3},
     "fairness_batch_size=4096": {"fairness_batch_size": 4096},
     "rate_window=3000": {"rate_window": 3000},
-    "violation='score'": {"violation": "score"},
-    "violation='both'": {"violation": "both"},
+    "equalize='scores'": {"equalize": "scores"},
+    "equalize='both'": {"equalize": "both"},
     "hidden_layer_sizes=(64, 64)": {"hidden_layer_sizes": (64, 64)},
     "hidden_layer_sizes=(256, 256)": {"hidden_layer_sizes": (256, 256)},
     "activation='silu'": {"activation": torch.nn.SiLU},
@@ -49,7 +49,7 @@ VARIANTS = {
     "weight_decay=3e-3": {"weight_decay": 3e-3},
     "32 tail bins": {"n_tail_bins": 32},
     "boosted scores": {"columns": boosted_columns},
-    "boosted scores, violation='both'": {"columns": boosted_columns, "violation": "both"},
+    "boosted scores, equalize='both'": {"columns": boosted_columns, "equalize": "both"},
     "boosted scores, 10 epochs": {"columns": boosted_columns, "max_epochs": 10},
     "boosted scores, 40 epochs, lr=2e-3": {
         **{"columns": boosted_columns, "max_epochs": 40, "lr": 2e-3}

@@ -18,10 +18,10 @@ from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.losses import DemographicParity
 
 LARGEST = DemographicParity(aggregation="max")
-CHOSEN = {"constraint": LARGEST, "violation": "score"}
+CHOSEN = {"constraint": LARGEST, "equalize": "scores"}
 COMPARED = [
     CHOSEN,
-    {"violation": "score"},
+    {"equalize": "scores"},
     {"constraint": LARGEST},
     {},
     {**CHOSEN, "method": "lagrangian"},

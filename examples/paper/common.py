@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parents[2] / "docs/results"
 # difference of mean scores between two groups, nothing that the package adds.
 PAPER = {
     "constraint": DemographicParity(aggregation="max"),
-    "violation": "score",
+    "equalize": "scores",
     "hidden_layer_sizes": (128, 128),
     "optimizer": "adam",
     "lr": 1e-3,
@@ -56,7 +56,7 @@ def first_group_against_all(scores, y, groups):
 RELEASED = {**PAPER, "method": "bilevel", "constraint": first_group_against_all}
 
 # What the package does unless told otherwise, on batches and epochs of the paper.
-OURS = {"constraint": DemographicParity(aggregation="max"), "violation": "score", "batch_size": 100}
+OURS = {"constraint": DemographicParity(aggregation="max"), "equalize": "scores", "batch_size": 100}
 
 
 def arguments(description):

@@ -19,7 +19,7 @@ given = arguments(__doc__)
 train, (X, y, group) = load(given)
 tables = []
 for criterion in (DemographicParity, EqualOpportunity, EqualizedOdds):
-    settings = {**OURS, "constraint": criterion(aggregation="max"), "violation": "decision"}
+    settings = {**OURS, "constraint": criterion(aggregation="max"), "equalize": "decisions"}
     estimator = FairBiNNClassifier(**settings, max_epochs=given.epochs, device="cpu")
     path = fairness_path(*train, etas=ETAS, seeds=range(given.seeds), estimator=estimator)
     table = path.evaluate(X, y, sensitive_features=group, metrics=FIGURES).to_frame()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-COMBINATIONS = ("intersection", "each")
+COMBINATIONS = ("intersection", "separate")
 TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "period")
 
 
@@ -182,7 +182,7 @@ def _quantile_edges(values, n_bins, weight):
 def encode_groups(frame, combine, known=None):
     """Codes of shape (N, K) and the names behind them: those known first, then new ones.
 
-    With `combine` "each" there are K columns; their names make one Index with a level for the
+    With `combine` "separate" there are K columns; their names make one Index with a level for the
     column if K is above 1. With "intersection" all columns make one, and K is 1. Codes depend on
     the values alone, not on the order of the rows, where values can be sorted.
     """
@@ -191,7 +191,7 @@ def encode_groups(frame, combine, known=None):
         return codes[:, None], names
     if not frame.columns.is_unique:
         raise ValueError(
-            'sensitive_features must have columns of different names with combine="each", got '
+            'sensitive_features must have columns of different names with combine="separate", got '
             f"{list(frame.columns)}."
         )
     before = [None] * frame.shape[1]

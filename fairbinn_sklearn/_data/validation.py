@@ -168,12 +168,12 @@ def _encode_groups(estimator, sensitive_features, n_rows, sample_weight, goes_on
 def wants_fairness(estimator):
     """Whether the parameters ask for a fairness loss; an error if they contradict each other."""
     if estimator.fairness_target is None:
-        return estimator.eta > 0
+        return estimator.eta is None or estimator.eta > 0
     told = f"fairness_target={estimator.fairness_target}"
-    if estimator.eta != 1:
+    if estimator.eta is not None:
         raise ValueError(
             f"eta={estimator.eta} and {told} exclude each other: with a target, eta is found and "
-            "ends in eta_. Leave eta at its default, also in searches over parameters, or set "
+            "ends in eta_. Leave eta=None, also in searches over parameters, or set "
             "fairness_target=None."
         )
     rates = isinstance(resolve_constraint(estimator.constraint), FairnessLoss)

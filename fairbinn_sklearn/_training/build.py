@@ -36,7 +36,7 @@ LAYERS = ("hidden_layer_sizes", "fairness_layer_sizes", "fairness_position", "ac
 # Parameters that a net keeps for life.
 FIXED = (
     "constraint",
-    "violation",
+    "equalize",
     "rate_window",
     "combine",
     "n_bins",
@@ -51,7 +51,7 @@ FIXED = (
 
 def changeable(estimator):
     """Settings that may change from one `partial_fit` to the next."""
-    numbers = ("eta", "lr", "fairness_lr", "fairness_max_step")
+    numbers = ("lr", "fairness_lr", "fairness_max_step")
     plain = ("method", "batch_size", "fairness_batch_size", "n_unroll_steps", "verbose")
     target = estimator.fairness_target
     if estimator.method == "unrolled" and (
@@ -65,6 +65,7 @@ def changeable(estimator):
     return {
         **{name: getattr(estimator, name) for name in plain},
         **{name: resolve_float(name, getattr(estimator, name)) for name in numbers},
+        "eta": 1.0 if estimator.eta is None else resolve_float("eta", estimator.eta),
         "target": None if target is None else resolve_float("fairness_target", target),
     }
 
@@ -116,7 +117,7 @@ def build_net(estimator, *, input_shape, n_classes, n_groups, window, device, ra
         criterion__constraint=constraint,
         criterion__n_groups=n_groups,
         criterion__n_outputs=n_outputs,
-        criterion__violation=estimator.violation,
+        criterion__equalize=estimator.equalize,
         criterion__window=window,
         optimizer=resolve_optimizer(
             "optimizer",

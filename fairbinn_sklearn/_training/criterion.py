@@ -17,7 +17,7 @@ from ..losses._aggregate import divide
 from .multipliers import LARGEST_SHARE, excess_weight, moved_multipliers
 
 DECISIONS, SCORES = 0, 1  # rows of the running sums
-VIOLATIONS = {"decision": [DECISIONS], "score": [SCORES], "both": [DECISIONS, SCORES]}
+EQUALIZE = {"decisions": [DECISIONS], "scores": [SCORES], "both": [DECISIONS, SCORES]}
 FORGOTTEN = 1e-20  # decayed count below which a group counts as absent
 
 
@@ -30,14 +30,14 @@ class Criterion(nn.Module):
     losses and the sums, but not the counts.
     """
 
-    def __init__(self, constraint, n_groups, *, n_outputs=1, violation="decision", window=0.0):
+    def __init__(self, constraint, n_groups, *, n_outputs=1, equalize="decisions", window=0.0):
         super().__init__()
         self.constraint = constraint
         self.n_groups = list(n_groups)
         self.n_outputs = n_outputs
         self.n_classes = max(n_outputs, 2)
-        self.violation = violation
-        self.kinds = VIOLATIONS[violation]
+        self.equalize = equalize
+        self.kinds = EQUALIZE[equalize]
         self.window = window
         self.n_events = 1
         # A difference to hold; if there is one, each loss that is taken moves what leads there, by
@@ -148,7 +148,7 @@ class RateCriterion(Criterion):
     start may swing between extremes or end at one decision for everybody. So where they count, the
     slopes move from the rates of scores to those of decisions, by `decided`.
 
-    With `violation` "both" the loss is the mean of two, one for each kind of rates; under a target,
+    With `equalize` "both" the loss is the mean of two, one for each kind of rates; under a target,
     which both have to meet, their sum. What steers has an axis of the K kinds in front.
     """
 
@@ -259,11 +259,11 @@ class RateCriterion(Criterion):
 
     def steering_rates(self):
         """Rates whose slopes steer the training, of shape (K, ..., E, G, C)."""
-        if self.violation == "score":
+        if self.equalize == "scores":
             return self.rates(SCORES)[None]
         decisions, scores = self.rates(slice(None))
         decisions = torch.lerp(scores, decisions, self.decided)
-        if self.violation == "decision":
+        if self.equalize == "decisions":
             return decisions[None]
         return torch.stack([decisions, scores])
 

@@ -6,6 +6,13 @@ import numpy as np
 
 from .._training.update_rules import accuracy_only
 
+# Names in `history_` by the value of `equalize`.
+DIFFERENCES = {
+    "decisions": ["decision_difference"],
+    "scores": ["score_difference"],
+    "both": ["decision_difference", "score_difference"],
+}
+
 
 @dataclass(frozen=True)
 class Course:
@@ -20,7 +27,7 @@ class Course:
     fair: bool
     eta: float
     target: float | None
-    violation: str
+    equalize: str
     max_step: float
 
     @classmethod
@@ -39,7 +46,7 @@ class Course:
             fair=net.rule is not accuracy_only,
             eta=clf.eta_,
             target=net.target,
-            violation=net.criterion_.violation,
+            equalize=net.criterion_.equalize,
             max_step=net.fairness_max_step,
         )
 
@@ -51,15 +58,14 @@ class Course:
 
     def differences(self):
         """Larger differences of what the fairness loss counts; None if one was not recorded."""
-        kinds = ["decision", "score"] if self.violation == "both" else [self.violation]
-        columns = [self.column(f"{kind}_difference") for kind in kinds]
+        columns = [self.column(name) for name in DIFFERENCES[self.equalize]]
         return None if any(one is None for one in columns) else np.max(columns, axis=0)
 
     def counted_as(self):
         """Name of the differences of what the fairness loss counts."""
-        if self.violation == "both":
+        if self.equalize == "both":
             return "the larger of decision_difference and score_difference"
-        return f"{self.violation}_difference"
+        return DIFFERENCES[self.equalize][0]
 
     def steps(self):
         """Longest step of the follower in each epoch; None if it took none."""

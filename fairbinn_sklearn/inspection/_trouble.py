@@ -137,8 +137,8 @@ def check_agreement(course):
         return Check(**known, verdict=UNKNOWN, figure="not recorded", how=NOT_RECORDED)
     gaps = {"decision": decisions[-1], "score": scores[-1]}
     small, large = sorted(gaps, key=gaps.get)
-    lower = f'If they are {large}s, set violation="{large}", or "both".'
-    if course.violation in ("both", large):
+    lower = f'If they are {large}s, set equalize="{large}s", or "both".'
+    if course.equalize in ("both", f"{large}s"):
         lower = f"{course.weigh(more=True)} if they are {large}s."
     return Check(
         **known,

@@ -177,9 +177,9 @@ def test_many_times_are_likely_no_groups(form):
 
 def test_one_value_in_one_of_two_columns():
     frame = pd.DataFrame({"g": list("aabb"), "s": list("nnnn")})
-    codes, names = encode_groups(frame, "each")
+    codes, names = encode_groups(frame, "separate")
     with pytest.warns(UserWarning, match="one group only in column 's', 'n': .* equalise by it"):
-        warn_of_small_groups(codes, names_by_column(names, "each"))
+        warn_of_small_groups(codes, names_by_column(names, "separate"))
 
 
 def test_other_columns_than_before():
@@ -200,22 +200,25 @@ FRAME = pd.DataFrame({"sex": list("mfmf"), "site": ["x", "x", "y", "x"]})
 
 
 def test_each_column_has_groups_of_its_own():
-    codes, names = encode_groups(FRAME, "each")
+    codes, names = encode_groups(FRAME, "separate")
     np.testing.assert_array_equal(codes, [[1, 0], [0, 0], [1, 1], [0, 0]])
     assert names.tolist() == [("sex", "f"), ("sex", "m"), ("site", "x"), ("site", "y")]
-    assert [one.tolist() for one in names_by_column(names, "each")] == [["f", "m"], ["x", "y"]]
+    assert [one.tolist() for one in names_by_column(names, "separate")] == [["f", "m"], ["x", "y"]]
 
 
 def test_each_column_takes_new_groups_behind_its_own():
-    _, names = encode_groups(FRAME, "each")
+    _, names = encode_groups(FRAME, "separate")
     later = pd.DataFrame({"sex": ["d", "m"], "site": ["x", "a"]})
-    codes, names = encode_groups(later, "each", names)
+    codes, names = encode_groups(later, "separate", names)
     np.testing.assert_array_equal(codes, [[2, 0], [1, 2]])
-    assert [one.tolist() for one in names_by_column(names, "each")] == [list("fmd"), list("xya")]
+    assert [one.tolist() for one in names_by_column(names, "separate")] == [
+        list("fmd"),
+        list("xya"),
+    ]
 
 
 def test_one_column_is_the_same_by_either_word():
-    for combine in ("each", "intersection"):
+    for combine in ("separate", "intersection"):
         codes, names = encode_groups(FRAME[["sex"]], combine)
         np.testing.assert_array_equal(codes, [[1], [0], [1], [0]])
         assert names.tolist() == ["f", "m"] and names.nlevels == 1
@@ -223,10 +226,10 @@ def test_one_column_is_the_same_by_either_word():
 
 def test_columns_on_their_own_need_names_that_differ_and_stay():
     with pytest.raises(ValueError, match=r"columns of different names.*\['s', 's'\]"):
-        encode_groups(FRAME.set_axis(["s", "s"], axis=1), "each")
-    _, names = encode_groups(FRAME, "each")
+        encode_groups(FRAME.set_axis(["s", "s"], axis=1), "separate")
+    _, names = encode_groups(FRAME, "separate")
     with pytest.raises(ValueError, match=r"columns \['sex', 'site'\] as before, got \['site'"):
-        encode_groups(FRAME[["site", "sex"]], "each", names)
+        encode_groups(FRAME[["site", "sex"]], "separate", names)
 
 
 # Continuous columns
@@ -346,12 +349,12 @@ def test_continuous_column_among_others(biased):
         fit(biased, columns)
     clf = fit(biased, columns, n_bins=3)
     assert len(clf.groups_) == 6 and list(clf.bin_edges_) == ["first"]
-    clf = fit(biased, columns, n_bins={"first": 3}, combine="each")
+    clf = fit(biased, columns, n_bins={"first": 3}, combine="separate")
     assert len(clf.groups_) == 5
     columns["first"] = X[:, 0].round().clip(-1, 3)
     with pytest.raises(ValueError, match="5 distinct values in the numeric column 'first'"):
         fit(biased, columns, max_groups=4)
-    assert fit(biased, columns, combine="each").groups_.shape == (7,)
+    assert fit(biased, columns, combine="separate").groups_.shape == (7,)
     assert fit(biased, group).bin_edges_ == {}
 
 
@@ -369,7 +372,7 @@ def test_parts_share_the_bins_of_the_first(biased):
     assert len(few.groups_) == 3  # the values of the first part are the edges
 
 
-@pytest.mark.parametrize("combine", ["intersection", "each"])
+@pytest.mark.parametrize("combine", ["intersection", "separate"])
 def test_parts_bring_new_groups_of_several_columns(biased, combine):
     X, y, group = biased
     clf = FairBiNNClassifier(combine=combine, device="cpu", random_state=0)
@@ -380,9 +383,9 @@ def test_parts_bring_new_groups_of_several_columns(biased, combine):
     assert clf.net_.criterion_.counts.shape == (1, len(clf.groups_))
     assert np.isfinite(clf.decision_function(X)).all()
     with pytest.raises(ValueError, match="combine cannot change"):
-        clf.set_params(combine="each" if combine == "intersection" else "intersection").partial_fit(
-            X, y, sensitive_features=columns
-        )
+        clf.set_params(
+            combine="separate" if combine == "intersection" else "intersection"
+        ).partial_fit(X, y, sensitive_features=columns)
 
 
 def test_groups_that_fit_did_not_see_change_no_prediction(biased):

@@ -678,15 +678,15 @@ def test_difference_that_did_not_fall(clf, data, differences, verdict):
 
 
 @pytest.mark.parametrize(
-    ("violation", "last", "told"),
+    ("equalize", "last", "told"),
     [
-        ("decision", 0.2, "decision_difference in"),
-        ("score", 0.01, "score_difference in"),
+        ("decisions", 0.2, "decision_difference in"),
+        ("scores", 0.01, "score_difference in"),
         ("both", 0.2, "the larger of decision_difference and score_difference in"),
     ],
 )
-def test_difference_is_that_of_what_the_fairness_loss_counts(clf, data, violation, last, told):
-    clf.net_.criterion_.violation = violation
+def test_difference_is_that_of_what_the_fairness_loss_counts(clf, data, equalize, last, told):
+    clf.net_.criterion_.equalize = equalize
     with_history(clf, decision_difference=[0.1, 0.2], score_difference=[0.3, 0.01])
     row = check_assumptions(clf, data[0]).to_frame().loc["difference"]
     assert row["value"] == last
@@ -721,7 +721,7 @@ def test_accuracy_lost_in_vain(clf, data, loss, differences, verdict):
 @pytest.mark.parametrize(
     ("decision", "score", "verdict", "advice"),
     [
-        (0.01, 0.2, "does not hold", 'set violation="score"'),
+        (0.01, 0.2, "does not hold", 'set equalize="scores"'),
         (0.2, 0.01, "does not hold", "Raise eta (now 3) if they are decisions"),
         (0.2, 0.2, "holds", ""),
         (0.01, 0.08, "holds", ""),
@@ -918,7 +918,7 @@ def test_parameters_set_after_fit_change_no_verdict(data):
     X, y, group = data
     clf = make(eta=3).fit(X, y, sensitive_features=group)
     before = check_assumptions(clf, X).to_frame()
-    clf.set_params(weight_decay=7, violation="score", fairness_max_step=1, lr_schedule="constant")
+    clf.set_params(weight_decay=7, equalize="scores", fairness_max_step=1, lr_schedule="constant")
     pd.testing.assert_frame_equal(check_assumptions(clf, X).to_frame(), before)
 
 
@@ -945,7 +945,7 @@ def test_no_audit_without_groups(clf, data):
         (["demographic_parity", "equal_opportunity"], demographic_parity_difference),
     ],
 )
-@pytest.mark.parametrize("combine", ["intersection", "each"])
+@pytest.mark.parametrize("combine", ["intersection", "separate"])
 def test_audit_is_that_of_fairlearn(data, constraint, metric, combine):
     X, y, group = data
     age = np.random.default_rng(0).uniform(20, 80, len(y))

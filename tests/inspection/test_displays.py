@@ -99,12 +99,12 @@ def test_training(data, models):
 
 @pytest.mark.filterwarnings("ignore:The running difference ended")
 @pytest.mark.parametrize(
-    ("violation", "told"), [("decision", "decisions"), ("score", "scores"), ("both", "both")]
+    ("equalize", "told"), [("decisions", "decisions"), ("scores", "scores"), ("both", "both")]
 )
-def test_training_under_a_target_has_a_panel_more(data, violation, told):
+def test_training_under_a_target_has_a_panel_more(data, equalize, told):
     X, y, group = data
     clf = FairBiNNClassifier(
-        fairness_target=0.15, max_epochs=15, violation=violation, device="cpu", random_state=0
+        fairness_target=0.15, max_epochs=15, equalize=equalize, device="cpu", random_state=0
     ).fit(X, y, sensitive_features=group)
     TrainingDisplay.from_estimator(clf)
     axes = plt.gcf().axes

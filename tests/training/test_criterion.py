@@ -12,10 +12,10 @@ from fairbinn_sklearn._training.function_criterion import FunctionCriterion
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
 
 
-def make(*n_groups, constraint=None, violation="score", window=0.0, n_outputs=1):
+def make(*n_groups, constraint=None, equalize="scores", window=0.0, n_outputs=1):
     constraint = DemographicParity() if constraint is None else constraint
     return RateCriterion(
-        constraint, n_groups or (2,), violation=violation, window=window, n_outputs=n_outputs
+        constraint, n_groups or (2,), equalize=equalize, window=window, n_outputs=n_outputs
     ).double()
 
 
@@ -78,11 +78,11 @@ def test_with_a_window_running_slopes_meet_the_rates_of_the_batch():
     torch.testing.assert_close(total, expected, rtol=2e-3, atol=1e-8)
 
 
-@pytest.mark.parametrize("violation", ["decision", "score", "both"])
+@pytest.mark.parametrize("equalize", ["decisions", "scores", "both"])
 @pytest.mark.parametrize("window", [0.0, 500.0])
 @pytest.mark.parametrize("target", [None, 0.01, 0.9])
-def test_both_forms_of_the_loss_have_one_gradient(violation, window, target):
-    criteria = [make(4, violation=violation, window=window) for _ in range(2)]
+def test_both_forms_of_the_loss_have_one_gradient(equalize, window, target):
+    criteria = [make(4, equalize=equalize, window=window) for _ in range(2)]
     logits, batch = random_rows(200, 4, seed=1)
     logits.requires_grad_()
     for criterion in criteria:
@@ -102,8 +102,8 @@ def test_both_is_the_mean_of_both_losses_or_under_a_target_their_sum(target):
     logits, batch = random_rows(200, 4, seed=1)
     logits.requires_grad_()
     gradients = []
-    for violation in ("decision", "score", "both"):
-        criterion = make(4, violation=violation, window=500.0)
+    for equalize in ("decisions", "scores", "both"):
+        criterion = make(4, equalize=equalize, window=500.0)
         observe(criterion, *random_rows(300, 4))
         criterion.target = target
         gradients.append(slopes(criterion, logits, batch))
@@ -130,7 +130,7 @@ def test_the_loss_around_a_batch_is_the_loss_itself_without_a_window():
 
 
 def test_a_group_that_stays_away_keeps_its_rate_until_it_is_forgotten():
-    criterion = make(2, violation="decision", window=256.0).float()
+    criterion = make(2, equalize="decisions", window=256.0).float()
     positive = torch.full((256,), 2.0)
     observe(criterion, *rows(positive, torch.arange(256) % 2))
     for _ in range(120):
@@ -166,14 +166,14 @@ def test_decisions_steer_while_scores_carry_the_gradient():
     """Equal decisions, unequal scores: no push by "decision", a push by "score"."""
     logits = torch.tensor([2.0, -2.0, 0.15, -0.05], dtype=torch.float64)
     groups = torch.tensor([0, 0, 1, 1])
-    for violation, pushes in (("decision", False), ("score", True)):
-        assert push(make(violation=violation), logits, groups) is pushes
+    for equalize, pushes in (("decisions", False), ("scores", True)):
+        assert push(make(equalize=equalize), logits, groups) is pushes
 
 
 def test_decisions_take_over_from_scores():
     logits = torch.tensor([2.0, -2.0, 0.15, -0.05], dtype=torch.float64)
     groups = torch.tensor([0, 0, 1, 1])
-    criterion = make(violation="decision")
+    criterion = make(equalize="decisions")
     observe(criterion, *rows(logits, groups))
     decisions, scores = criterion.rates(DECISIONS), criterion.rates(SCORES)
     for decided in (0.0, 0.25, 1.0):

@@ -74,7 +74,7 @@ class Dropped(torch.nn.Module):
 
 KINDS = {
     "default": {},
-    "target": {"eta": 1.0, "fairness_target": 0.1, "violation": "both"},
+    "target": {"eta": None, "fairness_target": 0.1, "equalize": "both"},
     "fairness batches": {"fairness_batch_size": 70, "fairness_optimizer": "adam"},
     "early stopping": {"early_stopping": True, "n_iter_no_change": 2, "tol": 0.05},
     "plateau": {
@@ -131,7 +131,7 @@ def test_a_checkpoint_is_written_each_few_epochs(rows, tmp_path, monkeypatch):
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}])
 def test_an_interrupt_leaves_the_model_of_the_last_epoch(rows, monkeypatch, params, tmp_path):
     # With a constant rate a training of 3 epochs begins as one of 6 does, but for `decided`.
-    params = {"violation": "score", "lr_schedule": "constant", **params}
+    params = {"equalize": "scores", "lr_schedule": "constant", **params}
     file = tmp_path / "fit.checkpoint"
     whole = fit(rows, **params)
     with monkeypatch.context() as patched:

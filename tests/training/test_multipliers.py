@@ -69,7 +69,7 @@ def test_the_eta_found_gives_about_the_same(large):
 def test_any_criterion_and_violation(large):
     clf = fit(large, fairness_target=0.1, constraint="equalized_odds")
     assert difference(clf, large, equalized_odds_difference) == pytest.approx(0.1, abs=0.03)
-    clf = fit(large, fairness_target=0.05, violation="score")
+    clf = fit(large, fairness_target=0.05, equalize="scores")
     assert score_difference(clf, large) == pytest.approx(0.05, abs=0.02)
 
 
@@ -78,11 +78,11 @@ def test_any_criterion_and_violation(large):
     [("demographic_parity", 0.1, "score"), ("equalized_odds", 0.03, "decision")],
 )
 def test_a_target_for_decisions_and_scores(large, constraint, target, not_enough):
-    def largest(violation):
-        clf = fit(large, fairness_target=target, violation=violation, constraint=constraint)
+    def largest(equalize):
+        clf = fit(large, fairness_target=target, equalize=equalize, constraint=constraint)
         last = clf.history_[-1]
         differences = [last["decision_difference"], last["score_difference"]]
-        assert violation != "both" or float(clf.net_.criterion_.measured()) == max(differences)
+        assert equalize != "both" or float(clf.net_.criterion_.measured()) == max(differences)
         return max(differences)
 
     assert largest("both") == pytest.approx(target, abs=0.03)
@@ -207,7 +207,7 @@ def test_tight_targets_cost_little_more(large):
     assert tight.score(*large[:2]) > loose.score(*large[:2]) - 0.03
 
 
-@pytest.mark.parametrize("combine", ["intersection", "each"])
+@pytest.mark.parametrize("combine", ["intersection", "separate"])
 @pytest.mark.parametrize("aggregation", ["mean", "max"])
 def test_many_groups_and_several_columns(combine, aggregation):
     X, y, group = make_biased(6000, groups=tuple("abcde"))
@@ -228,6 +228,6 @@ def test_many_groups_and_several_columns(combine, aggregation):
 def test_eta_settles_on_few_batches_too():
     """The last steps are small, as the learning rate is."""
     X, y, group = make_biased(800)
-    clf = make(fairness_target=0.01, violation="score").fit(X, y, sensitive_features=group)
+    clf = make(fairness_target=0.01, equalize="scores").fit(X, y, sensitive_features=group)
     etas = np.log([record["eta"] for record in clf.history_])
     assert abs(etas[-1] - etas[-2]) < 0.1 * abs(etas[1] - etas[0])

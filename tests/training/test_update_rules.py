@@ -15,7 +15,7 @@ from fairbinn_sklearn._training.criterion import RateCriterion
 
 
 def make_net(**params):
-    params = {"eta": 5.0, "violation": "score", "rate_window": 0, **params}
+    params = {"eta": 5.0, "equalize": "scores", "rate_window": 0, **params}
     estimator = FairBiNNClassifier(
         hidden_layer_sizes=(6, 5), activation="tanh", device="cpu", **params
     )

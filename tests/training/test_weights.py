@@ -20,7 +20,7 @@ def small():
 @pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
 @pytest.mark.parametrize(
     "params",
-    [{}, {"violation": "score"}, {"rate_window": 0}, {"constraint": "equalized_odds"}],
+    [{}, {"equalize": "scores"}, {"rate_window": 0}, {"constraint": "equalized_odds"}],
     ids=str,
 )
 def test_a_weight_of_two_is_a_row_given_twice(small, method, params):

@@ -107,7 +107,8 @@ def _weight(estimator):
     last = last_step(estimator)
     if getattr(last, "fairness_target", None) is not None:
         return f"target {_short(last.fairness_target)}"
-    return f"eta {_short(last.eta)}" if hasattr(last, "eta") else ""
+    eta = getattr(last, "eta_", getattr(last, "eta", None))
+    return "" if eta is None else f"eta {_short(eta)}"
 
 
 def _short(value):

@@ -115,8 +115,7 @@ class TrainingDisplay:
             )
         check_is_fitted(last, "net_")
         net = last.net_
-        names = {"decision": "decisions", "score": "scores", "both": "both"}
-        target_of = names[net.criterion_.violation]
+        target_of = net.criterion_.equalize
         return cls(last.history_, target=net.target, target_of=target_of).plot(ax)
 
     @property
