@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from .sources import forget_pages
+from .sources import release_pages
 
 
 class ArrayRows(Dataset):
@@ -83,7 +83,7 @@ class ArrayRows(Dataset):
         rows = []
         for start, stop, own in _by_span(np.asarray(indices), self.spans):
             rows.append(np.asarray(self.array[start:stop])[own - start])
-            forget_pages(self.array)
+            release_pages(self.array)
         return np.concatenate(rows)
 
 

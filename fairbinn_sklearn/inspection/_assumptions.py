@@ -131,10 +131,10 @@ def check_assumptions(
     }
     check_bootstrap("check_assumptions", **bootstrap)
     clf, X = _last_step(clf, X)
-    rows = check_data(clf, X, reset=False)
+    rows = check_data(clf, X, reset=False, input_shape=clf.net_.input_shape)
     net, course = clf.module_, Course.of(clf)
     leader, follower = clf.net_.players()
-    n_trained = getattr(clf.net_, "n_rows", None)
+    n_trained = clf.net_.last_run.n_samples
     with evaluating(net):
         decisions = clf.predict(X)
         layers = read_layers(net)  # after a pass: some parametrizations set their weights there

@@ -5,9 +5,9 @@ import torch
 from sklearn.utils import assert_all_finite
 from torch.nn.functional import one_hot
 
-from .._data.groups import cut_into_bins, encode_groups, sensitive_frame
+from .._data.groups import GroupEncoder, sensitive_frame
 from .._data.labels import encode_labels, plain_labels
-from .._training.options import resolve_constraint
+from .._training.resolve import resolve_constraint
 from ..losses import FairnessLoss
 from ..losses._aggregate import divide
 from ._resampling import percentiles, resample
@@ -34,13 +34,8 @@ def audit(clf, decisions, y, sensitive_features, *, n_boot, confidence_level, ra
     encoded, decided = (
         encode_labels(labels, clf.classes_, clf.classes_)[1] for labels in (truth, decisions)
     )
-    frame, _ = cut_into_bins(
-        sensitive_frame(sensitive_features, len(decisions)),
-        clf.n_bins,
-        clf.max_groups,
-        known=clf.bin_edges_,
-    )
-    codes, _ = encode_groups(frame, clf.combine)
+    frame = sensitive_frame(sensitive_features, len(decisions))
+    codes = GroupEncoder(clf.combine).fit_transform(frame)
     rows = np.column_stack([encoded, decided, codes])
     cells, counts = np.unique(rows, axis=0, return_counts=True)
     drawn = np.concatenate([counts[None], resample(counts, n_boot, random_state)])

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._training.update_rules import accuracy_only
-
 # Names in `history_` by the value of `equalize`.
 DIFFERENCES = {
     "decisions": ["decision_difference"],
@@ -34,20 +32,22 @@ class Course:
     def of(cls, clf):
         """Course of the last fit."""
         net = clf.net_
-        history = clf.history_[-net.epochs :]  # of the last call, with partial_fit one epoch
+        history = clf.history_[
+            -net.last_run.epochs :
+        ]  # of the last call, with partial_fit one epoch
         if "validation_objective" in history[-1]:  # early stopping went back to the best epoch
             best = min(range(len(history)), key=lambda i: history[i]["validation_objective"])
             history = history[: best + 1]
-        elif net.epochs == 1:
+        elif net.last_run.epochs == 1:
             history = clf.history_
         return cls(
             history=history,
             rates=np.array([record["lr"] for record in history]) / history[0]["lr"],
-            fair=net.rule is not accuracy_only,
+            fair=net.last_run.fair,
             eta=clf.eta_,
-            target=net.target,
+            target=net.options.fairness_target,
             equalize=net.criterion_.equalize,
-            max_step=net.fairness_max_step,
+            max_step=net.options.fairness_max_step,
         )
 
     def column(self, key):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import torch
-from made_up import make_biased
+from conftest import make_data
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The running difference ended")
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_biased(600)
+    return make_data(600)
 
 
 def fit(rows, **params):

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from conftest import make_data
 from fairlearn.metrics import (
     demographic_parity_difference,
     equal_opportunity_difference,
     equalized_odds_difference,
 )
-from made_up import make_biased
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -62,7 +62,7 @@ def seeded():
 
 @pytest.fixture(scope="module")
 def data():
-    return make_biased(300)
+    return make_data(300)
 
 
 @pytest.fixture(scope="module")

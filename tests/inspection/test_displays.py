@@ -5,6 +5,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from conftest import make_data
 from fairlearn.metrics import (
     MetricFrame,
     demographic_parity_difference,
@@ -12,7 +13,6 @@ from fairlearn.metrics import (
     selection_rate,
     true_positive_rate,
 )
-from made_up import make_biased
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from fairbinn_sklearn import FairBiNNClassifier
@@ -30,7 +30,7 @@ def closed():
 
 @pytest.fixture(scope="module")
 def data():
-    return make_biased(600)
+    return make_data(600)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from made_up import make_biased
+from conftest import make_data
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
@@ -34,7 +34,7 @@ def test_checks_of_scikit_learn(estimator, check):
 
 @pytest.fixture(scope="module")
 def biased():
-    return make_biased(600)
+    return make_data(600)
 
 
 def test_rows_of_fit_are_scored_by_others(biased):

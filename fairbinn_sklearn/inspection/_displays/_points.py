@@ -6,10 +6,8 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from ...metrics import FairnessScorer
-from ...metrics._figures import FIGURES
+from ...metrics._metrics import DIFFERENCES
 from ._drawing import last_step
-
-DIFFERENCES = sorted(name for name in FIGURES if name.endswith("_difference"))
 
 
 def points_of_path(path, metric, score):

@@ -116,7 +116,7 @@ class TrainingDisplay:
         check_is_fitted(last, "net_")
         net = last.net_
         target_of = net.criterion_.equalize
-        return cls(last.history_, target=net.target, target_of=target_of).plot(ax)
+        return cls(last.history_, target=net.options.fairness_target, target_of=target_of).plot(ax)
 
     @property
     def panels(self):
