@@ -1,10 +1,10 @@
-"""Made-up Heritage Health data, and the original files of the other data sets."""
+"""The data sets, which tests must not change, and files of made-up and original data."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fairbinn_sklearn.datasets import _german, load_adult, load_german
+from fairbinn_sklearn.datasets import _german, load_adult, load_german, load_health
 
 HEALTH_NUMERIC = [
     "ClaimsTruncated", "no_Claims", "no_Providers", "no_Vendors", "no_PCPs", "no_PlaceSvcs",
@@ -59,22 +59,39 @@ def health_path(health_table, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def original_folder(tmp_path_factory):
+def health(health_path):
+    return load_health(health_path)
+
+
+@pytest.fixture(scope="session")
+def adult():
+    return load_adult()
+
+
+@pytest.fixture(scope="session")
+def german():
+    return load_german()
+
+
+@pytest.fixture(scope="session")
+def original_folder(adult, german, tmp_path_factory):
     """Folder of the original files, rebuilt from the results of the loaders."""
     folder = tmp_path_factory.mktemp("original")
-    for subset, first, dot in (("train", "", ""), ("test", "|1x3 Cross validator\n", ".")):
-        adult = load_adult(subset=subset)
-        table = adult.data.astype(object).fillna("?")
-        table["label"] = np.where(adult.target == 1, ">50K", "<=50K") + np.array(dot)
-        lines = [", ".join(map(str, row)) for row in table.to_numpy()]
-        name = {"train": "adult.data", "test": "adult.test"}[subset]
-        (folder / name).write_bytes((first + "\n".join(lines) + "\n\n").encode("ascii"))
+    table = (
+        adult.data.astype(object)
+        .fillna("?")
+        .assign(label=adult.target.map(["<=50K", ">50K"].__getitem__))
+    )
+    lines = np.array([", ".join(map(str, row)) for row in table.to_numpy()])
+    train, test = (lines[adult.split == split] for split in ("train", "test"))
+    (folder / "adult.data").write_text("\n".join(train) + "\n\n")
+    (folder / "adult.test").write_text("|1x3 Cross validator\n" + ".\n".join(test) + ".\n\n")
 
-    german = load_german()
-    table = german.data.astype(object)
-    for name, meanings in _german.CODES.items():
-        table[name] = table[name].map({meaning: code for code, meaning in meanings.items()})
-    table["label"] = np.where(german.target == 1, 1, 2)
+    codes = {
+        name: {meaning: code for code, meaning in meanings.items()}
+        for name, meanings in _german.CODES.items()
+    }
+    table = german.data.astype(object).replace(codes).assign(label=2 - german.target)
     lines = [" ".join(map(str, row)) + "\n" for row in table.to_numpy()]
-    (folder / "german.data").write_bytes("".join(lines).encode("ascii"))
+    (folder / "german.data").write_text("".join(lines))
     return folder
