@@ -77,21 +77,17 @@ def german():
 def original_folder(adult, german, tmp_path_factory):
     """Folder of the original files, rebuilt from the results of the loaders."""
     folder = tmp_path_factory.mktemp("original")
-    table = (
-        adult.data.astype(object)
-        .fillna("?")
-        .assign(label=adult.target.map(["<=50K", ">50K"].__getitem__))
-    )
+    table = adult.data.astype(object).where(adult.data.notna(), "?")
+    table["label"] = np.where(adult.target == 1, ">50K", "<=50K")
     lines = np.array([", ".join(map(str, row)) for row in table.to_numpy()])
     train, test = (lines[adult.split == split] for split in ("train", "test"))
     (folder / "adult.data").write_text("\n".join(train) + "\n\n")
     (folder / "adult.test").write_text("|1x3 Cross validator\n" + ".\n".join(test) + ".\n\n")
 
-    codes = {
-        name: {meaning: code for code, meaning in meanings.items()}
-        for name, meanings in _german.CODES.items()
-    }
-    table = german.data.astype(object).replace(codes).assign(label=2 - german.target)
+    table = german.data.astype(object)
+    for name, meanings in _german.CODES.items():
+        table[name] = table[name].map({meaning: code for code, meaning in meanings.items()})
+    table["label"] = 2 - german.target
     lines = [" ".join(map(str, row)) + "\n" for row in table.to_numpy()]
     (folder / "german.data").write_text("".join(lines))
     return folder
