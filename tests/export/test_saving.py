@@ -216,8 +216,8 @@ def test_skops_asks_for_trust_in_objects_that_are_parameters(biased):
 def test_weights_as_safetensors(biased, tmp_path):
     torch_files = pytest.importorskip("safetensors.torch")
     X, *_ = biased
-    clf, other = fit(biased), fit(biased, random_state=1)
+    clf, second = fit(biased), fit(biased, random_state=1)
     torch_files.save_file(clf.module_.state_dict(), tmp_path / "weights.safetensors")
-    assert (other.predict_proba(X) != clf.predict_proba(X)).any()
-    other.module_.load_state_dict(torch_files.load_file(tmp_path / "weights.safetensors"))
-    np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
+    assert (second.predict_proba(X) != clf.predict_proba(X)).any()
+    second.module_.load_state_dict(torch_files.load_file(tmp_path / "weights.safetensors"))
+    np.testing.assert_array_equal(second.predict_proba(X), clf.predict_proba(X))
