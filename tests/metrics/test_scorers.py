@@ -172,6 +172,13 @@ def test_several_classes(data):
     assert ratio(model, X, truth, sensitive_features=group) == min(ratios)
 
 
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"equal_opportunity_difference"}))
+def test_one_group_has_no_differences(data, model, name):
+    X, y, _ = data
+    score = FairnessScorer(name)(model, X[:1], y[:1], sensitive_features=["all"])
+    assert score == float(name in ("demographic_parity_ratio", "worst_group_accuracy"))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_weight_of_2_counts_a_sample_twice(data, model, name):
     X, y, group = data
