@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
-from fairbinn_sklearn.inspection._displays._rates import audit
+from fairbinn_sklearn.inspection import AuditDisplay
 
 SHARE = np.array([0.3, 0.6])  # of the label 1, by group
 CENTRE, STEP = np.array([-0.5, 0.5]), np.array([1.5, 2.0])
