@@ -64,7 +64,7 @@ def check_loss(history, truth, is_scaled):
         advice = {"advice": f"Lower lr (now {history.records[0]['lr']:g}).", "knob": "lr"}
     return Finding(
         check="loss",
-        statement="The loss is no worse than that of constant predictions",
+        statement="The loss beats constant predictions",
         verdict=judge(loss[-1] <= NO_WORSE * constant),
         value=loss[-1],
         result=f"{loss[-1]:.3f}, constant predictions {constant:.3f}",
@@ -176,7 +176,7 @@ def check_audit(history, audit, confidence_level):
         **known,
         verdict=UNKNOWN if is_unclear else judge(high <= limit),
         value=difference,
-        result=f"{difference:.3f} [{low:.3f}, {high:.3f}], at least {fewest:,} samples for a rate",
+        result=f"{difference:.3f} [{low:.3f}, {high:.3f}], rates of at least {fewest:,} samples",
         how=(
             "largest difference of predictions in the rates of constraint, with a bootstrap "
             f"interval of level {confidence_level:g}; upper end at most {limit:.3g}, unknown if "
@@ -211,7 +211,7 @@ def check_decrease(history):
 
 def check_price(history):
     """Judge whether an increase of the loss after its minimum reduced the difference."""
-    known = {"check": "price", "statement": "Accuracy was lost only for a smaller difference"}
+    known = {"check": "price", "statement": "Loss of accuracy reduced the difference"}
     if (differences := _recorded_differences(history)) is None:
         return _no_differences(history, known)
     loss = history.column("loss")
@@ -242,7 +242,7 @@ def check_agreement(history):
     last = {"decisions": decisions[-1], "scores": scores[-1]}
     small, large = sorted(last, key=last.get)
     if history.equalize in ("both", large):
-        advice = _weigh_fairness(history, more=True)
+        advice = _reduce_difference(history)
     else:
         advice = {"advice": f'If {large} matter, set equalize="{large}" or "both".'}
         advice["knob"] = "equalize"

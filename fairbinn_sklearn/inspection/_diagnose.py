@@ -141,8 +141,8 @@ def diagnose(
                 history.constraint, n_classes, truth, predictions, codes, **bootstrap
             )
             difference = rates.difference()
-            low, high = interval(difference, confidence_level)
-            details = {"difference": difference[0], "low": low, "high": high}
+            values = map(float, (difference[0], *interval(difference, confidence_level)))
+            details = dict(zip(("difference", "low", "high"), values, strict=True))
             details["fewest_samples"] = rates.fewest_samples()
         findings.append(_checks.check_audit(history, details, confidence_level))
     findings += [

@@ -307,7 +307,7 @@ class AuditDisplay:
         labels = [plain_text(label) for label in self.group_labels]
         axes.set_yticks(positions, labels)
         axes.set_ylim(len(self.sizes) - 0.5, -0.5)
-        largest = np.nanmax([table.to_numpy().max() for table in self.intervals.values()])
+        largest = max(table.max(axis=None) for table in self.intervals.values())
         limit = 1.25 * largest if largest > 0 else 1.0
         axes.set_xlim(0, limit)
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(limit, 1)])
