@@ -1,4 +1,4 @@
-"""FairBiNN as a scikit-learn estimator: a neural net trained for accuracy and parity at once.
+"""FairBiNN as a scikit-learn estimator: a neural network for accuracy and group fairness.
 
 >>> from fairlearn.metrics import demographic_parity_difference
 >>> from fairbinn_sklearn import FairBiNNClassifier
@@ -7,8 +7,8 @@
 >>> X, y, sex = adult.data[["age", "hours-per-week"]] / 50, adult.target, adult.data["sex"]
 >>> for eta in (0, 10):
 ...     clf = FairBiNNClassifier(eta=eta, max_epochs=3, random_state=0)
-...     decisions = clf.fit(X, y, sensitive_features=sex).predict(X)
-...     print(f"{demographic_parity_difference(y, decisions, sensitive_features=sex):.2f}")
+...     predicted = clf.fit(X, y, sensitive_features=sex).predict(X)
+...     print(f"{demographic_parity_difference(y, predicted, sensitive_features=sex):.2f}")
 0.07
 0.01
 """

@@ -1,49 +1,55 @@
 """Choice of eta, or of a target, by cross-validation under a bound."""
 
-import copy
 import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from ._data.groups import sensitive_frame
+from ._classifier import FairBiNNClassifier
+from ._data.groups import GroupEncoder, sensitive_frame
 from ._data.labels import plain_labels
-from ._data.validation import training_rows
-from ._path import FairnessPath, fit_points, points_of, refuse_target, seeds_of, template
+from ._path import (
+    FairnessPath,
+    check_template,
+    fit_points,
+    points_of,
+    refuse_target,
+    seeds_of,
+)
+from ._utils.upstream import HasMethods, Interval, check_sample_weight, fit_context, safe_indexing
 from .metrics import best_under
-from .metrics._measure import METRICS, measure, sign
+from .metrics._measure import DEFAULT_METRICS, measure, sign
 
 
 class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """`FairBiNNClassifier` whose eta or target is chosen by cross-validation under a bound.
 
-    For each fold, and at last for all rows, the nets of all etas, or of all targets, are trained
-    side by side, as by `fairness_path`. Of those whose mean difference over the folds meets the
-    bound, the classifier is the one with the best mean score.
+    For each fold, and then for all samples, the networks of all etas or targets are trained side by
+    side, as by `fairness_path`. Among those whose mean difference over the folds meets the bound,
+    the one with the best mean score is chosen.
 
     Parameters
     ----------
     etas : array-like of shape (n_etas,), default=None
-        Weights of the fairness loss, >= 0. None means 0, 0.3, 1, 3, 10 and 30, if there are no
-        `targets`.
+        Weights of the fairness loss, >= 0. None means 0, 0.3, 1, 3, 10 and 30, unless `targets` are
+        set.
 
     targets : array-like of shape (n_targets,), default=None
-        Values of `fairness_target` in the place of etas. A target is met on the training rows; the
-        choice tells which one meets the bound on rows that are not.
+        Values of `fairness_target`, instead of etas. A target is met on the training samples; the
+        choice finds one that meets the bound on samples that were not used for training.
 
     estimator : FairBiNNClassifier, default=None
         All other parameters; it is not fitted itself. None means ``FairBiNNClassifier()``.
 
     cv : int or cross-validation generator, default=5
-        Number of folds, stratified by label and group together, or a splitter of scikit-learn,
-        which gets the labels. Folds of an integer are shuffled by `random_state` of `estimator`.
+        Number of folds, or a splitter of scikit-learn, which gets the labels. The folds of a number
+        are stratified by label and group together, and shuffled by `random_state` of `estimator`.
 
     bound : float, default=0.05
         Largest mean difference over the folds, from 0 to 1.
@@ -55,27 +61,28 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Name of a scorer of scikit-learn.
 
     n_jobs : int, default=None
-        Number of folds to train at once, by joblib. None means 1 unless in a
+        Number of folds to train at the same time, by joblib. None means 1 unless in a
         :func:`joblib.parallel_config` context, -1 all cores. One training uses several cores
         already.
 
     Attributes
     ----------
     best_params_ : dict
-        The eta or the `fairness_target` chosen, by its name.
+        The chosen eta or `fairness_target`, by its name.
 
     eta_ : float
-        The eta chosen; of a target, the weight that it led to.
+        The chosen eta; for a target, the weight that reached it.
 
     estimator_ : FairBiNNClassifier
-        Classifier of this choice, fitted on all rows.
+        Classifier of this choice, fitted on all samples.
 
     path_ : FairnessPath
-        Classifiers of all etas or targets, fitted on all rows; its figures are those of these rows.
+        Classifiers of all etas or targets, fitted on all samples, with their metrics on the same
+        samples.
 
     cv_results_ : dict of str to array
-        Figures on the held-out rows of the folds, with the keys of
-        :class:`sklearn.model_selection.GridSearchCV`; differences are negated there.
+        Metrics on the held-out samples of the folds, with the keys of
+        :class:`sklearn.model_selection.GridSearchCV`; differences are negated.
 
     best_index_ : int
         Index of the choice in `etas` or `targets`.
@@ -84,10 +91,10 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         The labels.
 
     n_features_in_ : int
-        Number of columns.
+        Number of features.
 
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, if X had names.
+        Names of the features, if X had names.
 
     See Also
     --------
@@ -96,11 +103,12 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    A search over `eta` by GridSearchCV chooses alike, tunes other parameters and the preprocessing
-    as well, and takes a fit for each candidate and fold. With sample weights the figures are
+    A search over `eta` by GridSearchCV makes the same choice and can tune other parameters and the
+    preprocessing, but needs a fit for each candidate and fold. With sample weights the metrics are
     weighted, too.
 
-    Without sensitive features there is nothing to choose: one net is trained for accuracy alone.
+    Without sensitive features there is nothing to choose: one network is trained for accuracy
+    alone.
 
     Examples
     --------
@@ -127,7 +135,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "n_jobs": [Integral, None],
     }
 
-    # scikit-learn's metadata routing: what users would else ask for by set_fit_request.
+    # Metadata routing: what users would otherwise request by set_fit_request.
     __metadata_request__fit = {"sensitive_features": True}
 
     def __init__(
@@ -151,14 +159,14 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.scoring = scoring
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
-        """Train the nets, on folds and on all rows, and choose.
+        """Train the networks, on folds and on all samples, and choose.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, encoded as numbers and scaled.
+            Training samples, encoded as numbers and scaled.
 
         y : array-like of shape (n_samples,)
             Labels.
@@ -168,7 +176,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Sensitive features, as in `FairBiNNClassifier.fit`.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, as in `FairBiNNClassifier.fit`.
+            Weights of the samples, as in `FairBiNNClassifier.fit`.
 
         Returns
         -------
@@ -187,24 +195,27 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If no point meets the bound; the closest is taken.
+            If no point meets the bound; the closest is chosen.
         """
-        settings = template(self.estimator)
+        estimator = check_template(self.estimator)
         if self.targets is None:
-            refuse_target(settings)
+            refuse_target(estimator)
         choose = best_under(self.bound, self.metric, self.scoring)
-        points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, settings)
-        metrics = list(dict.fromkeys([self.metric, *METRICS]))
+        points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, estimator)
+        metrics = list(dict.fromkeys([self.metric, *DEFAULT_METRICS]))
         if sensitive_features is None:
-            points, metrics = points[-1:], []  # nothing to choose; the classifier warns
-        wanted = {"metrics": metrics, "score": self.scoring}
-        given = X, y, sensitive_features, sample_weight
-        classifiers, reason = fit_points(settings, points, [seed], *given)
-        figures = measure(
-            classifiers, X, y, sensitive_features, sample_weight=sample_weight, **wanted
+            points, metrics = points[-1:], []  # nothing to choose, of which the classifier warns
+        scoring = {"metrics": metrics, "score": self.scoring}
+        classifiers, reason = fit_points(
+            estimator, points, [seed], X, y, sensitive_features, sample_weight
         )
-        path = FairnessPath(classifiers, figures, reason)
-        results = self._cross_validate(path.by, settings, points, seed, wanted, *given)
+        table = measure(
+            classifiers, X, y, sensitive_features, sample_weight=sample_weight, **scoring
+        )
+        path = FairnessPath(classifiers, table, reason)
+        results = self._cross_validate(
+            path.by, estimator, points, seed, scoring, X, y, sensitive_features, sample_weight
+        )
         best = choose(results) if sensitive_features is not None else 0
 
         self.path_, self.cv_results_, self.best_index_ = path, results, best
@@ -217,61 +228,65 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
-    def _cross_validate(self, by, settings, points, seed, wanted, X, y, sensitive_features, weight):
-        """Figures of the held-out rows, with the keys of scikit-learn's searches."""
+    def _cross_validate(
+        self, by, estimator, points, seed, scoring, X, y, sensitive_features, weight
+    ):
+        """Return metrics on the held-out samples, with the keys of scikit-learn's searches."""
         X, y = indexable(X, plain_labels(y))
         frame = None
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
         if weight is not None:
-            weight = _check_sample_weight(weight, X)
+            weight = check_sample_weight(weight, X)
         tables = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold)(settings, points, seed, wanted, train, test, X, y, frame, weight)
-            for train, test in self._split(settings, seed, X, y, frame)
+            delayed(_fold)(estimator, points, seed, scoring, train, test, X, y, frame, weight)
+            for train, test in self._split(estimator, seed, X, y, frame)
         )
         values = [eta if target is None else target for eta, target in points]
         results = {f"param_{by}": np.ma.array(values, dtype=object)}
         results["params"] = [{by: value} for value in values]
         for name in tables[0]:
             scores = np.array([sign(name) * table[name] for table in tables])
-            for i, of_fold in enumerate(scores):
-                results[f"split{i}_test_{name}"] = of_fold
+            for i, fold_scores in enumerate(scores):
+                results[f"split{i}_test_{name}"] = fold_scores
             results[f"mean_test_{name}"] = scores.mean(axis=0)
             results[f"std_test_{name}"] = scores.std(axis=0)
             results[f"rank_test_{name}"] = rankdata(-scores.mean(axis=0), method="min").astype(int)
         return results
 
-    def _split(self, settings, seed, X, y, frame):
-        """Rows of the folds, stratified by label and group."""
+    def _split(self, estimator, seed, X, y, frame):
+        """Return the folds, those of a number stratified by label and group."""
         if not isinstance(self.cv, Integral):
             return check_cv(self.cv, y, classifier=True).split(X, y)
-        return StratifiedKFold(self.cv, shuffle=True, random_state=seed).split(
-            np.zeros(len(y)), strata(settings, X, y, frame, self.cv)
-        )
+        codes = None
+        if frame is not None:
+            codes = GroupEncoder(estimator.combine).fit_transform(frame)
+        folds = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
+        return folds.split(np.zeros(len(y)), strata(y, codes, self.cv))
 
     def decision_function(self, X):
-        """Logits, as `FairBiNNClassifier.decision_function`.
+        """Return logits, as `FairBiNNClassifier.decision_function`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         logits : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logits; of two classes one a row.
+            Logits; with two classes one per sample.
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
     def predict_proba(self, X):
-        """Probability of each class.
+        """Return the probability of each class.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
@@ -287,47 +302,60 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class of highest probability.
+            The class of the highest probability.
         """
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags = template(self.estimator).__sklearn_tags__().input_tags
+        estimator = FairBiNNClassifier() if self.estimator is None else self.estimator
+        if hasattr(estimator, "__sklearn_tags__"):
+            tags.input_tags = estimator.__sklearn_tags__().input_tags
         return tags
 
 
-def strata(settings, X, y, frame, n_folds):
-    """Codes of label and group together; groups too rare for the folds go with the largest."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the training on all rows has told of small groups
-        rows = training_rows(copy.copy(settings), X, y, frame, None)
-    target = rows.y.cpu().numpy()
-    if rows.groups is None:
+def strata(y, codes, n_folds):
+    """Return codes of label and group together, for stratified folds.
+
+    Groups with fewer samples of a label than folds are merged with the largest group.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    codes : ndarray of shape (n_samples, n_partitions) or None
+        Codes of the groups.
+
+    n_folds : int
+        Number of folds.
+    """
+    target = np.unique(y, return_inverse=True)[1]
+    if codes is None:
         return target
-    both = np.column_stack([target, rows.groups.cpu().numpy()])
-    _, codes, counts = np.unique(both, axis=0, return_inverse=True, return_counts=True)
-    rare = counts[codes] < n_folds
+    both = np.column_stack([target, codes])
+    _, combined, counts = np.unique(both, axis=0, return_inverse=True, return_counts=True)
+    rare = counts[combined] < n_folds
     for label in np.unique(target):
-        of_label = target == label
-        codes[of_label & rare] = np.bincount(codes[of_label]).argmax()
-    return codes
+        has_label = target == label
+        combined[has_label & rare] = np.bincount(combined[has_label]).argmax()
+    return combined
 
 
-def _fold(settings, points, seed, wanted, train, test, X, y, frame, weight):
-    """Figures on the held-out rows of one fold, a row for each point."""
+def _fold(estimator, points, seed, scoring, train, test, X, y, frame, weight):
+    """Return metrics on the held-out samples of one fold, a row for each point."""
     parts = [
-        [None if one is None else _safe_indexing(one, rows) for one in (X, y, frame, weight)]
-        for rows in (train, test)
+        [None if data is None else safe_indexing(data, index) for data in (X, y, frame, weight)]
+        for index in (train, test)
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the training on all rows tells
-        classifiers, _ = fit_points(settings, points, [seed], *parts[0])
+        warnings.simplefilter("ignore")  # the training on all samples has warned already
+        classifiers, _ = fit_points(estimator, points, [seed], *parts[0])
         *data, weight = parts[1]
-        return measure(classifiers, *data, sample_weight=weight, **wanted)
+        return measure(classifiers, *data, sample_weight=weight, **scoring)

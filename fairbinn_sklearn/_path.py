@@ -1,6 +1,5 @@
-"""The whole trade-off curve: one classifier for each eta, trained side by side."""
+"""The whole trade-off curve: a classifier for each eta or target, trained side by side."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,12 +9,15 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._classifier import FairBiNNClassifier
-from ._data.validation import training_rows
+from ._classifier import FairBiNNClassifier, set_fitted
+from ._training.build import net_for
 from ._training.callbacks import PrintRanges
-from ._training.options import SCHEDULES, resolve_schedule
+from ._training.options import TrainingOptions, nested_params
 from ._training.outcome import warn_of_outcome
+from ._training.resolve import resolve_schedule
+from ._training.setup import training_data
 from ._training.stack import stacked, unstacked, why_not_stacked
+from ._utils.upstream import validate_params_of
 from .metrics import best_under
 from .metrics._bound import dominated
 from .metrics._measure import measure
@@ -35,12 +37,12 @@ def fairness_path(
     sample_weight=None,
     n_jobs=None,
 ):
-    """Fit a classifier for each `eta`, all in one pass over the rows.
+    """Fit a classifier for each `eta` or target, all in one pass over the samples.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training rows, encoded as numbers and scaled.
+        Training samples, encoded as numbers and scaled.
 
     y : array-like of shape (n_samples,)
         Labels.
@@ -49,30 +51,30 @@ def fairness_path(
         Sensitive features, as in `FairBiNNClassifier.fit`.
 
     etas : array-like of shape (n_etas,), default=None
-        Weights of the fairness loss, >= 0. None means 0, 0.3, 1, 3, 10 and 30, if there are no
-        `targets`.
+        Weights of the fairness loss, >= 0. None means 0, 0.3, 1, 3, 10 and 30, unless `targets` are
+        passed.
 
     targets : array-like of shape (n_targets,), default=None
-        Values of `fairness_target` in the place of etas.
+        Values of `fairness_target`, instead of etas.
 
     seeds : int or array-like of shape (n_seeds,), default=None
-        Values of `random_state`; each makes a curve of its own. None means that of `estimator`.
+        Values of `random_state`; each makes a separate curve. None means that of `estimator`.
 
     estimator : FairBiNNClassifier, default=None
         All other parameters; it is not fitted itself. None means ``FairBiNNClassifier()``.
 
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows, as in `FairBiNNClassifier.fit`.
+        Weights of the samples, as in `FairBiNNClassifier.fit`.
 
     n_jobs : int, default=None
-        Number of seeds to train at once, by joblib. None means 1 unless in a
+        Number of seeds to train at the same time, by joblib. None means 1 unless in a
         :func:`joblib.parallel_config` context, -1 all cores. One training uses several cores
         already.
 
     Returns
     -------
     path : FairnessPath
-        Fitted classifiers, and their figures on the training rows.
+        Fitted classifiers, and their metrics on the training samples.
 
     Raises
     ------
@@ -85,21 +87,21 @@ def fairness_path(
 
     See Also
     --------
-    FairBiNNClassifierCV : Chooses eta or a target by cross-validation under a bound.
+    FairBiNNClassifierCV : Choose eta or a target by cross-validation under a bound.
 
     Notes
     -----
-    Each classifier is what `fit` gives at its eta and seed, up to the rounding of float32: a sum in
-    another order differs in the last digit, and over many epochs nets drift apart by as much as for
-    another seed.
+    Each classifier equals the one that `fit` returns at its eta and seed, up to the rounding of
+    float32. Sums in another order differ in the last digit, and over many epochs networks drift
+    apart by as much as with another seed.
 
-    The nets of one seed begin alike and see the same batches, so all update rules train side by
-    side, as one net whose parameters have an axis of models in front (:func:`torch.vmap`). These
-    are trained one after another instead, and `FairnessPath.reason` says why: `early_stopping`;
-    callbacks; a function as `constraint`; an optimizer that is none of the named ones;
-    `ReduceLROnPlateau`; a module with buffers or with operations that vmap does not know. A net at
-    eta 0 is trained by itself: it has one player only. Seeds see other batches, and follow one
-    after another.
+    The networks of one seed start from the same weights and see the same batches. So they are
+    trained side by side, as one network whose parameters have an axis of networks in front
+    (:func:`torch.vmap`). They are trained one after another, and `FairnessPath.reason` says why,
+    with `early_stopping`; callbacks; a function as `constraint`; an optimizer class other than the
+    named ones; `ReduceLROnPlateau`; a module with buffers or with operations that vmap does not
+    know. A network at eta 0 is trained alone, because it has one player only. Seeds see different
+    batches and are trained one after another.
 
     Examples
     --------
@@ -109,8 +111,8 @@ def fairness_path(
     >>> group = rng.choice(["a", "b"], 2000)
     >>> X = rng.normal(size=(2000, 3)) + (group == "a")[:, None]
     >>> y = X.sum(axis=1) + rng.normal(size=2000) > 1.5
-    >>> settings = FairBiNNClassifier(random_state=0)
-    >>> path = fairness_path(X, y, group, etas=[0, 1, 10], estimator=settings)
+    >>> estimator = FairBiNNClassifier(random_state=0)
+    >>> path = fairness_path(X, y, group, etas=[0, 1, 10], estimator=estimator)
     >>> differences = path.to_frame()["demographic_parity_difference"]
     >>> bool(differences[0] > 0.3 > 0.1 > differences[2])
     True
@@ -118,93 +120,120 @@ def fairness_path(
     10
     """
     if sensitive_features is None:
-        raise ValueError("sensitive_features must be given for a path, got None.")
-    estimator = template(estimator)
+        raise ValueError("sensitive_features must be passed for a path, got None.")
+    estimator = check_template(estimator)
     if targets is None:
         refuse_target(estimator)
-    values = points_of(etas, targets)
-    seeds = seeds_of(seeds, estimator)
     classifiers, reason = fit_points(
-        estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs
+        estimator,
+        points_of(etas, targets),
+        seeds_of(seeds, estimator),
+        X,
+        y,
+        sensitive_features,
+        sample_weight,
+        n_jobs,
     )
-    figures = measure(classifiers, X, y, sensitive_features, sample_weight=sample_weight)
-    return FairnessPath(classifiers, figures, reason)
+    metrics = measure(classifiers, X, y, sensitive_features, sample_weight=sample_weight)
+    return FairnessPath(classifiers, metrics, reason)
 
 
-def fit_points(estimator, values, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):
-    """Classifiers for each seed and each pair of `values`, and why they were not stacked."""
+def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):
+    """Fit a classifier for each seed and point.
+
+    Parameters
+    ----------
+    estimator : FairBiNNClassifier
+        All other parameters.
+
+    points : list of (eta, fairness_target)
+        Points of the path.
+
+    seeds : list of int
+        Values of `random_state`.
+
+    X, y, sensitive_features, sample_weight, n_jobs
+        As in `fairness_path`.
+
+    Returns
+    -------
+    classifiers : list of FairBiNNClassifier
+        Fitted classifiers, those of one seed after those of another.
+
+    reason : str or None
+        Why they were not trained side by side.
+    """
     if estimator.checkpoint is not None:
         raise ValueError(
-            "checkpoint must be None where several nets are trained, as it is the file of one fit, "
-            f"got {str(estimator.checkpoint)!r}."
+            "checkpoint must be None if several networks are trained, as it is the file of one "
+            f"fit, got {str(estimator.checkpoint)!r}."
         )
     runs = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_seed)(estimator, values, seed, X, y, sensitive_features, sample_weight)
+        delayed(_fit_seed)(estimator, points, seed, X, y, sensitive_features, sample_weight)
         for seed in seeds
     )
-    return [one for run, _ in runs for one in run], runs[0][1]
+    return [clf for classifiers, _ in runs for clf in classifiers], runs[0][1]
 
 
-def _fit_seed(estimator, values, seed, X, y, sensitive_features, sample_weight):
-    """Classifiers of one seed, side by side where they can."""
-    points = [
-        clone(estimator).set_params(**dict(zip(("eta", "fairness_target"), pair, strict=True)))
-        for pair in values
-    ]
-    for one in points:
-        one.set_params(random_state=seed)._validate_params()
-    together = [one for one in points if one.eta != 0]
+def _fit_seed(estimator, points, seed, X, y, sensitive_features, sample_weight):
+    """Fit the classifiers of one seed, side by side if possible."""
+    classifiers = []
+    for eta, target in points:
+        clf = clone(estimator).set_params(eta=eta, fairness_target=target, random_state=seed)
+        validate_params_of(clf)
+        classifiers.append(clf)
+    together = [clf for clf in classifiers if clf.eta != 0]
     reason = None
     if len(together) > 1:
         with torch.inference_mode(False), torch.enable_grad():
             reason = _fit_together(together, X, y, sensitive_features, sample_weight)
-    data = {"sensitive_features": sensitive_features, "sample_weight": sample_weight}
-    for one in points:
-        if not hasattr(one, "net_"):
-            one.fit(X, y, **data)
-    return points, reason
+    for clf in classifiers:
+        if not hasattr(clf, "net_"):
+            clf.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+    return classifiers, reason
 
 
-def _fit_together(points, X, y, sensitive_features, sample_weight):
-    """Fit classifiers that differ in eta or target alone; say why if they cannot be stacked."""
-    first = copy.copy(points[0])
-    rows = training_rows(first, X, y, sensitive_features, sample_weight)
-    if not first._is_fair(rows):
+def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
+    """Fit classifiers that differ only in eta or target; return why if that is not possible."""
+    options = [TrainingOptions.from_estimator(clf) for clf in classifiers]
+    first = clone(classifiers[0])
+    data = training_data(first, X, y, sensitive_features, sample_weight, options=options[0])
+    if not data.has_groups:
         return "there is one group only"
-    net = first._build(rows, first._window(rows), check_random_state(first.random_state))
-    if reason := why_not_stacked(first, net):
+    samples = data.samples
+    net = net_for(options[0], data, samples, check_random_state(first.random_state))
+    reason = why_not_stacked(
+        net,
+        early_stopping=first.early_stopping,
+        has_callbacks=bool(getattr(classifiers[0], "_skl_callbacks", None)),
+        lr_schedule=first.lr_schedule,
+    )
+    if reason is not None:
         return reason
-    learned = {name: value for name, value in vars(first).items() if name not in vars(points[0])}
-    schedule = resolve_schedule(first.lr_schedule, SCHEDULES, first._nested_of("lr_schedule"))
-    values = [one.eta if net.target is None else one.fairness_target for one in points]
-    many = stacked(net, values, rows.dtype)
-    with many.in_precision_of(rows):
-        many.train(
-            rows,
-            epochs=first.max_epochs,
-            schedule=schedule,
-            fair=True,
-            callbacks=[PrintRanges()] if first.verbose else [],
-        )
-    for k, (one, value) in enumerate(zip(points, values, strict=True)):
-        vars(one).update(copy.deepcopy(learned))
-        own = unstacked(many, net, k)
-        setattr(own, "eta" if net.target is None else "target", value)
-        name = "eta" if net.target is None else "fairness_target"
-        own.changed = {**own.changed, name: value}
-        one._learn(own)
-        warn_of_outcome(one, rows)
+    nested = nested_params(first.get_params(deep=False), "lr_schedule")
+    varied = "eta" if options[0].fairness_target is None else "fairness_target"
+    many = stacked(net, [getattr(point, varied) for point in options], samples.dtype)
+    many.train(
+        samples,
+        epochs=first.max_epochs,
+        schedule=resolve_schedule(first.lr_schedule, nested),
+        fair=True,
+        callbacks=[PrintRanges()] if first.verbose else [],
+    )
+    for k, (clf, point) in enumerate(zip(classifiers, options, strict=True)):
+        set_fitted(clf, unstacked(many, net, point, k), data)
+        warn_of_outcome(clf.net_, clf.classes_, samples)
     return None
 
 
-def template(estimator):
-    """Settings that all points share."""
+def check_template(estimator):
+    """Return the estimator whose parameters all points share; raise if it is of another class."""
     if estimator is None:
         return FairBiNNClassifier()
     if not isinstance(estimator, FairBiNNClassifier):
         raise TypeError(
-            f"estimator must be a FairBiNNClassifier, got {type(estimator).__name__}; if it is a "
-            "pipeline, transform X first and pass its last step."
+            f"estimator must be a FairBiNNClassifier, got {type(estimator).__name__}. Transform X "
+            "first if it is a pipeline, and pass its last step."
         )
     return estimator
 
@@ -213,28 +242,29 @@ def refuse_target(estimator):
     """Raise if the estimator has a target, which etas would silently replace."""
     if estimator.fairness_target is not None:
         raise ValueError(
-            f"estimator has fairness_target={estimator.fairness_target}, which finds an eta by "
-            "itself; set it to None, or give targets in the place of etas."
+            f"estimator must have fairness_target=None with etas, got {estimator.fairness_target}. "
+            "Pass targets instead of etas."
         )
 
 
 def points_of(etas, targets):
-    """Pairs of eta and fairness_target."""
+    """Return the points of a path as pairs of eta and fairness_target."""
     if targets is not None:
         if etas is not None:
             raise ValueError(
-                f"etas and targets exclude each other, got etas={etas!r} and targets={targets!r}."
+                f"etas and targets cannot both be passed, got etas={etas!r} and "
+                f"targets={targets!r}."
             )
-        return [(None, one) for one in _numbers("targets", targets)]
-    return [(one, None) for one in _numbers("etas", ETAS if etas is None else etas)]
+        return [(None, target) for target in _numbers("targets", targets)]
+    return [(eta, None) for eta in _numbers("etas", ETAS if etas is None else etas)]
 
 
 def _numbers(name, values):
-    """Values as a list, in their order and as they are."""
+    """Return values as a list, in their order and unchanged."""
     listed = list(values) if np.iterable(values) and not isinstance(values, str) else None
     if not listed or any(
-        not isinstance(one, Real) or isinstance(one, bool) or not 0 <= one < np.inf
-        for one in listed
+        not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < np.inf
+        for value in listed
     ):
         raise ValueError(f"{name} must be a sequence of finite numbers, >= 0, got {values!r}.")
     if len(set(listed)) < len(listed):
@@ -243,16 +273,16 @@ def _numbers(name, values):
 
 
 def seeds_of(seeds, estimator):
-    """Seeds as a list; that of the estimator if there are none."""
+    """Return seeds as a list; None means that of the estimator."""
     if seeds is None:
-        given = estimator.random_state
-        if isinstance(given, Integral):
-            return [int(given)]
-        return [int(check_random_state(given).randint(np.iinfo(np.int32).max))]
+        random_state = estimator.random_state
+        if isinstance(random_state, Integral):
+            return [int(random_state)]
+        return [int(check_random_state(random_state).randint(np.iinfo(np.int32).max))]
     listed = [seeds] if isinstance(seeds, Integral) else seeds
     if not (np.iterable(listed) and len(listed)) or any(
-        not isinstance(one, Integral) or isinstance(one, bool) or not 0 <= one < 2**32
-        for one in listed
+        not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**32
+        for seed in listed
     ):
         raise ValueError(
             "seeds must be an integer or a sequence of integers from 0 to 2**32 - 1, got "
@@ -260,22 +290,22 @@ def seeds_of(seeds, estimator):
         )
     if len(set(listed)) < len(listed):
         raise ValueError(f"seeds must have no value twice, got {seeds!r}.")
-    return [int(one) for one in listed]
+    return [int(seed) for seed in listed]
 
 
 class FairnessPath:
-    """Fitted classifiers along the trade-off, and their figures on some rows.
+    """Fitted classifiers along the trade-off, and their metrics on some samples.
 
-    `fairness_path` makes it. ``path[i]`` is the fitted classifier of row i of `to_frame`;
-    ``len(path)`` counts them, and a loop goes over them.
+    `fairness_path` returns it. ``path[i]`` is the classifier of row i of `to_frame`; ``len(path)``
+    counts the classifiers, and a loop iterates over them.
 
     Parameters
     ----------
     estimators : list of FairBiNNClassifier
-        Fitted classifiers, those of one seed behind each other.
+        Fitted classifiers.
 
-    figures : DataFrame of shape (n_points, n_figures)
-        Their figures.
+    figures : DataFrame of shape (n_points, n_metrics)
+        Their metrics.
 
     reason : str, default=None
         Why they were trained one after another; None if they were trained side by side.
@@ -287,8 +317,8 @@ class FairnessPath:
 
     See Also
     --------
-    fairness_path : Trains them.
-    fairbinn_sklearn.inspection.ParetoFrontDisplay.from_path : The picture.
+    fairness_path : Train the classifiers.
+    fairbinn_sklearn.inspection.ParetoFrontDisplay.from_path : Draw them.
     """
 
     def __init__(self, estimators, figures, reason=None):
@@ -308,24 +338,24 @@ class FairnessPath:
         score="accuracy",
         pos_label=None,
     ):
-        """Measure the same classifiers on other rows, such as a validation part.
+        """Measure the same classifiers on other samples, such as a validation set.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, best others than those of training.
+            Samples, preferably not those of training.
 
         y : array-like of shape (n_samples,)
             Labels.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Groups of the rows; several columns make intersections.
+            Sensitive features. Several of them are combined as in training, by `combine`.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the figures.
+            Weights of the samples in the metrics.
 
         metrics : str or list of str, default=None
-            Names of figures, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means the
+            Names of metrics, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means the
             differences of demographic parity, of equalized odds and of mean scores.
 
         score : str, default="accuracy"
@@ -337,7 +367,7 @@ class FairnessPath:
         Returns
         -------
         path : FairnessPath
-            The same classifiers with the figures on these rows.
+            The same classifiers with their metrics on these samples.
 
         Raises
         ------
@@ -357,48 +387,48 @@ class FairnessPath:
         return FairnessPath(self.estimators, figures, self.reason)
 
     def __len__(self):
-        """Number of points."""
+        """Return the number of points."""
         return len(self.estimators)
 
     def __getitem__(self, index):
-        """Fitted classifier of a point, or a list of them for a slice."""
+        """Return the classifier of a point, or a list of classifiers for a slice."""
         return self.estimators[index]
 
     def __repr__(self):
-        """Say how many points of which parameter."""
-        values = ", ".join(f"{one:g}" for one in self._values().unique())
+        """Return the name and values of the parameter, and the number of seeds."""
+        values = ", ".join(f"{value:g}" for value in self._values().unique())
         seeds = len(self._seeds().unique())
         return f"FairnessPath({self.by} {values}; {seeds} seed{'s' if seeds > 1 else ''})"
 
     def to_frame(self):
-        """Make a table of the points.
+        """Return a table of the points.
 
         Returns
         -------
-        frame : DataFrame of shape (n_points, n_figures + 2)
-            Eta or target, seed, and figures; differences are positive. With targets, `eta_` is
-            the weight that was found.
+        frame : DataFrame of shape (n_points, n_metrics + 2)
+            Eta or target, seed, and metrics; differences are positive. With targets, the column
+            `eta_` has the weights that were found.
         """
         frame = pd.DataFrame({self.by: self._values(), "seed": self._seeds()})
         if self.by == "fairness_target":
-            frame["eta_"] = [one.eta_ for one in self.estimators]
+            frame["eta_"] = [clf.eta_ for clf in self.estimators]
         return pd.concat([frame, self.figures], axis=1)
 
     def summary(self):
-        """Mean and standard deviation over the seeds.
+        """Return mean and standard deviation over the seeds.
 
         Returns
         -------
-        summary : DataFrame of shape (n_values, 2 * n_figures)
-            Indexed by eta or target, with columns (figure, "mean") and (figure, "std"); the
-            deviation is that of the seeds given, 0 for one seed.
+        summary : DataFrame of shape (n_values, 2 * n_metrics)
+            Indexed by eta or target, with columns (metric, "mean") and (metric, "std"). The
+            deviation is that of the seeds, 0 for one seed.
         """
         grouped = self.figures.groupby(self._values(), sort=False)
         parts = {"mean": grouped.mean(), "std": grouped.std(ddof=0)}
         return pd.concat(parts, axis=1).swaplevel(axis=1)[list(self.figures)]
 
     def nondominated(self, metric="demographic_parity_difference", score=None):
-        """List the points whose mean over the seeds no other point beats.
+        """Return the points that no other point beats, by their means over the seeds.
 
         Parameters
         ----------
@@ -406,17 +436,17 @@ class FairnessPath:
             Name of a difference in the table.
 
         score : str, default=None
-            Name of a score in the table. None means its first figure.
+            Name of a score in the table. None means its first metric.
 
         Returns
         -------
         points : DataFrame of shape (n_nondominated, 2)
-            Means of difference and score by eta or target, from the smallest difference.
+            Means of difference and score by eta or target, sorted by difference.
 
         Raises
         ------
         ValueError
-            If the table has no such figure.
+            If the table has no such metric.
         """
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)[[metric, score]]
@@ -425,7 +455,7 @@ class FairnessPath:
     def hypervolume(
         self, metric="demographic_parity_difference", score=None, *, reference=(1.0, 0.0)
     ):
-        """Area that the points of each seed dominate, by moocore.
+        """Return the area that the points of each seed dominate, by moocore.
 
         Parameters
         ----------
@@ -433,11 +463,10 @@ class FairnessPath:
             Name of a difference in the table.
 
         score : str, default=None
-            Name of a score in the table. None means its first figure.
+            Name of a score in the table. None means its first metric.
 
         reference : tuple of two floats, default=(1.0, 0.0)
-            Difference and score of the corner that the area is measured from: of the worst point
-            that counts.
+            Difference and score of the worst point that counts.
 
         Returns
         -------
@@ -447,7 +476,7 @@ class FairnessPath:
         Raises
         ------
         ValueError
-            If the table has no such figure.
+            If the table has no such metric.
 
         ImportError
             If moocore is not installed.
@@ -463,8 +492,10 @@ class FairnessPath:
         points = np.column_stack([self.figures[metric], -self.figures[score]])
         return pd.Series(
             {
-                seed: hypervolume(points[rows], ref=corner)
-                for seed, rows in self.figures.groupby(self._seeds(), sort=False).indices.items()
+                seed: hypervolume(points[positions], ref=corner)
+                for seed, positions in self.figures.groupby(
+                    self._seeds(), sort=False
+                ).indices.items()
             },
             name="hypervolume",
         ).rename_axis("seed")
@@ -472,8 +503,8 @@ class FairnessPath:
     def best_under(self, bound, metric="demographic_parity_difference", score=None):
         """Choose the classifier of the best score whose difference meets a bound.
 
-        With several seeds, eta or the target is chosen by the means over them, and the classifier
-        is that of the first seed: the best of the seeds would be a choice by chance.
+        With several seeds, eta or the target is chosen by the means over the seeds, and the
+        classifier is that of the first seed: choosing the best seed would be choosing by chance.
 
         Parameters
         ----------
@@ -484,7 +515,7 @@ class FairnessPath:
             Name of a difference in the table.
 
         score : str, default=None
-            Name of a score in the table. None means its first figure.
+            Name of a score in the table. None means its first metric.
 
         Returns
         -------
@@ -494,17 +525,19 @@ class FairnessPath:
         Raises
         ------
         ValueError
-            If the bound is not valid, or the table has no such figure.
+            If the bound is not valid, or the table has no such metric.
 
         Notes
         -----
-        The figures are those of the rows that the path was measured on: call `evaluate` on rows
-        that the nets were not trained on before choosing, and audit the choice on still others.
+        The metrics are those of the samples on which the path was measured: call `evaluate` with
+        samples that were not used for training before choosing, and audit the chosen classifier on
+        yet others.
         """
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)
         results = {f"mean_test_{metric}": -means[metric], f"mean_test_{score}": means[score]}
-        return self.estimators[best_under(bound, metric, score)(results)]
+        value = means.index[best_under(bound, metric, score)(results)]
+        return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
 
     def predict(self, X):
         """Predict labels by each classifier.
@@ -512,14 +545,14 @@ class FairnessPath:
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         labels : ndarray of shape (n_points, n_samples)
             Labels.
         """
-        return np.stack([one.predict(X) for one in self.estimators])
+        return np.stack([clf.predict(X) for clf in self.estimators])
 
     def predict_proba(self, X):
         """Predict probabilities by each classifier.
@@ -527,27 +560,27 @@ class FairnessPath:
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         probabilities : ndarray of shape (n_points, n_samples, n_classes)
             Probabilities in the order of `classes_`.
         """
-        return np.stack([one.predict_proba(X) for one in self.estimators])
+        return np.stack([clf.predict_proba(X) for clf in self.estimators])
 
     def _values(self):
-        return pd.Series([getattr(one, self.by) for one in self.estimators], name=self.by)
+        return pd.Series([getattr(clf, self.by) for clf in self.estimators], name=self.by)
 
     def _seeds(self):
-        return pd.Series([one.random_state for one in self.estimators], name="seed")
+        return pd.Series([clf.random_state for clf in self.estimators], name="seed")
 
     def _columns(self, metric, score):
         score = self.figures.columns[0] if score is None else score
         for parameter, name in (("metric", metric), ("score", score)):
             if name not in self.figures:
                 raise ValueError(
-                    f"{parameter} must be one of {list(self.figures)}, got {name!r}; "
+                    f"{parameter} must be one of {list(self.figures)}, got {name!r}. "
                     "FairnessPath.evaluate measures others."
                 )
         return metric, score

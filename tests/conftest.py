@@ -1,15 +1,74 @@
-"""One thread for all, and data that no test may change."""
+"""One thread, made-up data, and one way to build and fit the classifier, for all tests."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
-from made_up import make_biased
+from fairlearn.metrics import demographic_parity_difference
+
+from fairbinn_sklearn import FairBiNNClassifier
 
 torch.set_num_threads(1)
+
+SETTINGS = {"max_epochs": 3, "device": "cpu", "random_state": 0}
+
+
+def make_data(n_samples=600, groups=("a", "b"), seed=0, n_classes=2):
+    """Return X, y and group; the first feature, and so the label, depends on the group."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(len(groups), size=n_samples)
+    X = rng.normal(size=(n_samples, 4)).astype(np.float32)
+    X[:, 0] += 2 * codes / (len(groups) - 1)
+    logit = X.sum(1) + rng.normal(size=n_samples)
+    y = (logit > 1).astype(int) if n_classes == 2 else np.digitize(logit, np.arange(n_classes - 1))
+    return X, y, np.asarray(groups)[codes]
+
+
+def make(**params):
+    """Return a classifier that trains a few epochs on the CPU with a fixed seed."""
+    return FairBiNNClassifier(**{**SETTINGS, **params})
+
+
+def fit(data, **params):
+    """Return a classifier fitted on X, y and group."""
+    X, y, group = data
+    return make(**params).fit(X, y, sensitive_features=group)
+
+
+def difference(clf, data, metric=demographic_parity_difference):
+    """Return the difference of the predictions between groups."""
+    X, y, group = data
+    return metric(y, clf.predict(X), sensitive_features=group)
+
+
+def frozen(data):
+    """Return arrays that no test can change."""
+    for array in data:
+        array.flags.writeable = False
+    return data
 
 
 @pytest.fixture(scope="session")
 def biased():
-    X, y, group = make_biased()
-    for array in (X, y, group):
-        array.flags.writeable = False
-    return X, y, group
+    """Two groups, 600 samples: enough for shapes, errors and exact comparisons."""
+    return frozen(make_data())
+
+
+@pytest.fixture(scope="session")
+def large():
+    """Two groups, 3,000 samples: enough for differences to fall."""
+    return frozen(make_data(3000))
+
+
+@pytest.fixture(scope="session")
+def fitted(biased):
+    """Return a classifier with default settings, fitted on `biased`. Do not change it."""
+    return fit(biased)
+
+
+@pytest.fixture(scope="session")
+def two_columns(biased):
+    """Two sensitive features of the samples of `biased`."""
+    group = biased[2]
+    age = np.random.default_rng(1).choice(["old", "young"], len(group))
+    return pd.DataFrame({"group": group, "age": age})

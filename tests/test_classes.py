@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make_data
 from fairlearn.metrics import MetricFrame, selection_rate
-from made_up import make_biased
 from sklearn.metrics import log_loss
 
 from fairbinn_sklearn import FairBiNNClassifier
@@ -17,7 +17,7 @@ def make(**params):
 @pytest.fixture(scope="module")
 def graded():
     """Grades "A" to "C" that depend on the group."""
-    X, _, group = make_biased(4000)
+    X, _, group = make_data(4000)
     rng = np.random.default_rng(1)
     grade = np.digitize(X.sum(1) + rng.normal(size=4000), [0, 2])
     return X, np.array(["C", "B", "A"])[grade], group
@@ -114,7 +114,7 @@ def test_parts_may_lack_classes(graded):
 
 def test_one_class_for_everybody_is_told(graded):
     X, y, group = graded
-    with pytest.warns(UserWarning, match="All decisions on 4000 training rows are '[ABC]'"):
+    with pytest.warns(UserWarning, match="The model predicts 4000 training rows are '[ABC]'"):
         make(eta=1e4, max_epochs=2, batch_size=256, equalize="scores").fit(
             X, y, sensitive_features=group
         )

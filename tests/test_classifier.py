@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from conftest import make_data
 from fairlearn.metrics import (
     demographic_parity_difference,
     equal_opportunity_difference,
@@ -18,14 +19,13 @@ from fairlearn.metrics import (
     false_positive_rate_difference,
 )
 from joblib import Parallel, delayed
-from made_up import make_biased
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn._data import labels
-from fairbinn_sklearn._data.batches import Batches, Rows, rows_of_a_batch
+from fairbinn_sklearn._data.batches import Batches, Samples, samples_per_batch
 from fairbinn_sklearn._training import update_rules
 from fairbinn_sklearn._training.options import resolve_constraint
 from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FairnessLoss
@@ -58,7 +58,7 @@ def same_model(first, second, X):
 
 @pytest.fixture(scope="module")
 def large():
-    return make_biased(4000)
+    return make_data(4000)
 
 
 # What it is for
@@ -185,7 +185,7 @@ def test_a_function_with_early_stopping_and_new_groups(biased):
 
 @pytest.mark.parametrize("n_columns", [1, 2])
 def test_many_groups_and_several_columns(n_columns):
-    X, y, group = make_biased(4000, groups=tuple("abcdef"))
+    X, y, group = make_data(4000, groups=tuple("abcdef"))
     sensitive = pd.DataFrame({"letter": group})
     if n_columns == 2:  # the same six groups, told by two columns
         codes = sensitive.pop("letter").map("abcdef".index)
@@ -231,13 +231,13 @@ def test_loss_told_for_both_is_the_mean_of_both_losses(large):
     ],
 )
 def test_rows_of_a_batch_follow_the_rows(n_rows, size):
-    assert rows_of_a_batch("auto", n_rows) == size
-    assert rows_of_a_batch(100, n_rows) == 100
+    assert samples_per_batch("auto", n_rows) == size
+    assert samples_per_batch(100, n_rows) == 100
 
 
 @pytest.mark.parametrize(("n_rows", "size"), [(1000, 64), (4000, 128)])
 def test_automatic_batches_are_those_of_that_size(n_rows, size):
-    data = make_biased(n_rows)
+    data = make_data(n_rows)
     params = {"eta": 3, "early_stopping": True, "max_epochs": 3, "constraint": largest_absolute_gap}
     automatic, given = fit(data, **params), fit(data, batch_size=size, **params)
     assert same_model(automatic, given, data[0])
@@ -248,7 +248,7 @@ def test_automatic_batches_are_those_of_that_size(n_rows, size):
 
 def test_automatic_batches_set_the_window_of_the_fairness_loss():
     own = {"fairness_batch_size": 50, "max_epochs": 1}
-    clf = fit(make_biased(1000), eta=1, **own)
+    clf = fit(make_data(1000), eta=1, **own)
     assert clf.net_.criterion_.window == 16 * 50
 
 
@@ -528,7 +528,7 @@ def test_sparse_x_is_never_dense_as_a_whole(large, monkeypatch):
         return whole(self, *args, **kwargs)
 
     monkeypatch.setattr(sp.csr_array, "toarray", watched)
-    monkeypatch.setattr("fairbinn_sklearn._data.batches.PORTION", 1000)  # numbers
+    monkeypatch.setattr("fairbinn_sklearn._data.batches.GATHER_SIZE", 1000)  # numbers
     clf = make(eta=0, batch_size=50, max_epochs=1).fit(sp.csr_array(X), y, sensitive_features=group)
     assert 50 < max(largest) <= 1000 / X.shape[1]
     clf.set_params(eta=1).fit(sp.csr_array(X), y, sensitive_features=group)
@@ -615,7 +615,7 @@ def test_arguments_are_not_changed(biased):
 def test_refitting_starts_afresh(biased):
     X, y, group = biased
     clf = fit(biased)
-    other = make_biased(300, seed=5)
+    other = make_data(300, seed=5)
     frame = pd.DataFrame(other[0], columns=list("pqrs"))
     clf.fit(frame, other[1], sensitive_features=np.char.upper(other[2]))
     clf.fit(X, y, sensitive_features=group)
@@ -698,9 +698,7 @@ def test_copies_predict_the_same_and_train_on_the_same(biased, copier):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_pickle_is_small_and_holds_no_training_rows(biased, early_stopping):
-    small, large = (
-        fit(data, early_stopping=early_stopping) for data in (biased, make_biased(6000))
-    )
+    small, large = (fit(data, early_stopping=early_stopping) for data in (biased, make_data(6000)))
     assert abs(len(pickle.dumps(large)) - len(pickle.dumps(small))) < 20_000
 
 
@@ -755,10 +753,10 @@ def test_history_has_the_same_figures_of_the_validation_part(biased):
 
 def test_validation_figures_are_those_of_the_validation_part(biased, monkeypatch):
     parts = []
-    hold_out = labels.hold_out
+    split_validation = labels.split_validation
     monkeypatch.setattr(
-        "fairbinn_sklearn._classifier.hold_out",
-        lambda *args: parts.extend(hold_out(*args)) or parts,
+        "fairbinn_sklearn._classifier.split_validation",
+        lambda *args: parts.extend(split_validation(*args)) or parts,
     )
     clf = fit(biased, eta=0, early_stopping=True, validation_fraction=0.3, lr=0.01, max_epochs=1)
     _, part = parts
@@ -776,8 +774,8 @@ def test_validation_figures_are_those_of_the_validation_part(biased, monkeypatch
 def test_validation_part_is_stratified_by_label_and_group(biased):
     X, y, group = biased
     codes = 1 * (group == "b")[:, None]
-    rows = Rows(X, y.copy(), codes, np.ones(len(y)), None, torch.device("cpu"))
-    train, part = labels.hold_out(rows, 0.25, np.random.RandomState(0))
+    rows = Samples(X, y.copy(), codes, np.ones(len(y)), None, torch.device("cpu"))
+    train, part = labels.split_validation(rows, 0.25, np.random.RandomState(0))
     assert len(train) + len(part) == len(y)
     cells = [2 * rows.groups[:, 0] + rows.y for rows in (rows, part)]
     whole, held_out = (torch.bincount(cell, minlength=4) for cell in cells)
@@ -800,7 +798,7 @@ def test_both_players_follow_the_schedule(biased, monkeypatch):
 
 def test_batches_are_dealt_anew_each_epoch_and_by_random_state(biased):
     X, y, group = biased
-    rows = Rows(X[:103], y[:103].copy(), None, np.arange(103), None, torch.device("cpu"))
+    rows = Samples(X[:103], y[:103].copy(), None, np.arange(103), None, torch.device("cpu"))
 
     def epochs(seed):
         batches = Batches(rows, 25, np.random.default_rng(seed))
@@ -828,7 +826,7 @@ def test_a_loss_that_is_not_finite_stops_even_if_the_weights_are(biased, monkeyp
 
 @pytest.mark.filterwarnings("ignore:sensitive_features has one group")
 def test_partial_fit_on_chunks_sorted_by_group_stays_stable():
-    X, y, group = make_biased(6000)
+    X, y, group = make_data(6000)
     order = np.argsort(group, kind="stable")
     clf = make(eta=1)
     for chunk in np.array_split(order, 6):
@@ -874,7 +872,7 @@ def test_one_decision_for_everybody_is_told(large):
     X, y, group = large
     labels = np.where(y == 1, "yes", "no")
     with pytest.warns(
-        ConvergenceWarning, match="All decisions on 4000 training rows are '(yes|no)'"
+        ConvergenceWarning, match="The model predicts 4000 training rows are '(yes|no)'"
     ):
         clf = make(eta=1e4, equalize="scores").fit(X, labels, sensitive_features=group)
     assert len(set(clf.predict(X))) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from made_up import make_biased
+from conftest import make_data
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -22,7 +22,7 @@ SMALL = FairBiNNClassifier(
 
 @pytest.fixture(scope="module")
 def biased():
-    return make_biased(600)
+    return make_data(600)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_model_is_that_of_a_fit_on_all_rows(fitted, biased):
 
 
 def test_folds_are_stratified_by_label_and_group():
-    X, y, _ = make_biased(400)
+    X, y, _ = make_data(400)
     group = np.array(["common", "rare", "single"])[np.r_[np.zeros(380, int), [1] * 19, 2]]
     y[-20:] = np.arange(20) % 2
     codes = strata(SMALL, X, y, pd.DataFrame({"group": group}), 3)

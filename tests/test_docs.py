@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sklearn
-from made_up import make_biased
+from conftest import make_data
 from sklearn.model_selection import GridSearchCV
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
@@ -29,7 +29,7 @@ def blocks(page, language):
 @pytest.fixture
 def names():
     """What blocks of Python expect, on made-up rows."""
-    X, y, group = make_biased(900)
+    X, y, group = make_data(900)
     names = {"X_train": X[:600], "y_train": y[:600], "sex_train": group[:600]}
     for part in ("valid", "test"):
         names |= {f"X_{part}": X[600:], f"y_{part}": y[600:], f"sex_{part}": group[600:]}

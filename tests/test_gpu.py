@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from made_up import make_biased
+from conftest import make_data
 
 from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV, fairness_path
 from fairbinn_sklearn._data.batches import _as_it_fits
@@ -20,7 +20,7 @@ SETTINGS = {"eta": 10.0, "max_epochs": 15, "batch_size": 256, "random_state": 0}
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_biased(4000)
+    return make_data(4000)
 
 
 def fit(X, rows, device="cuda", **params):

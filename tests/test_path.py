@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import make_data
 from fairlearn.metrics import demographic_parity_difference
-from made_up import make_biased
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.metrics import accuracy_score
@@ -25,7 +25,7 @@ SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 3, "lr": 0.01, "random_stat
 
 @pytest.fixture(scope="module")
 def biased():
-    return make_biased(600)
+    return make_data(600)
 
 
 @pytest.fixture

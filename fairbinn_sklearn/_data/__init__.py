@@ -1,1 +1,1 @@
-"""What users pass, checked and encoded as batches."""
+"""What users pass to fit, checked and encoded as batches."""

@@ -1,4 +1,4 @@
-"""Training rows where the net lies, and the batches cut from them."""
+"""Training samples on the device of the network, and the batches cut from them."""
 
 import math
 from typing import NamedTuple
@@ -10,56 +10,82 @@ from torch.utils.data import Dataset
 
 from .sources import Source
 
-PORTION = 2**20  # numbers that are gathered at a time, to be cut into batches
+GATHER_SIZE = 2**20  # numbers that are gathered at a time, to be cut into batches
 
 
 class Batch(NamedTuple):
-    """Rows as tensors on the device."""
+    """Samples as tensors on the device; B is their number."""
 
-    X: torch.Tensor  # (B, ...) float32
+    X: torch.Tensor  # (B, ...) features
     y: torch.Tensor  # (B,) class codes
-    groups: torch.Tensor | None  # (B, K) group codes, one a sensitive column
-    weight: torch.Tensor | None  # (B,) weights of the accuracy loss
-    sample_weight: torch.Tensor | None  # (B,) weights of the rates
+    groups: torch.Tensor | None  # (B, K) group codes, a column for each partition
+    weight: torch.Tensor | None  # (B,) weights in the accuracy loss
+    sample_weight: torch.Tensor | None  # (B,) weights in the rates
     membership: torch.Tensor | None = None  # (B, E, G) weight in each event and group
-    whole: int | None = None  # rows of the batch if this is a process's share of it
+    n_in_all: int | None = None  # samples of the batch in all processes, if this is a shard
 
     @property
-    def n_rows(self):
-        """Number of rows of the batch, in all processes."""
-        return self.y.shape[0] if self.whole is None else self.whole
+    def n_samples(self):
+        """Return the number of samples of the batch, in all processes."""
+        return self.y.shape[0] if self.n_in_all is None else self.n_in_all
 
     def split(self, n_parts):
-        """As many batches of near-equal size."""
-        columns = [[None] * n_parts if one is None else one.tensor_split(n_parts) for one in self]
+        """Split into batches of near-equal size."""
+        columns = [
+            [None] * n_parts if tensor is None else tensor.tensor_split(n_parts) for tensor in self
+        ]
         return map(Batch, *columns)
 
-    def share(self, processes):
-        """Rows of the batch that are this process's."""
-        columns = [None if one is None else processes.share(one) for one in self]
-        return Batch(*columns)._replace(whole=self.n_rows)
+    def shard(self, processes):
+        """Return the samples that belong to this process."""
+        columns = [None if tensor is None else processes.shard(tensor) for tensor in self]
+        return Batch(*columns)._replace(n_in_all=self.n_samples)
 
 
-class Rows(Dataset):
-    """Rows where the net lies: dense X whole on the device, other X portion by portion.
+class Samples(Dataset):
+    """Samples of a training: dense X on the device as a whole, other X a part at a time.
 
-    X : (N, ...) float32 array, CSR matrix or `Source`; y : (N,) class codes; groups : (N, K) codes
-    or None; weight : (N,) weights of the accuracy loss or None; sample_weight : (N,) weights of the
-    rates, or None. `dtype` is that of the training.
+    Parameters
+    ----------
+    X : ndarray of float32, CSR matrix or Source, of shape (n_samples, ...)
+        Features.
+
+    y : ndarray of shape (n_samples,)
+        Class codes.
+
+    groups : ndarray of shape (n_samples, K) or None
+        Group codes, a column for each partition.
+
+    weight : ndarray of shape (n_samples,) or None
+        Weights in the accuracy loss.
+
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights in the rates of groups.
+
+    device : torch.device
+        Device of the network.
+
+    dtype : torch.dtype, default=torch.float32
+        Floating-point type of the training.
+
+    Attributes
+    ----------
+    processes : Processes or None
+        Processes that train together.
     """
 
     def __init__(self, X, y, groups, weight, sample_weight, device, dtype=torch.float32):
-        def there(values, dtype):
+        def to_device(values, dtype):
             return None if values is None else torch.as_tensor(values, dtype=dtype, device=device)
 
         if device.type == "cuda" and not sp.issparse(X):
-            X = _as_it_fits(X, device)
+            X = _fit_to_memory(X, device)
         self.on_device = not (sp.issparse(X) or isinstance(X, Source))
         self.X = as_tensor(X, device, dtype) if self.on_device else X
-        self.y = there(y, _code_type(y))
-        self.groups = None if groups is None else there(groups, _code_type(groups))
-        self.weight = there(weight, dtype)
-        self.sample_weight = there(sample_weight, dtype)
+        self.y = to_device(y, _code_dtype(y))
+        self.groups = None if groups is None else to_device(groups, _code_dtype(groups))
+        self.weight = to_device(weight, dtype)
+        self.sample_weight = to_device(sample_weight, dtype)
         self.device = device
         self.dtype = dtype
         self.processes = None
@@ -68,7 +94,7 @@ class Rows(Dataset):
         return len(self.y)
 
     def take(self, index):
-        """Rows of the index tensor as a Batch, with X dense."""
+        """Return the samples of an index tensor as a Batch with dense X."""
         y, groups, *weights = self._columns(index)
         X = (
             self.X.index_select(0, index.to(self.device))
@@ -79,67 +105,67 @@ class Rows(Dataset):
         return Batch(as_tensor(X, self.device, self.dtype), y.long(), groups, *weights)
 
     def subset(self, index):
-        """Rows of the sorted index array, as Rows."""
-        X = self.X.part(index) if isinstance(self.X, Source) else self.X[index]
+        """Return the samples of a sorted index array as Samples."""
+        X = self.X.subset(index) if isinstance(self.X, Source) else self.X[index]
         columns = self._columns(torch.from_numpy(index))
-        part = Rows(X, *columns, self.device, self.dtype)
+        part = Samples(X, *columns, self.device, self.dtype)
         part.processes = self.processes
         return part
 
-    def sample_of_rows(self, n_rows):
-        """About `n_rows` rows of X, spread over all."""
+    def thinned(self, n_samples):
+        """Return X of about `n_samples` samples, spread over all."""
         return (
-            self.X.some(n_rows)
+            self.X.thinned(n_samples)
             if isinstance(self.X, Source)
-            else self.X[:: -(-len(self) // n_rows)]
+            else self.X[:: -(-len(self) // n_samples)]
         )
 
-    def portions(self, batch_size, rng=None, row_size=None):
-        """Pairs of an index of rows to gather at a time, and the batches to cut them into.
+    def portions(self, batch_size, rng=None, sample_size=None):
+        """Yield index tensors of samples to gather at a time, and the number of batches in each.
 
-        All rows once; shuffled by `rng` if there is one, those of a `Source` with spans by these. A
-        row takes `row_size` numbers.
+        Each sample comes once; shuffled if `rng` is passed, those of a `Source` with spans by its
+        spans. A sample takes `sample_size` numbers of memory.
         """
         if isinstance(self.X, Source) and self.X.spans is not None:
             for index in self.X.pools(rng):
                 yield torch.from_numpy(index), math.ceil(len(index) / batch_size)
             return
-        row_size = row_size or math.prod(self.X.shape[1:])
-        n_rows = len(self)
-        order = np.arange(n_rows) if rng is None else rng.permutation(n_rows)
+        sample_size = sample_size or math.prod(self.X.shape[1:])
+        n_samples = len(self)
+        order = np.arange(n_samples) if rng is None else rng.permutation(n_samples)
         order = torch.from_numpy(order)
         if self.on_device:
-            order = order.to(self.device)  # at once: a copy would wait for the device
-        n_batches = math.ceil(n_rows / batch_size)
-        size, larger = divmod(n_rows, n_batches)
-        at_a_time = max(1, PORTION // (row_size * (size + 1)))
-        edges = [k * size + min(k, larger) for k in range(0, n_batches, at_a_time)] + [n_rows]
+            order = order.to(self.device)  # once, because each copy would wait for the device
+        n_batches = math.ceil(n_samples / batch_size)
+        size, n_larger = divmod(n_samples, n_batches)
+        at_a_time = max(1, GATHER_SIZE // (sample_size * (size + 1)))
+        edges = [k * size + min(k, n_larger) for k in range(0, n_batches, at_a_time)] + [n_samples]
         for k, (start, stop) in enumerate(zip(edges, edges[1:], strict=False)):
             yield order[start:stop], min(at_a_time, n_batches - k * at_a_time)
 
     def _columns(self, index):
-        where = index.to(self.device)
+        index = index.to(self.device)
         columns = self.y, self.groups, self.weight, self.sample_weight
-        return [None if one is None else one.index_select(0, where) for one in columns]
+        return [None if column is None else column.index_select(0, index) for column in columns]
 
 
-def _as_it_fits(X, device):
-    """Memory-mapped X as a tensor on the device if it fits there; any X as a Source if not."""
+def _fit_to_memory(X, device):
+    """Return memory-mapped X as a tensor on the device if it fits, and X too large as a Source."""
     if isinstance(X, torch.Tensor):
         return X
     size = 4 * math.prod(X.shape)
     if size > torch.cuda.mem_get_info(device)[0] / 2:
         return X if isinstance(X, Source) else Source(X)
     if isinstance(X, Source) and X.spans is None and isinstance(X.data, np.ndarray):
-        whole = torch.empty(X.shape, device=device)
+        tensor = torch.empty(X.shape, device=device)
         for index in np.array_split(np.arange(len(X)), max(1, size // 2**26)):
-            whole[index[0] : index[-1] + 1] = torch.from_numpy(X[index])
-        return whole
+            tensor[index[0] : index[-1] + 1] = torch.from_numpy(X[index])
+        return tensor
     return X
 
 
-def _code_type(codes):
-    """Smallest type that holds the codes."""
+def _code_dtype(codes):
+    """Return the smallest type that holds the codes."""
     largest = codes.max(initial=0) if isinstance(codes, np.ndarray) else codes.max()
     return next(
         dtype
@@ -149,7 +175,7 @@ def _code_type(codes):
 
 
 def as_tensor(X, device, dtype=torch.float32):
-    """Array, CSR matrix or tensor as a dense tensor on the device."""
+    """Return an array, CSR matrix or tensor as a dense tensor on the device."""
     if sp.issparse(X):
         X = X.toarray()
     if isinstance(X, np.ndarray) and not X.flags.writeable:
@@ -157,41 +183,38 @@ def as_tensor(X, device, dtype=torch.float32):
     return torch.as_tensor(X, dtype=dtype, device=device)
 
 
-def rows_of_a_batch(batch_size, n_rows):
-    """Rows of a batch at most; "auto" is a power of 2 that leaves enough steps an epoch."""
+def samples_per_batch(batch_size, n_samples):
+    """Return the largest size of a batch; "auto" is a power of 2 that leaves enough steps."""
     if batch_size != "auto":
         return batch_size
-    wanted = max(min(256, n_rows // 16), n_rows // 1000, 1)
-    return max(64, min(2 ** (wanted.bit_length() - 1), 4096))
+    size = max(min(256, n_samples // 16), n_samples // 1000, 1)
+    return max(64, min(2 ** (size.bit_length() - 1), 4096))
 
 
 class Batches:
     """Iterator over batches of near-equal size, shuffled anew by `rng` at each pass.
 
-    N rows make ``ceil(N / batch_size)`` batches whose sizes differ by 1 at most, so that no
-    step rests on a handful of left-over rows; pools of a `Source` with spans are dealt one by one.
-    Without `rng` rows keep their order. `prepare` turns a portion, as one Batch of all its rows,
-    into what the criterion needs. Where several `processes` train, batches are this one's shares.
+    N samples make ``ceil(N / batch_size)`` batches whose sizes differ by 1 at most, so that no step
+    rests on a few left-over samples. The pools of a `Source` with spans are cut one by one. Without
+    `rng` samples keep their order. `prepare` adds to a Batch of many samples what the criterion
+    needs, before it is cut. Where several `processes` train, batches are the shards of this one.
     """
 
-    def __init__(self, rows, batch_size, rng=None, prepare=None, row_size=None, processes=None):
-        self.rows = rows
+    def __init__(
+        self, samples, batch_size, rng=None, prepare=None, sample_size=None, processes=None
+    ):
+        self.samples = samples
         self.batch_size = batch_size
         self.rng = rng
         self.prepare = prepare
-        self.row_size = row_size
+        self.sample_size = sample_size
         self.processes = processes
 
     def __iter__(self):
-        for index, n_batches in self.rows.portions(self.batch_size, self.rng, self.row_size):
-            portion = self.rows.take(index)
+        portions = self.samples.portions(self.batch_size, self.rng, self.sample_size)
+        for index, n_batches in portions:
+            portion = self.samples.take(index)
             if self.prepare is not None:
                 portion = self.prepare(portion)
             for batch in portion.split(n_batches):
-                yield batch if self.processes is None else batch.share(self.processes)
-
-
-def endless(batches):
-    """Batches without end, shuffled anew at each pass: those of the follower's own."""
-    while True:
-        yield from batches
+                yield batch if self.processes is None else batch.shard(self.processes)

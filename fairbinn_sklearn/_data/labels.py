@@ -1,4 +1,4 @@
-"""Labels, class weights and the validation part: from what users pass to what the net takes."""
+"""Labels, class weights and the validation split."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,8 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 
-def columns_of_words(X):
-    """Names of the columns of a DataFrame that hold no numbers."""
+def non_numeric_columns(X):
+    """Return the names of the columns of a DataFrame that hold other values than numbers."""
     if not isinstance(X, pd.DataFrame):
         return []
     return [
@@ -19,7 +19,7 @@ def columns_of_words(X):
 
 
 def plain_labels(y):
-    """Labels of object or extension dtype as those of a plain dtype; others as they are."""
+    """Return labels of object or extension dtype in a plain dtype, other labels unchanged."""
     labels = y if hasattr(y, "dtype") else np.asarray(y)
     if labels.ndim != 1 or (labels.dtype != object and isinstance(labels.dtype, np.dtype)):
         return y
@@ -30,9 +30,26 @@ def plain_labels(y):
 
 
 def encode_labels(y, classes, known):
-    """The classes, and the labels as codes 0, 1, ...
+    """Return the classes, and the labels as codes 0, 1, ...
 
-    `classes` are those the caller announces, `known` those of earlier calls; both may be None.
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    classes : array-like of shape (n_classes,) or None
+        Classes that the caller announces.
+
+    known : ndarray of shape (n_classes,) or None
+        Classes of earlier calls.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted classes.
+
+    codes : ndarray of shape (n_samples,)
+        Positions of the labels in `classes`.
     """
     seen = distinct_labels("y", y)
     announced = seen if classes is None else distinct_labels("classes", classes)
@@ -42,14 +59,18 @@ def encode_labels(y, classes, known):
                 f"y must have two classes or more, got one class only: {announced.tolist()}."
             )
         known = announced
+    elif classes is not None and announced.tolist() != known.tolist():
+        raise ValueError(
+            f"classes must be those of the first call, {known.tolist()}, got {announced.tolist()}."
+        )
     allowed = known.tolist()
-    if strange := [label for label in seen.tolist() + announced.tolist() if label not in allowed]:
-        raise ValueError(f"y must have the classes {allowed} and no others, got {strange}.")
+    if unknown := [label for label in seen.tolist() if label not in allowed]:
+        raise ValueError(f"y must have the classes {allowed} and no others, got {unknown}.")
     return known, np.searchsorted(known, y)
 
 
 def distinct_labels(name, labels):
-    """Sorted labels without repetition, checked to be labels of classes."""
+    """Return the sorted distinct labels; raise if they are not labels of classes."""
     labels = plain_labels(labels)
     if np.ndim(labels) != 1:
         raise ValueError(f"{name} must have one dimension, got {np.ndim(labels)}.")
@@ -60,47 +81,67 @@ def distinct_labels(name, labels):
         raise ValueError(f"{name} must have labels of one type: {error}.") from error
 
 
-def row_weights(class_weight, classes, target, sample_weight, scale):
-    """Weights of the rows in the accuracy loss and in the rates; None if all are 1.
+def sample_weights(class_weight, classes, target, sample_weight, scale):
+    """Return the weights of the samples in the accuracy loss and in the rates of groups.
 
-    `class_weight` enters the first alone; both have mean 1 if `scale`.
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        Weights of the classes; they enter the accuracy loss only.
+
+    classes : ndarray of shape (n_classes,)
+        Classes.
+
+    target : ndarray of shape (n_samples,)
+        Codes of the labels.
+
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights that the user passed.
+
+    scale : bool
+        Whether to scale both to mean 1.
+
+    Returns
+    -------
+    accuracy_weight, rate_weight : ndarray of shape (n_samples,) or None
+        The weights; None if all are 1.
     """
 
     def scaled(weight):
         if not scale:
             return weight
-        weight = weight / weight.max()  # a sum of huge weights overflows
+        weight = weight / weight.max()  # the sum of huge weights would overflow
         return weight / weight.mean()
 
     if sample_weight is None and class_weight is None:
         return None, None
     weight = np.ones(len(target)) if sample_weight is None else sample_weight
-    of_rates = None if sample_weight is None else scaled(weight)
+    rate_weight = None if sample_weight is None else scaled(weight)
     if class_weight is not None:
-        with np.errstate(divide="ignore"):  # a class whose rows all have weight 0
-            of_classes = compute_class_weight(
+        with np.errstate(divide="ignore"):  # a class whose samples all have weight 0
+            by_class = compute_class_weight(
                 class_weight, classes=classes, y=classes[target], sample_weight=sample_weight
             )
-        weight = weight * np.where(weight > 0, of_classes[target], 1.0)
+        weight = weight * np.where(weight > 0, by_class[target], 1.0)
         valid = np.isfinite(weight).all() and (weight >= 0).all()
         if not valid or (scale and not weight.any()):
             raise ValueError(
-                "class_weight must give finite weights, >= 0 and not all 0 on the training rows, "
-                f"got {class_weight!r}."
+                "class_weight must be finite, >= 0 and not 0 for all training samples, got "
+                f"{class_weight!r}."
             )
-    return scaled(weight), of_rates
+    return scaled(weight), rate_weight
 
 
-def hold_out(rows, fraction, random_state):
-    """Training rows and validation rows, stratified by label, and by group where they suffice."""
-    target = rows.y.cpu().numpy()
+def split_validation(samples, fraction, random_state):
+    """Split samples for training and validation, stratified by label, and by group if possible."""
+    target = samples.y.cpu().numpy()
     both = target[:, None]
-    if rows.groups is not None:
-        both = np.concatenate([both, rows.groups.cpu().numpy()], 1)
+    if samples.groups is not None:
+        both = np.concatenate([both, samples.groups.cpu().numpy()], 1)
     for strata in (np.unique(both, axis=0, return_inverse=True)[1], target):
         try:
             train, validation = train_test_split(
-                np.arange(len(rows)),
+                np.arange(len(samples)),
                 test_size=fraction,
                 random_state=random_state,
                 stratify=strata,
@@ -108,8 +149,8 @@ def hold_out(rows, fraction, random_state):
         except ValueError as error:
             failure = error
         else:
-            return rows.subset(np.sort(train)), rows.subset(np.sort(validation))
+            return samples.subset(np.sort(train)), samples.subset(np.sort(validation))
     raise ValueError(
-        f"early_stopping=True cannot set validation_fraction={fraction} of {len(rows)} rows "
-        f"aside: {failure}"
+        f"validation_fraction must leave samples of each class on both sides, got {fraction} of "
+        f"{len(samples)} samples: {failure}"
     ) from failure

@@ -1,30 +1,29 @@
-"""Tables that are larger than memory, as torch data sets that `fit` takes as X."""
+"""Data larger than memory, as torch data sets that `fit` takes as X."""
 
 from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from .sources import forget_pages
+from .sources import release_pages
 
 
 class ArrayRows(Dataset):
     """Rows of an array on disk, read in spans.
 
-    `fit` takes it as X, as any torch data set with ``__len__`` and ``__getitem__``. Each epoch
-    reads the spans in another order, some at a time, and shuffles their rows among each other, so
-    that a file is read in runs and not row by row. A :class:`numpy.memmap` that the system can
-    keep in memory needs no such wrapper: `fit` takes it as it is, and trains the same model as
-    with the array.
+    Pass it to `fit` as X. Each epoch reads the spans in a new random order, several at a time, and
+    shuffles the rows of these, so that the file is read in runs and not row by row. A
+    :class:`numpy.memmap` that fits in the system's memory does not need this class: `fit` takes it
+    directly, and trains the same model as with the array.
 
     Parameters
     ----------
     array : array-like of shape (n_samples, ...)
-        What has a shape and gives an array of numbers for a slice of rows: a memory-mapped array, a
-        data set of h5py, an array of zarr.
+        Object with a shape that returns an array of numbers for a slice of rows: a memory-mapped
+        array, an h5py data set or a zarr array.
 
     rows_per_span : int, default=4096
-        Rows of a span, > 0.
+        Number of rows in a span, > 0.
 
     Attributes
     ----------
@@ -57,7 +56,7 @@ class ArrayRows(Dataset):
                 f"{getattr(array, 'shape', type(array).__name__)}."
             )
         if rows_per_span < 1:
-            raise ValueError(f"rows_per_span must be above 0, got {rows_per_span}.")
+            raise ValueError(f"rows_per_span must be at least 1, got {rows_per_span}.")
         self.array = array
         self.spans = np.append(np.arange(0, len(array), rows_per_span), len(array))
 
@@ -68,12 +67,12 @@ class ArrayRows(Dataset):
         return np.asarray(self.array[index])
 
     def __getitems__(self, indices):
-        """Rows of these numbers.
+        """Return the rows of several indices.
 
         Parameters
         ----------
         indices : sequence of int of length n
-            Numbers of rows, in rising order.
+            Indices of rows, in ascending order.
 
         Returns
         -------
@@ -83,28 +82,27 @@ class ArrayRows(Dataset):
         rows = []
         for start, stop, own in _by_span(np.asarray(indices), self.spans):
             rows.append(np.asarray(self.array[start:stop])[own - start])
-            forget_pages(self.array)
+            release_pages(self.array)
         return np.concatenate(rows)
 
 
 class ParquetRows(Dataset):
-    """Numeric columns of a Parquet file or a folder of these, read by row groups.
+    """Numeric columns of a Parquet file, or of a folder of such files, read by row groups.
 
-    `fit` takes it as X, as any torch data set with ``__len__`` and ``__getitem__``; label and
-    sensitive features are columns of their own, as in the example. Each epoch reads the row groups
-    in another order, some at a time, and shuffles their rows among each other. Row groups of about
-    10,000 rows are read quickly and leave enough of them to be shuffled.
+    Pass it to `fit` as X; labels and sensitive features are read separately, as in the example.
+    Each epoch reads the row groups in a new random order, several at a time, and shuffles the rows
+    of these. Row groups of about 10,000 rows are fast to read and small enough to shuffle well.
 
     Needs pyarrow (``pip install "fairbinn-sklearn[parquet]"``).
 
     Parameters
     ----------
     path : str or path-like
-        File, or folder with files that end in ".parquet"; these are taken in the order of their
+        A file, or a folder with files that end in ".parquet", which are read in the order of their
         names.
 
     columns : sequence of str
-        Names of the columns, of numbers or booleans.
+        Names of the columns, which hold numbers or booleans.
 
     Attributes
     ----------
@@ -112,7 +110,7 @@ class ParquetRows(Dataset):
         Names of the columns.
 
     spans : ndarray of shape (n_row_groups + 1,)
-        Edges of the row groups, as numbers of rows.
+        Edges of the row groups, as indices of rows.
 
     See Also
     --------
@@ -133,9 +131,9 @@ class ParquetRows(Dataset):
     >>> rows = ParquetRows(path, ["income"])
     >>> len(rows), rows.spans.tolist()
     (500, [0, 100, 200, 300, 400, 500])
-    >>> known = pd.read_parquet(path, columns=["repaid", "sex"])
+    >>> targets = pd.read_parquet(path, columns=["repaid", "sex"])
     >>> clf = FairBiNNClassifier(random_state=0)
-    >>> clf = clf.fit(rows, known["repaid"], sensitive_features=known["sex"])
+    >>> clf = clf.fit(rows, targets["repaid"], sensitive_features=targets["sex"])
     >>> clf.predict(rows).shape
     (500,)
     """
@@ -148,14 +146,15 @@ class ParquetRows(Dataset):
         folder = Path(path)
         files = sorted(map(str, folder.glob("*.parquet"))) if folder.is_dir() else str(path)
         if not files:
-            raise ValueError(f"path must be a file, or a folder with .parquet files, got {path}.")
+            raise ValueError(f"path must be a file or a folder with .parquet files, got {path}.")
         table = dataset.dataset(files, format="parquet")
         if unknown := [name for name in names if name not in table.schema.names]:
             raise ValueError(f"columns must be among {table.schema.names}, got {unknown}.")
         types = {name: table.schema.field(name).type for name in names}
         numeric = pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean
-        if odd := {n: str(t) for n, t in types.items() if not any(is_(t) for is_ in numeric)}:
-            raise ValueError(f"columns must be numbers or booleans, got {odd}; encode them before.")
+        others = {n: str(t) for n, t in types.items() if not any(is_(t) for is_ in numeric)}
+        if others:
+            raise ValueError(f"columns must be numbers or booleans, got {others}. Encode them.")
         groups = [
             group for fragment in table.get_fragments() for group in fragment.split_by_row_group()
         ]
@@ -172,17 +171,17 @@ class ParquetRows(Dataset):
         return self.__getitems__([index % len(self)])[0]
 
     def __getitems__(self, indices):
-        """Rows of these numbers.
+        """Return the rows of several indices.
 
         Parameters
         ----------
         indices : sequence of int of length n
-            Numbers of rows, in rising order.
+            Indices of rows, in ascending order.
 
         Returns
         -------
         rows : ndarray of shape (n, n_columns)
-            The rows, in float32; NaN where a value is missing.
+            Rows in float32; missing values are NaN.
         """
         return np.concatenate(
             [
@@ -204,7 +203,7 @@ class ParquetRows(Dataset):
 
 
 def _by_span(indices, spans):
-    """Spans that hold the rows, as (start, stop, rows within)."""
+    """Yield the spans that hold the rows, as (start, stop, indices of the rows)."""
     owners = np.searchsorted(spans, indices, side="right") - 1
     cuts = np.flatnonzero(np.diff(owners)) + 1
     for own in np.split(indices, cuts):

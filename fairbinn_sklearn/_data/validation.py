@@ -1,40 +1,72 @@
-"""What users pass to fit, checked and encoded as rows for the net."""
+"""Check what users pass to fit and encode it as the samples of a training."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
-    _check_sample_weight,
-    _check_y,
-    check_consistent_length,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from .._training.options import resolve_constraint, resolve_device
-from .._utils.distributed import Processes
-from ..losses import FairnessLoss
-from .batches import Rows, rows_of_a_batch
-from .groups import (
-    cut_into_bins,
-    encode_groups,
-    names_by_column,
-    sensitive_frame,
-    warn_of_small_groups,
-)
-from .labels import columns_of_words, encode_labels, plain_labels, row_weights
+from .._utils.upstream import check_feature_names, check_n_features, check_sample_weight, check_y
+from ..exceptions import MissingSensitiveFeaturesWarning
+from .batches import Samples
+from .groups import GroupEncoder, sensitive_frame, warn_of_small_groups
+from .labels import encode_labels, non_numeric_columns, sample_weights
 from .sources import as_source
 
 
-def check_data(estimator, X, *y, reset):
-    """X, and y if it is given, as scikit-learn checks them; X in float32, or a `Source`."""
+@dataclass(frozen=True)
+class TrainingData:
+    """Encoded samples, and what was learned from them: classes, groups and features."""
+
+    samples: Samples
+    classes: np.ndarray
+    group_encoder: GroupEncoder | None
+    features: dict
+
+    @property
+    def n_groups(self):
+        """Return the numbers of groups of each partition, none without sensitive features."""
+        return [] if self.group_encoder is None else self.group_encoder.n_groups
+
+    @property
+    def has_groups(self):
+        """Return whether the samples have groups that can be equalised."""
+        return self.samples.groups is not None and max(self.n_groups) > 1
+
+
+def check_data(estimator, X, *y, reset, input_shape=None):
+    """Return X, and y if it is passed, as scikit-learn checks them.
+
+    Parameters
+    ----------
+    estimator : FairBiNNClassifier
+        Estimator for which scikit-learn checks, and keeps, number and names of the features.
+
+    X : {array-like, sparse matrix, torch Dataset}
+        Features.
+
+    *y : array-like of shape (n_samples,)
+        Labels, if any.
+
+    reset : bool
+        Whether to learn the features instead of comparing them.
+
+    input_shape : tuple, default=None
+        Shape of a sample of the fitted network, to compare with.
+
+    Returns
+    -------
+    X : ndarray of float32, CSR matrix or Source
+        Features.
+
+    y : ndarray of shape (n_samples,)
+        Labels, if they were passed.
+    """
     if (source := as_source(X)) is not None:
-        return _check_source(estimator, source, *y, reset=reset)
+        return _check_source(estimator, source, *y, reset=reset, input_shape=input_shape)
     try:
-        # What is too large for float32 becomes infinite, and is refused.
+        # Values that are too large for float32 become infinite, and are refused.
         with np.errstate(over="ignore", invalid="ignore"):
             checked = validate_data(
                 estimator,
@@ -47,152 +79,137 @@ def check_data(estimator, X, *y, reset):
                 reset=reset,
             )
     except ValueError as error:
-        if words := columns_of_words(X):
+        if columns := non_numeric_columns(X):
             raise ValueError(
-                f"X must have numeric columns, got {words}; encode them, for example by "
-                f"OneHotEncoder in a pipeline. ({error})"
+                f"X must have numeric columns, got {columns}. Encode them, for example by "
+                f"tabular_preprocessor in a pipeline. ({error})"
             ) from error
         if estimator.module is None and "with dim" in str(error):
             raise ValueError(
-                f"X must have two dimensions, unless module is a net of your own. {error}"
+                f"X must have two dimensions unless module is a module of your own. {error}"
             ) from error
         raise
-    _check_row_shape(estimator, checked[0] if y else checked, reset)
+    _check_sample_shape(checked[0] if y else checked, input_shape)
     return checked
 
 
-def _check_source(estimator, source, *y, reset):
-    """The same for X that is read later, and checked then."""
+def _check_source(estimator, source, *y, reset, input_shape):
+    """Return a source whose values are checked when they are read, and labels."""
     if len(source.shape) > 2 and estimator.module is None:
         raise ValueError(
-            "X must have two dimensions, unless module is a net of your own, got the shape "
+            "X must have two dimensions unless module is a module of your own, got the shape "
             f"{source.shape}."
         )
     names = source.feature_names
-    _check_feature_names(
+    check_feature_names(
         estimator, source if names is None else pd.DataFrame(columns=list(names)), reset=reset
     )
-    _check_n_features(estimator, source, reset=reset)
-    _check_row_shape(estimator, source, reset)
+    check_n_features(estimator, source, reset=reset)
+    _check_sample_shape(source, input_shape)
     if not y:
         return source
-    labels = _check_y(*y, estimator=estimator)
+    labels = check_y(*y, estimator=estimator)
     check_consistent_length(source, labels)
     return source, labels
 
 
-def _check_row_shape(estimator, X, reset):
-    if not reset and X.shape[1:] != estimator.net_.input_shape:
+def _check_sample_shape(X, input_shape):
+    if input_shape is not None and X.shape[1:] != input_shape:
         raise ValueError(
-            f"X must have rows of shape {estimator.net_.input_shape} as in fit, got {X.shape[1:]}."
+            f"X must have samples of shape {input_shape} as in fit, got {X.shape[1:]}."
         )
 
 
-def training_rows(
-    estimator, X, y, sensitive_features, sample_weight, *, classes=None, previous=None, whole=True
+def encode_training_data(
+    X,
+    y,
+    sensitive_features,
+    sample_weight,
+    *,
+    options,
+    class_weight,
+    device,
+    dtype,
+    features,
+    classes=None,
+    known_classes=None,
+    known_groups=None,
+    is_fit=True,
 ):
-    """Check and encode rows, all or a part for partial_fit; learn `classes_` and `groups_`."""
-    goes_on = previous is not None and not whole
-    device = torch.device(previous.device) if goes_on else resolve_device(estimator.device)
-    X, y = check_data(estimator, X, y if y is None else plain_labels(y), reset=not goes_on)
-    known = None if previous is None else estimator.classes_
-    estimator.classes_, target = encode_labels(y, classes, known)
+    """Encode checked X and y, sensitive features and weights as the samples of a training.
+
+    Parameters
+    ----------
+    X, y : ndarray, CSR matrix or Source; ndarray
+        What `check_data` returned.
+
+    sensitive_features, sample_weight : array-like or None
+        As users pass them to `fit`.
+
+    options : TrainingOptions
+        Options of the training.
+
+    class_weight : dict, "balanced" or None
+        Weights of the classes in the accuracy loss.
+
+    device : torch.device
+        Device of the network.
+
+    dtype : torch.dtype
+        Floating-point type of the training.
+
+    features : dict
+        Number and names of the features, by the names of the estimator's attributes.
+
+    classes : array-like, default=None
+        Classes that the caller announces.
+
+    known_classes : ndarray, default=None
+        Classes of a fitted estimator.
+
+    known_groups : GroupEncoder, default=None
+        Groups of a fitted estimator; new groups are added to a copy.
+
+    is_fit : bool, default=True
+        Whether these are all samples, as in `fit`. Weights are then scaled to mean 1.
+
+    Returns
+    -------
+    data : TrainingData
+        Encoded samples, classes and groups.
+    """
+    classes, target = encode_labels(y, classes, known_classes)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(
+        sample_weight = check_sample_weight(
             sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
-        if not isinstance(resolve_constraint(estimator.constraint), FairnessLoss):
+        if not options.has_rates:
             raise ValueError(
-                "sample_weight cannot be used with a function as constraint, which knows of no "
-                "weights; make it a subclass of FairnessLoss."
+                "sample_weight must be None with a function as constraint, which takes no weights. "
+                "Make the function a subclass of FairnessLoss to use weights."
             )
-    groups = _encode_groups(
-        estimator, sensitive_features, len(target), sample_weight, goes_on, whole
-    )
-    weights = row_weights(
-        estimator.class_weight, estimator.classes_, target, sample_weight, scale=whole
-    )
-    dtype = _precision(estimator, len(target), device, whole)
-    rows = Rows(X, target, groups, *weights, device, dtype)
-    if isinstance(estimator.device, str) and estimator.device == "accelerate":
-        rows.processes = Processes()
-        rows.processes.check(rows, estimator)
-    return rows
-
-
-def _precision(estimator, n_rows, device, whole):
-    """Type of the arithmetic of training: float64 if one batch holds all rows.
-
-    That costs next to nothing, and makes a weight of 2 the same as a row given twice.
-    """
-    plain = (
-        estimator.module is None and isinstance(estimator.activation, str) and device.type != "mps"
-    )
-    one_batch = n_rows <= rows_of_a_batch(estimator.batch_size, n_rows)
-    return torch.float64 if whole and plain and one_batch else torch.float32
-
-
-def _encode_groups(estimator, sensitive_features, n_rows, sample_weight, goes_on, whole):
-    """Learn `groups_` and `bin_edges_`, or go on from them; return the codes of the rows."""
-    known = estimator.groups_ if goes_on else None
+    encoder, codes = known_groups, None
     if sensitive_features is not None:
-        frame, estimator.bin_edges_ = cut_into_bins(
-            sensitive_frame(sensitive_features, n_rows),
-            estimator.n_bins,
-            estimator.max_groups,
-            weight=sample_weight,
-            known=None if known is None else estimator.bin_edges_,
-            goes_on=not whole,
-        )
-        codes, estimator.groups_ = encode_groups(frame, estimator.combine, known)
-        if known is None and wants_fairness(estimator):
-            warn_of_small_groups(codes, _names_by_column(estimator), sample_weight)
-        return codes
-    estimator.groups_ = known
-    estimator.bin_edges_ = estimator.bin_edges_ if goes_on else {}
-    if wants_fairness(estimator):
-        wish, off = "eta", "eta=0"
-        if estimator.fairness_target is not None:
-            wish, off = "fairness_target", "fairness_target=None and eta=0"
-        message = (
-            f"sensitive_features is None and {wish} is {getattr(estimator, wish)}: without groups "
-            "there is nothing to equalise, and the net is trained for accuracy alone. Pass "
-            f"fit(X, y, sensitive_features=...), or set {off}."
-        )
-        if estimator.missing_sensitive == "raise":
-            raise ValueError(message)
-        warnings.warn(message, UserWarning, stacklevel=2)
-    return None
+        frame = sensitive_frame(sensitive_features, len(target))
+        encoder = (known_groups or GroupEncoder(options.combine)).extended(frame)
+        codes = encoder.transform(frame)
+        if known_groups is None and options.wants_fairness:
+            warn_of_small_groups(codes, encoder, sample_weight)
+    elif options.wants_fairness:
+        _warn_of_missing_groups(options)
+    weights = sample_weights(class_weight, classes, target, sample_weight, scale=is_fit)
+    samples = Samples(X, target, codes, *weights, device, dtype)
+    return TrainingData(samples, classes, encoder, features)
 
 
-def wants_fairness(estimator):
-    """Whether the parameters ask for a fairness loss; an error if they contradict each other."""
-    if estimator.fairness_target is None:
-        return estimator.eta is None or estimator.eta > 0
-    told = f"fairness_target={estimator.fairness_target}"
-    if estimator.eta is not None:
-        raise ValueError(
-            f"eta={estimator.eta} and {told} exclude each other: with a target, eta is found and "
-            "ends in eta_. Leave eta=None, also in searches over parameters, or set "
-            "fairness_target=None."
-        )
-    rates = isinstance(resolve_constraint(estimator.constraint), FairnessLoss)
-    if rates and estimator.fairness_target >= 1:
-        raise ValueError(
-            f"{told} is met by any model, as a difference of rates is at most 1; set one below 1."
-        )
-    if estimator.early_stopping:
-        raise ValueError(
-            f"early_stopping=True and {told} exclude each other: the objective of an epoch cannot "
-            "be compared with that of another while eta moves. Set early_stopping=False."
-        )
-    return True
-
-
-def n_groups(estimator):
-    """Numbers of groups, of each sensitive column or of the one intersection."""
-    return [len(names) for names in _names_by_column(estimator)]
-
-
-def _names_by_column(estimator):
-    return names_by_column(estimator.groups_, estimator.combine)
+def _warn_of_missing_groups(options):
+    name, off = "eta", "eta=0"
+    if options.fairness_target is not None:
+        name, off = "fairness_target", "fairness_target=None and eta=0"
+    value = getattr(options, name)
+    warnings.warn(
+        f"sensitive_features is None and {name} is {value}: the network is trained for accuracy "
+        f"alone. Pass fit(X, y, sensitive_features=...), or set {off}.",
+        MissingSensitiveFeaturesWarning,
+        stacklevel=2,
+    )

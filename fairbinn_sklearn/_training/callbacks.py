@@ -1,4 +1,4 @@
-"""Callbacks of the training: stop early, keep the last epoch, report to scikit-learn."""
+"""Callbacks of the training: early stopping, the last epoch, scikit-learn's callbacks."""
 
 import copy
 import math
@@ -8,8 +8,12 @@ from skorch.callbacks import Callback
 from .state import state_of
 
 
+class StopTraining(Exception):  # noqa: N818  (not an error)
+    """Raised to end the training between two epochs."""
+
+
 class ForwardToSklearn(Callback):
-    """Tell each epoch to the callbacks of the estimator; one of them may end the training."""
+    """Report each epoch to the callbacks of the estimator, which may end the training."""
 
     def __init__(self, estimator, context, X, y):
         self.estimator = estimator
@@ -23,8 +27,8 @@ class ForwardToSklearn(Callback):
         self.epoch.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
     def on_epoch_end(self, net, **kwargs):
-        """Close the task, offering the model as if training ended here."""
-        net.stop |= self.epoch.call_on_fit_task_end(
+        """Close the task and offer the model as if the training ended here."""
+        net.run.stop |= self.epoch.call_on_fit_task_end(
             estimator=self.estimator,
             X=self.X,
             y=self.y,
@@ -32,12 +36,8 @@ class ForwardToSklearn(Callback):
         )
 
 
-class StopTraining(Exception):
-    """Ends training between two epochs; not an error."""
-
-
 class KeepLast(Callback):
-    """Keep the state of the last epoch that was finished, for an interrupt to go back to."""
+    """Keep the state of the last complete epoch, to which an interrupt returns."""
 
     def __init__(self):
         self.kept = None
@@ -48,10 +48,18 @@ class KeepLast(Callback):
 
 
 class StopEarly(Callback):
-    """Keep the weights of the lowest validation objective, and stop when it no longer falls.
+    """Keep the weights of the lowest validation objective; stop when it no longer falls.
 
-    Patience counts as in scikit-learn's nets: an epoch is in vain unless it lowers the objective
-    by `tol` at least; the best weights are those of the lowest objective, by however little.
+    As in scikit-learn's neural networks, an epoch counts as no improvement unless it lowers the
+    objective by at least `tol`. The weights kept are those of the lowest objective.
+
+    Parameters
+    ----------
+    n_iter_no_change : int
+        Number of epochs without improvement after which to stop.
+
+    tol : float
+        Smallest improvement.
     """
 
     def __init__(self, n_iter_no_change, tol):
@@ -60,36 +68,38 @@ class StopEarly(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Start without a best epoch."""
-        self.lowest, self.weights, self.in_vain = math.inf, None, 0
+        self.lowest, self.weights, self.n_no_improvement = math.inf, None, 0
 
     def state(self):
-        """What later epochs depend on."""
-        return {"lowest": self.lowest, "weights": self.weights, "in_vain": self.in_vain}
+        """Return what later epochs depend on."""
+        names = ("lowest", "weights", "n_no_improvement")
+        return {name: getattr(self, name) for name in names}
 
     def set_state(self, state):
-        """Go on from there."""
+        """Load what `state` returned."""
         vars(self).update(state)
 
     def on_epoch_end(self, net, **kwargs):
         """Compare the epoch with the best one."""
         objective = net.history[-1, "validation_objective"]
-        self.in_vain = self.in_vain + 1 if objective > self.lowest - self.tol else 0
+        improved = objective <= self.lowest - self.tol
+        self.n_no_improvement = 0 if improved else self.n_no_improvement + 1
         if objective < self.lowest:
             self.lowest = objective
             self.weights = copy.deepcopy(net.module_.state_dict())
-        net.stop |= self.in_vain >= self.n_iter_no_change
+        net.run.stop |= self.n_no_improvement >= self.n_iter_no_change
 
     def on_train_end(self, net, **kwargs):
-        """Go back to the best epoch."""
+        """Restore the weights of the best epoch."""
         net.module_.load_state_dict(self.weights)
 
 
 class PrintRanges(Callback):
-    """One line an epoch: the lowest and the highest figure of all models."""
+    """Print a line per epoch with the lowest and the highest value of all networks."""
 
     def on_epoch_end(self, net, **kwargs):
-        """Print the figures of the epoch."""
+        """Print the line."""
         record = net.history[-1]
-        figures = {key: v for key, v in record.items() if key != "batches" and isinstance(v, list)}
-        told = [f"{key} {min(v):.4f} to {max(v):.4f}" for key, v in figures.items()]
-        print(f"epoch {record['epoch']}: {', '.join(told)}", flush=True)
+        values = {key: v for key, v in record.items() if key != "batches" and isinstance(v, list)}
+        ranges = [f"{key} {min(v):.4f} to {max(v):.4f}" for key, v in values.items()]
+        print(f"epoch {record['epoch']}: {', '.join(ranges)}", flush=True)

@@ -1,62 +1,71 @@
-"""Checkpoints of a fit: written between epochs, and gone on from."""
+"""Checkpoints of a fit: written after each epoch, read to resume."""
 
-import hashlib
 import io
 import json
-import os
 import pickle
 import warnings
-from numbers import Number
 from pathlib import Path
 from zipfile import BadZipFile
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from .._data.sources import Source
 from .._utils.files import write_whole
-from ..losses import FairnessLoss
+from .._utils.identity import NoNameError, canonical, digest
 from .state import state_of
 
-FORMAT = 1
-# Parameters that change nothing in the model.
-IDLE = ("checkpoint", "checkpoint_every", "verbose", "warm_start")
+FORMAT = 2
+# Parameters that have no effect on the model.
+NO_EFFECT = ("checkpoint", "verbose", "warm_start")
 
 
 class Checkpoint(Callback):
-    """Write the state of the training each few epochs; read what an earlier run has written."""
+    """Write the state of the training after each epoch; read the state of an earlier run.
 
-    def __init__(self, file, every, fingerprint, writes=True):
+    Parameters
+    ----------
+    file : str or path-like
+        The file.
+
+    fingerprint : dict
+        What identifies the fit, see `fingerprint`.
+
+    writes : bool, default=True
+        Whether this process writes; one of several does.
+    """
+
+    def __init__(self, file, fingerprint, writes=True):
         self.file = Path(file)
-        self.writes = writes  # of several processes one does
-        self.every = every
         self.fingerprint = fingerprint
+        self.writes = writes
 
     def read(self):
-        """State to go on from, or None if there is none."""
-        told = f"checkpoint={str(self.file)!r}"
+        """Return the state to resume from, None if the file does not exist."""
+        prefix = f"checkpoint={str(self.file)!r}"
         if not self.file.exists():
             return None
         try:
-            found = torch.load(self.file, map_location="cpu", weights_only=True)
-            version = found["format"]
+            content = torch.load(self.file, map_location="cpu", weights_only=True)
+            version = content["format"]
         except (RuntimeError, BadZipFile, EOFError, KeyError, TypeError, pickle.PickleError) as e:
-            raise ValueError(f"{told} is there and is no checkpoint, or damaged: {e}") from e
-        if version > FORMAT:
+            raise ValueError(f"{prefix} exists but is not a valid checkpoint file: {e}") from e
+        if version != FORMAT:
             raise ValueError(
-                f"{told} has the format {version}, and this version knows up to {FORMAT}: it was "
-                "written by a newer version of fairbinn_sklearn."
+                f"{prefix} has the format {version}, this version of fairbinn_sklearn reads "
+                f"{FORMAT} only. Remove the file, or use the version that wrote it."
             )
-        if found["fingerprint"] != self.fingerprint:
-            differ = [k for k, v in self.fingerprint.items() if found["fingerprint"].get(k) != v]
+        if content["fingerprint"] != self.fingerprint:
+            before = content["fingerprint"]
+            differing = [k for k, value in self.fingerprint.items() if before.get(k) != value]
             raise ValueError(
-                f"{told} is there and belongs to another fit: {', '.join(differ)} differ. Remove "
-                "the file, or name another one."
+                f"{prefix} was written by a different fit: {', '.join(differing)} differ. Remove "
+                "the file, or name another file."
             )
-        return found["state"]
+        return content["state"]
 
     def on_train_begin(self, net, **kwargs):
-        """Write if nothing is there: what cannot be written is told before any work is done."""
+        """Fail before training starts if the file cannot be written or read."""
         if self.file.exists() or not self.writes:
             return
         try:
@@ -69,96 +78,73 @@ class Checkpoint(Callback):
             self.read()
         except ValueError as error:
             raise ValueError(
-                f"checkpoint={str(self.file)!r} cannot be read again: optimizer or lr_schedule "
-                f"keep what is no tensor, number or string. {error}"
+                f"checkpoint={str(self.file)!r} cannot be read: the state of optimizer or "
+                f"lr_schedule holds other objects than tensors, numbers and strings. {error}"
             ) from error
 
     def on_epoch_end(self, net, **kwargs):
-        """Write if it is time; training goes on if that fails."""
-        if len(net.history) % self.every or not self.writes:
+        """Write the state; training continues with a warning if that fails."""
+        if not self.writes:
             return
         try:
             self.write(net)
         except OSError as error:
             warnings.warn(
                 f"checkpoint={str(self.file)!r} could not be written after epoch "
-                f"{len(net.history)}: {error}. Training goes on, and the last checkpoint stays.",
+                f"{len(net.history)}: {error}. Training continues; a resumed fit starts from the "
+                "previous checkpoint.",
                 RuntimeWarning,
                 stacklevel=2,
             )
 
     def write(self, net):
         """Write the state to the file."""
-        data = io.BytesIO()
-        found = {"format": FORMAT, "fingerprint": self.fingerprint, "state": state_of(net)}
-        torch.save(found, data)
-        write_whole(self.file, data.getvalue())
+        buffer = io.BytesIO()
+        content = {"format": FORMAT, "fingerprint": self.fingerprint, "state": state_of(net)}
+        torch.save(content, buffer)
+        write_whole(self.file, buffer.getvalue())
 
     def remove(self):
-        """Remove the file: training has ended."""
+        """Remove the file at the end of the training."""
         if self.writes:
             self.file.unlink(missing_ok=True)
 
 
-def fingerprint(estimator, rows, previous=None):
-    """What makes two fits the same: parameters by name, digests of the rows and first weights."""
-    params = {}
-    for name, value in estimator.get_params(deep=False).items():
-        if name in IDLE:
+def fingerprint(params, data, fitted_net=None):
+    """Return what identifies a fit: its parameters, and digests of data and initial weights.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of the estimator.
+
+    data : TrainingData
+        Encoded samples. X in memory is hashed as a whole, X on disk by about 1,000 samples.
+
+    fitted_net : TwoPlayerNet, default=None
+        Network from whose weights the training starts.
+    """
+    names = {}
+    for name, value in params.items():
+        if name in NO_EFFECT:
             continue
         try:
-            params[name] = plain(value)
+            names[name] = json.dumps(canonical(value))
         except NoNameError as error:
             raise ValueError(
-                f"checkpoint needs to tell whether {name} is the same in another run, which has no "
-                f"name to go by, got {error}; use a function or class that can be imported."
+                f"{name} must be importable by name with a checkpoint, so that another run can "
+                f"recognise it, got {error}. Use a function or class of a module."
             ) from error
+    samples = data.samples
+    X = samples.thinned(1000) if isinstance(samples.X, Source) else samples.X
     digests = {
-        "X": digest(rows.sample_of_rows(1000), rows.X.shape),
-        "y": digest(rows.y, estimator.classes_.tolist()),
-        "sensitive_features": digest(rows.groups),
-        "sample_weight": digest(rows.sample_weight),
+        "X": digest(X, samples.X.shape),
+        "y": digest(samples.y, data.classes.tolist()),
+        "sensitive_features": digest(samples.groups),
+        "sample_weight": digest(samples.sample_weight),
         "last fit": None,
     }
-    if previous is not None:
-        weights = [one.detach().reshape(-1) for one in previous.module_.parameters()]
+    if fitted_net is not None:
+        weights = [param.detach().reshape(-1) for param in fitted_net.module_.parameters()]
         digests["last fit"] = digest(torch.cat(weights))
-    return {**{name: json.dumps(value) for name, value in params.items()}, **digests}
-
-
-def digest(values, *more):
-    """Short digest of an array, a tensor or a sparse matrix."""
-    if hasattr(values, "toarray"):
-        values = values.toarray()
-    if isinstance(values, torch.Tensor):
-        values = values.cpu().numpy()
-    made = hashlib.blake2b(repr(more).encode(), digest_size=16)
-    if values is not None:
-        made.update(np.ascontiguousarray(values).tobytes())
-    return made.hexdigest()
-
-
-def plain(value):
-    """Parameter as what JSON knows, equal in two processes if it means the same."""
-    if value is None or isinstance(value, (str, bool)):
-        return value
-    if isinstance(value, Number):
-        return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(one) for one in value]
-    if isinstance(value, FairnessLoss):
-        return [type(value).__qualname__, plain(value.get_params(deep=False))]
-    if isinstance(value, (os.PathLike, torch.device)):
-        return str(value)
-    if isinstance(value, torch.Tensor):
-        return digest(value)
-    name = getattr(value, "__qualname__", "<>")
-    if "<" in name:  # of a lambda, or within a function
-        raise NoNameError(repr(value))
-    return f"{value.__module__}.{name}"
-
-
-class NoNameError(Exception):
-    """A value of which two processes cannot say whether they have the same."""
+    return names | digests

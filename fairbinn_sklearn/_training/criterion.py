@@ -1,4 +1,4 @@
-"""The losses of both players, and the running rates behind the follower's."""
+"""The losses of both players, and the running rates that the follower's loss is based on."""
 
 import copy
 import math
@@ -14,20 +14,51 @@ from torch.nn.functional import (
 )
 
 from ..losses._aggregate import divide
-from .multipliers import LARGEST_SHARE, excess_weight, moved_multipliers
+from .multipliers import MAX_STEP, excess_weight, update_multipliers
 
-DECISIONS, SCORES = 0, 1  # rows of the running sums
+DECISIONS, SCORES = 0, 1  # positions in the running sums
 EQUALIZE = {"decisions": [DECISIONS], "scores": [SCORES], "both": [DECISIONS, SCORES]}
-FORGOTTEN = 1e-20  # decayed count below which a group counts as absent
+MIN_COUNT = 1e-20  # decayed count below which a group counts as absent
 
 
 class Criterion(nn.Module):
-    """What both kinds of criterion share: the leader's loss, groups, and exponential weights.
+    """Base of both criteria: the leader's loss, the groups, and exponential weights.
 
-    `n_groups` lists the number of groups of each sensitive column, or of the one intersection. One
-    logit a row stands for two classes, else there is one for each class. Logits have the shape
-    (..., B, C): where many models are trained together they have an axis in front, and so have the
-    losses and the sums, but not the counts.
+    One logit per sample means two classes, otherwise there is one for each class. Logits have the
+    shape (..., B, C). Where several networks are trained side by side, logits, losses and sums have
+    an axis of networks in front; counts have none.
+
+    Parameters
+    ----------
+    constraint : FairnessLoss or callable
+        What the follower equalises.
+
+    n_groups : list of int
+        Number of groups of each sensitive feature, or of their combinations.
+
+    n_outputs : int, default=1
+        Number of logits per sample, C.
+
+    equalize : {"decisions", "scores", "both"}, default="decisions"
+        Which rates are equalised.
+
+    window : float, default=0.0
+        Number of samples over which rates are averaged; 0 means each batch alone.
+
+    Attributes
+    ----------
+    target : float, tensor or None
+        Fairness target. If it is set, each call of `fairness_grad` also updates the multipliers.
+
+    multiplier_lr_scale : float
+        Factor of the multipliers' step size.
+
+    decision_weight : float
+        Weight of the rates of decisions against those of scores while training moves over to
+        decisions.
+
+    processes : Processes or None
+        Processes that train together.
     """
 
     def __init__(self, constraint, n_groups, *, n_outputs=1, equalize="decisions", window=0.0):
@@ -40,47 +71,47 @@ class Criterion(nn.Module):
         self.kinds = EQUALIZE[equalize]
         self.window = window
         self.n_events = 1
-        # A difference to hold; if there is one, each loss that is taken moves what leads there, by
-        # a share of which `pace` is a factor.
-        self.target, self.pace = None, 1.0
-        self.processes = None  # that train together, if there are several
+        self.target = None
+        self.multiplier_lr_scale = 1.0
+        self.decision_weight = 1.0
+        self.processes = None
 
     @torch.no_grad()
-    def accuracy(self, logits, batch):
-        """Weighted mean cross-entropy, the leader's loss L_acc, and its slopes in the logits."""
+    def accuracy_loss(self, logits, batch):
+        """Return the weighted mean cross-entropy L_acc and its gradient in the logits."""
         scores = self.scores(logits)
         if self.n_outputs == 1:
             y = batch.y.to(logits.dtype)
             losses = binary_cross_entropy_with_logits(
                 logits[..., 0], y.expand(logits.shape[:-1]), reduction="none"
             )
-            slopes = scores - y[:, None]
+            grad = scores - y[:, None]
         else:
             y = batch.y.expand(logits.shape[:-1])
             losses = cross_entropy(logits.movedim(-1, 1), y, reduction="none")
-            slopes = scores - one_hot(batch.y, self.n_outputs).to(scores.dtype)
+            grad = scores - one_hot(batch.y, self.n_outputs).to(scores.dtype)
         if batch.weight is not None:
-            losses, slopes = batch.weight * losses, batch.weight[:, None] * slopes
-        return losses.sum(-1) / batch.n_rows, slopes / batch.n_rows
+            losses, grad = batch.weight * losses, batch.weight[:, None] * grad
+        return losses.sum(-1) / batch.n_samples, grad / batch.n_samples
 
     def scores(self, logits):
-        """Probabilities of shape (B, C): of the positive class, or of each of several."""
+        """Return probabilities (B, C): of the positive class, or of each of several classes."""
         return torch.sigmoid(logits) if self.n_outputs == 1 else torch.softmax(logits, -1)
 
     def decisions(self, logits):
-        """Decisions of shape (B, C), 0 or 1, in the place of the scores."""
+        """Return decisions (B, C), 0 or 1 where `scores` returns a probability."""
         if self.n_outputs == 1:
             return (logits > 0).to(logits.dtype)
         return one_hot(logits.argmax(-1), self.n_outputs).to(logits.dtype)
 
-    def through_scores(self, slopes, scores):
-        """Slopes in the logits from slopes in the scores."""
+    def logit_grad(self, score_grad, scores):
+        """Return the gradient in the logits from the gradient in the scores."""
         if self.n_outputs == 1:
-            return slopes * scores * (1.0 - scores)
-        return scores * (slopes - (slopes * scores).sum(-1, keepdim=True))
+            return score_grad * scores * (1.0 - scores)
+        return scores * (score_grad - (score_grad * scores).sum(-1, keepdim=True))
 
     def indicator(self, batch):
-        """Indicator of the groups of all columns, of shape (B, G), times the rows' weights."""
+        """Return the indicator of all groups (B, G), times the weights of the samples."""
         columns = [
             codes[:, None] == torch.arange(n, device=codes.device)
             for codes, n in zip(batch.groups.unbind(1), self.n_groups, strict=True)
@@ -89,111 +120,114 @@ class Criterion(nn.Module):
         return member if batch.sample_weight is None else member * batch.sample_weight[:, None]
 
     def prepare(self, batch):
-        """Batch with its membership, which does not depend on the net."""
+        """Return the batch with its membership, which does not depend on the network."""
         if batch.groups is None:
             return batch
         return batch._replace(membership=self.membership(batch))
 
     def membership(self, batch):
-        """Weights of the rows in each event and group, of shape (B, E, G): all rows, one event."""
+        """Return the weights of the samples in each event and group (B, E, G): one event."""
         return self.indicator(batch)[:, None]
 
-    def keep(self, batch):
-        """Share of what was counted that a batch of so many rows, or of such weight, leaves."""
+    def decay(self, batch):
+        """Return the factor by which a batch of this size, or weight, shrinks earlier counts."""
         if not self.window:
             return 0.0
         if batch.sample_weight is None:
-            return math.exp(-batch.n_rows / self.window)
+            return math.exp(-batch.n_samples / self.window)
         (weight,) = self.summed(batch.sample_weight.sum())
         return torch.exp(-weight / self.window)
 
     def summed(self, *tensors):
-        """Sums over the processes."""
+        """Return the sums of tensors over the processes."""
         return tensors if self.processes is None else self.processes.sum(*tensors)
 
-    def share(self, batch):
-        """How far a batch moves what a target leads to: its rows by those of the window."""
-        return self.pace * min(batch.n_rows / (self.window or 1.0), LARGEST_SHARE)
+    def multiplier_step(self, batch):
+        """Return the multipliers' step size: samples of the batch per sample of the window."""
+        step = min(batch.n_samples / (self.window or 1.0), MAX_STEP)
+        return self.multiplier_lr_scale * step
 
-    def fresh(self):
-        """Copy that has counted nothing, forgets nothing and has no target."""
+    def empty_copy(self):
+        """Return a copy with zero counts, an infinite window and no target, for validation."""
         copied = copy.deepcopy(self)
         copied.window, copied.target, copied.processes = math.inf, None, None
         for buffer in copied.buffers():
             buffer.zero_()
         return copied
 
-    def grow(self, n_groups):
-        """Make room for groups that were not seen before."""
+    def add_groups(self, n_groups):
+        """Make room for groups that appear in a later call of `partial_fit`."""
         self.n_groups = list(n_groups)
 
 
 class RateCriterion(Criterion):
-    r"""Leader's loss, follower's loss, and exponentially weighted group rates.
+    r"""Criterion of gaps between group rates, with exponential moving averages of the rates.
 
-    A batch of 256 with 60 rows of a small group tells its rate with a standard error of 0.05;
-    the square of such a gap is noise that pushes all scores to a constant. So counts decay
-    over about `window` rows, by :math:`e^{-B / window}` a batch of B rows, and the loss enters
-    by its slopes at these running rates :math:`\bar r`, times the rates :math:`r` of the batch:
+    With 60 samples of a group in a batch of 256, the estimated rate has a standard error of about
+    0.05. The square of such a gap is noise that pushes all scores to a constant. So counts decay
+    over about `window` samples, by :math:`e^{-B / window}` for a batch of B samples. The loss of a
+    batch is linear in its rates :math:`r`, with the gradient of :math:`\varphi` at the running
+    rates :math:`\bar r`:
 
     .. math::
 
         \sum_{e,g,c} \frac{\partial\varphi}{\partial r_{egc}}(\bar r)\; r_{egc}
 
-    Its gradient is that of :math:`\varphi`, but for the noise. A group that is absent from the
-    batch adds exactly 0, so groups that most batches lack weigh less. The losses of several
-    columns add up.
+    Its gradient is that of :math:`\varphi` with less noise. A group that is absent from the batch
+    adds exactly 0, so groups that most batches lack weigh less. The losses of several sensitive
+    features add up.
 
-    Rates of decisions jump where those of scores slide, and a net that is steered by them from the
-    start may swing between extremes or end at one decision for everybody. So where they count, the
-    slopes move from the rates of scores to those of decisions, by `decided`.
+    Rates of decisions change discontinuously, those of scores smoothly. Using decision rates from
+    the first epoch makes training oscillate or collapse to one class. So where decisions are
+    equalised, :math:`\bar r` moves from the rates of scores to those of decisions, by
+    `decision_weight`.
 
     With `equalize` "both" the loss is the mean of two, one for each kind of rates; under a target,
-    which both have to meet, their sum. What steers has an axis of the K kinds in front.
+    which both must meet, it is their sum. Steering rates have a leading axis of length K, one entry
+    per kind of rate.
     """
 
     def __init__(self, constraint, n_groups, **settings):
         super().__init__(constraint, n_groups, **settings)
-        self.decided = 1.0
         self.n_events = n_events = len(check_events(constraint, self.n_classes))
         n_all = sum(self.n_groups)
         shapes = {
             "counts": (n_events, n_all),
             "sums": (2, n_events, n_all, self.n_outputs),
+            "multipliers": (len(self.kinds), n_events, n_all, self.n_outputs),
         }
-        shapes["multipliers"] = (len(self.kinds), *shapes["sums"][1:])
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
     def membership(self, batch):
-        """Weights of the rows in each event and group, of shape (B, E, G)."""
+        """Return the weights of the samples in each event and group (B, E, G)."""
         indicator = self.indicator(batch)
         return self.constraint.membership(batch.y, indicator, self.n_classes).transpose(0, 1)
 
     @torch.no_grad()
-    def fairness(self, logits, batch):
-        """Count the batch, then return slopes of the follower's loss in the logits.
+    def fairness_grad(self, logits, batch):
+        """Update the rates, then return the gradient of the follower's loss in the logits.
 
-        Under a target the multipliers move on, too.
+        Under a target the multipliers are updated too. Written out by hand, because autograd of
+        both losses costs 23 to 40 % of the time of a fit.
         """
         scores = self.scores(logits)  # (B, C)
-        counts = self.observe(logits, batch, scores)
-        slopes, _, multipliers = self._steer(batch)
+        counts = self.update_rates(logits, batch, scores)
+        rate_grad, _, multipliers = self._steer(batch)
         if self.target is not None:
-            slopes = slopes + multipliers
-        pull = divide(slopes.sum(0), counts[..., None])
-        per_row = batch.membership.flatten(1) @ pull.flatten(-3, -2)
-        return self.through_scores(per_row, scores)
+            rate_grad = rate_grad + multipliers
+        group_grad = divide(rate_grad.sum(0), counts[..., None])
+        score_grad = batch.membership.flatten(1) @ group_grad.flatten(-3, -2)
+        return self.logit_grad(score_grad, scores)
 
-    def loss_around(self, logits, batch):
-        """Count the batch, then return phi as a function of the batch's logits.
+    def local_loss(self, logits, batch):
+        """Update the rates, then return phi as a differentiable function of the batch's logits.
 
-        A batch moves the running rates by as much as its own. At `logits` the slopes are those of
-        `fairness`; this form has the right second derivatives too, at a higher price. Under a
-        target the multipliers move on, too.
+        The batch moves the running rates by its own change. At `logits` the gradient is that of
+        `fairness_grad`; this form also has the right second derivatives, at a higher price.
         """
         scores = self.scores(logits.detach())
-        counts = self.observe(logits, batch, scores)
+        counts = self.update_rates(logits, batch, scores)
         _, factors, multipliers = self._steer(batch)
 
         def batch_rates(scores):
@@ -203,117 +237,119 @@ class RateCriterion(Criterion):
 
         def loss(logits):
             rates = anchor + batch_rates(self.scores(logits))
-            penalties = self._by_column(self.constraint.penalty, rates)
-            weighted = sum(factor * one for factor, one in zip(factors, penalties, strict=True))
+            penalties = self._by_partition(self.constraint.penalty, rates)
+            weighted = sum(factor * phi for factor, phi in zip(factors, penalties, strict=True))
             return (weighted + (multipliers * rates).sum((-3, -2, -1))).sum(0)
 
         return loss
 
     @torch.no_grad()
     def _steer(self, batch):
-        """Slopes at the steering rates, factors of phi by column and kind, and the multipliers.
+        """Return the gradient at the steering rates, factors of phi, and the multipliers.
 
-        Without a target the factors make the mean over the kinds. Under a target they are those of
-        the excess over it, and the multipliers move on for the next batch.
+        Without a target the factors make the mean over the kinds of rates. Under a target they are
+        those of the excess over it, and the multipliers are updated for the next batch.
         """
         rates = self.steering_rates()
-        slopes = self._by_column(self.constraint.slopes, rates)
+        grads = self._by_partition(self.constraint.gradient, rates)
         multipliers = self.multipliers
         if self.target is None:
-            share = 1.0 / len(self.kinds)
-            slopes = slopes[0] if len(slopes) == 1 else torch.cat(slopes, -2)
-            slopes = slopes if share == 1.0 else share * slopes
-            return slopes, [share] * len(self.n_groups), multipliers
-        differences = self._by_column(self.constraint.difference, rates)
-        factors = [excess_weight(one, self.target) for one in differences]
-        slopes = [
-            factor[..., None, None, None] * one for factor, one in zip(factors, slopes, strict=True)
+            scale = 1.0 / len(self.kinds)
+            grad = grads[0] if len(grads) == 1 else torch.cat(grads, -2)
+            grad = grad if scale == 1.0 else scale * grad
+            return grad, [scale] * len(self.n_groups), multipliers
+        differences = self._by_partition(self.constraint.difference, rates)
+        factors = [excess_weight(difference, self.target) for difference in differences]
+        grads = [
+            factor[..., None, None, None] * grad
+            for factor, grad in zip(factors, grads, strict=True)
         ]
-        columns = multipliers.split(self.n_groups, -2), slopes, differences
-        moved = [
-            moved_multipliers(*column, self.target, self.share(batch))
-            for column in zip(*columns, strict=True)
+        partitions = multipliers.split(self.n_groups, -2), grads, differences
+        updated = [
+            update_multipliers(*partition, self.target, self.multiplier_step(batch))
+            for partition in zip(*partitions, strict=True)
         ]
-        self.multipliers = torch.cat(moved, -2)
-        return torch.cat(slopes, -2), factors, multipliers
+        self.multipliers = torch.cat(updated, -2)
+        return torch.cat(grads, -2), factors, multipliers
 
     @torch.no_grad()
-    def observe(self, logits, batch, scores=None):
-        """Count a batch; return its counts (E, G)."""
+    def update_rates(self, logits, batch, scores=None):
+        """Add a batch to the running sums; return its counts (E, G)."""
         scores = self.scores(logits) if scores is None else scores
         values = torch.stack([self.decisions(logits), scores])  # (2, ..., B, C)
         counts, sums = self.summed(batch.membership.sum(0), self.sums_of(batch, values))
-        keep = self.keep(batch)
-        threshold_(self.counts.mul_(keep).add_(counts), FORGOTTEN, 0.0)
-        self.sums.mul_(keep).add_(sums)
+        decay = self.decay(batch)
+        threshold_(self.counts.mul_(decay).add_(counts), MIN_COUNT, 0.0)
+        self.sums.mul_(decay).add_(sums)
         return counts
 
     def sums_of(self, batch, values):
-        """Sums of values (..., B, C) over the rows of each event and group: (..., E, G, C)."""
+        """Return sums of values (..., B, C) over the samples of each event and group."""
         _, n_events, n_groups = batch.membership.shape
         return (batch.membership.flatten(1).T @ values).unflatten(-2, (n_events, n_groups))
 
     def rates(self, kind):
-        """Running rates of shape (..., E, G, C) of decisions or scores."""
-        return self.sums[kind] / self.counts.clamp(min=FORGOTTEN)[..., None]
+        """Return the running rates (..., E, G, C) of decisions or scores."""
+        return self.sums[kind] / self.counts.clamp(min=MIN_COUNT)[..., None]
 
     def steering_rates(self):
-        """Rates whose slopes steer the training, of shape (K, ..., E, G, C)."""
+        """Return the rates (K, ..., E, G, C) at which the loss is taken."""
         if self.equalize == "scores":
             return self.rates(SCORES)[None]
         decisions, scores = self.rates(slice(None))
-        decisions = torch.lerp(scores, decisions, self.decided)
+        decisions = torch.lerp(scores, decisions, self.decision_weight)
         if self.equalize == "decisions":
             return decisions[None]
         return torch.stack([decisions, scores])
 
     def difference(self, kind):
-        """Largest difference between two groups of a column, of decisions or scores."""
-        return torch.stack(self._by_column(self.constraint.difference, self.rates(kind))).amax(0)
+        """Return the largest difference between two groups, of decisions or scores."""
+        differences = self._by_partition(self.constraint.difference, self.rates(kind))
+        return torch.stack(differences).amax(0)
 
-    def measured(self):
-        """What a target is set for: the largest difference of what the rates count."""
+    def constraint_value(self):
+        """Return what a target bounds: the largest difference of the kinds of rates equalised."""
         return torch.stack([self.difference(kind) for kind in self.kinds]).amax(0)
 
     def weight(self, target):
-        """Weight of a squared gap whose slopes at the target are the multipliers."""
+        """Return the weight of a squared gap whose gradient at the target is the multipliers'."""
         if not self.multipliers.numel():
             return torch.zeros(())
         return self.multipliers.abs().amax((-3, -2, -1)).sum(0) / (2.0 * target)
 
-    def release(self):
-        """Forget what a target has led to."""
+    def reset_multipliers(self):
+        """Set the multipliers to 0."""
         self.multipliers.zero_()
 
-    def grow(self, n_groups):
-        """Make room for groups that were not seen before."""
+    def add_groups(self, n_groups):
+        """Make room for groups that appear in a later call of `partial_fit`."""
         before = self.n_groups or [0] * len(n_groups)
-        super().grow(n_groups)
+        super().add_groups(n_groups)
         if not n_groups:
             return
         for name in ("counts", "sums", "multipliers"):
             buffer = getattr(self, name)
             axis = 1 if name == "counts" else buffer.ndim - 2
             parts = buffer.split(before, axis)
-            behind = (0, 0) * (buffer.ndim - 1 - axis)
+            later_axes = (0, 0) * (buffer.ndim - 1 - axis)
             wider = [
-                pad(part, (*behind, 0, now - was))
-                for part, was, now in zip(parts, before, n_groups, strict=True)
+                pad(part, (*later_axes, 0, n_now - n_before))
+                for part, n_before, n_now in zip(parts, before, n_groups, strict=True)
             ]
             setattr(self, name, torch.cat(wider, axis))
 
     def summary(self):
-        """Loss at the running rates, and the differences of decisions and of scores."""
+        """Return the loss at the running rates, and the differences of decisions and scores."""
         rates = torch.stack([self.rates(kind) for kind in self.kinds])
-        penalties = self._by_column(self.constraint.penalty, rates)
+        penalties = self._by_partition(self.constraint.penalty, rates)
         return {
             "fairness_loss": sum(penalties).mean(0).tolist(),
             "decision_difference": self.difference(DECISIONS).tolist(),
             "score_difference": self.difference(SCORES).tolist(),
         }
 
-    def _by_column(self, function, rates):
-        """Values of a function of rates and counts, for the groups of each sensitive column."""
+    def _by_partition(self, function, rates):
+        """Return the values of a function of rates and counts, for each partition of groups."""
         if len(self.n_groups) == 1:
             return [function(rates, self.counts)]
         parts = rates.split(self.n_groups, -2), self.counts.split(self.n_groups, 1)
@@ -321,25 +357,25 @@ class RateCriterion(Criterion):
 
 
 def check_events(constraint, n_classes):
-    """Events of one row of each class, checked on some more rows too."""
-    told = f"{type(constraint).__name__}.events"
+    """Return the events of one sample of each class; raise if a user's criterion is not valid."""
+    method = f"{type(constraint).__name__}.events"
     y = torch.arange(n_classes)
-    events, more = (constraint.events(rows, n_classes) for rows in (y, y.repeat(2)))
-    for found, n_rows in ((events, n_classes), (more, 2 * n_classes)):
+    events, more = (constraint.events(labels, n_classes) for labels in (y, y.repeat(2)))
+    for value, n_samples in ((events, n_classes), (more, 2 * n_classes)):
         if (
-            not isinstance(found, torch.Tensor)
-            or found.dtype != torch.bool
-            or found.ndim != 2
-            or found.shape[1] != n_rows
+            not isinstance(value, torch.Tensor)
+            or value.dtype != torch.bool
+            or value.ndim != 2
+            or value.shape[1] != n_samples
         ):
-            got = f"{tuple(found.shape)}, {found.dtype}" if hasattr(found, "shape") else found
+            got = f"{tuple(value.shape)}, {value.dtype}" if hasattr(value, "shape") else value
             raise ValueError(
-                "constraint must have events that are a tensor of booleans of shape (E, N); "
-                f"{told} gave {got} for {n_rows} rows."
+                "constraint must have events that are a tensor of booleans of shape (E, N), but "
+                f"{method} returned {got} for {n_samples} samples."
             )
     if len(events) != len(more):
         raise ValueError(
-            f"constraint must have the same number of events for any rows; {told} gave "
-            f"{len(events)} for {n_classes} rows and {len(more)} for {2 * n_classes}."
+            f"constraint must have the same number of events for any samples, but {method} "
+            f"returned {len(events)} for {n_classes} samples and {len(more)} for {2 * n_classes}."
         )
     return events

@@ -1,45 +1,46 @@
-"""The follower's loss as a function of one batch, in the place of rates."""
+"""Criterion whose fairness loss is a user's function of one batch, not of rates."""
 
 import torch
 from torch.autograd import grad
 
 from .criterion import Criterion
-from .multipliers import moved_factor
+from .multipliers import update_factor
 
 
 class FunctionCriterion(Criterion):
-    """Leader's loss, and a follower's loss that is a function of one batch."""
+    """Criterion of a function of one batch; `rate_window` averages its values for `history_`."""
 
     def __init__(self, constraint, n_groups, **settings):
         super().__init__(constraint, n_groups, **settings)
-        self.register_buffer("rows", torch.zeros((), dtype=torch.float32))
+        self.register_buffer("n_samples", torch.zeros((), dtype=torch.float32))
         self.register_buffer("total", torch.zeros((), dtype=torch.float32))
         self.register_buffer("factor", torch.ones((), dtype=torch.float32))
 
-    def fairness(self, logits, batch):
-        """Slopes in the logits of the function on the batch."""
+    def fairness_grad(self, logits, batch):
+        """Return the gradient of the function on the batch in the logits."""
         with torch.enable_grad():
             logits = logits.detach().requires_grad_()
             return grad(self.fairness_loss(logits, batch), logits)[0]
 
     def fairness_loss(self, logits, batch):
-        """Value of the function on the batch, added up over the sensitive columns."""
+        """Return the value of the function on the batch, summed over the sensitive features."""
         if self.processes is not None and self.processes.n > 1:
             raise ValueError(
-                "constraint, as a function, takes the scores of a whole batch and cannot be used "
-                f"in {self.processes.n} processes; make it a subclass of FairnessLoss."
+                "constraint must be a subclass of FairnessLoss in several processes, got a "
+                f"function with {self.processes.n} processes: a function needs the whole batch."
             )
         scores = self.scores(logits)
         if self.n_outputs == 1:
             scores = scores[:, 0]
-        columns = batch.membership[:, 0].split(self.n_groups, 1)
-        values = [self._call(scores, batch.y, groups) for groups in columns]
-        value, keep = sum(values), self.keep(batch)
-        self.rows.mul_(keep).add_(batch.n_rows)
-        self.total.mul_(keep).add_(batch.n_rows * value.detach())
+        partitions = batch.membership[:, 0].split(self.n_groups, 1)
+        value = sum(self._call(scores, batch.y, groups) for groups in partitions)
+        decay = self.decay(batch)
+        self.n_samples.mul_(decay).add_(batch.n_samples)
+        self.total.mul_(decay).add_(batch.n_samples * value.detach())
         factor = self.factor
         if self.target is not None:
-            self.factor = moved_factor(factor, self.measured(), self.target, self.share(batch))
+            step = self.multiplier_step(batch)
+            self.factor = update_factor(factor, self.constraint_value(), self.target, step)
         return factor * value
 
     def _call(self, scores, y, groups):
@@ -59,29 +60,29 @@ class FunctionCriterion(Criterion):
             )
         return value
 
-    def loss_around(self, logits, batch):
+    def local_loss(self, logits, batch):
         """Count the batch, then return the function of the batch's logits."""
-        uncounted = self.fresh()
+        uncounted = self.empty_copy()
         uncounted.factor.copy_(self.factor)
-        self.observe(logits, batch)
+        self.update_rates(logits, batch)
         return lambda logits: uncounted.fairness_loss(logits, batch)
 
-    def observe(self, logits, batch):
-        """Count a batch whose loss nobody steps along."""
-        self.fairness(logits, batch)
+    def update_rates(self, logits, batch):
+        """Count a batch without a step along its loss."""
+        self.fairness_grad(logits, batch)
 
-    def measured(self):
-        """What a target is set for: the mean of the values over the window."""
-        return self.total / self.rows
+    def constraint_value(self):
+        """Return what a target bounds: the mean of the values over the window."""
+        return self.total / self.n_samples
 
     def weight(self, target):
-        """Weight of the function."""
+        """Return the weight of the function."""
         return self.factor
 
-    def release(self):
-        """Forget what a target has led to."""
+    def reset_multipliers(self):
+        """Set the weight of the function to 1."""
         self.factor.fill_(1.0)
 
     def summary(self):
-        """Mean of the values over the window."""
-        return {"fairness_loss": self.measured().item()}
+        """Return the mean of the values over the window."""
+        return {"fairness_loss": self.constraint_value().item()}

@@ -1,4 +1,4 @@
-"""The default net: base layers, fairness layers, head."""
+"""The default module: base layers, fairness layers, head."""
 
 import math
 
@@ -7,11 +7,11 @@ from torch import nn
 
 
 class FairBiNNModule(nn.Module):
-    """Fully connected net whose fairness layers belong to the follower.
+    """Fully connected module whose fairness layers belong to the follower.
 
-    The first `fairness_position` hidden layers are the base, the others belong to the head; both
-    are the leader's. Weights are drawn from a generator of their own,
-    as :class:`torch.nn.Linear` draws them, so that no global state is read or changed.
+    The hidden layers before `fairness_position` are the base, the others are in the head; both
+    belong to the leader. Initial weights have the distribution of :class:`torch.nn.Linear`, but
+    come from a separate generator, so that no global state is read or changed.
     """
 
     def __init__(
@@ -26,33 +26,33 @@ class FairBiNNModule(nn.Module):
         seed,
     ):
         super().__init__()
-        before = hidden_layer_sizes[:fairness_position]
-        behind = hidden_layer_sizes[fairness_position:]
-        width = before[-1] if before else n_features
+        base = hidden_layer_sizes[:fairness_position]
+        head = hidden_layer_sizes[fairness_position:]
+        width = base[-1] if base else n_features
         fairness = [width] if fairness_layer_sizes is None else fairness_layer_sizes
         generator = torch.Generator().manual_seed(seed)
 
-        def stack(n_inputs, sizes):
+        def chain(n_inputs, sizes):
             layers = []
             for n_in, n_out in zip([n_inputs, *sizes], sizes, strict=False):
                 layers += [_linear(n_in, n_out, generator), activation()]
             return nn.Sequential(*layers)
 
-        self.base = stack(n_features, before)
-        self.fairness = stack(width, fairness)
-        self.head = stack(fairness[-1], behind)
-        self.head.append(_linear([*fairness, *behind][-1], n_outputs, generator))
+        self.base = chain(n_features, base)
+        self.fairness = chain(width, fairness)
+        self.head = chain(fairness[-1], head)
+        self.head.append(_linear([*fairness, *head][-1], n_outputs, generator))
 
     def forward(self, X):
-        """Logits of shape (N, n_outputs)."""
+        """Return logits of shape (N, n_outputs)."""
         return self.head(self.fairness(self.base(X)))
 
     def accuracy_parameters(self):
-        """The leader's parameters, theta_a."""
+        """Return the leader's parameters, theta_a."""
         return [*self.base.parameters(), *self.head.parameters()]
 
     def fairness_parameters(self):
-        """The follower's parameters, theta_s."""
+        """Return the follower's parameters, theta_s."""
         return list(self.fairness.parameters())
 
 
@@ -66,20 +66,21 @@ def _linear(n_in, n_out, generator):
 
 
 def players(module, fairness_modules=()):
-    """Parameters that train, by name: the leader's, and the follower's.
+    """Return the leader's and the follower's trained parameters, by name.
 
-    The follower owns the submodules of these names; without names, the module itself says who owns
-    what.
+    The follower owns the submodules named by `fairness_modules`. Without names, the methods
+    ``accuracy_parameters`` and ``fairness_parameters`` of the module decide.
     """
-    named = {name: one for name, one in module.named_parameters() if one.requires_grad}
+    named = {name: param for name, param in module.named_parameters() if param.requires_grad}
     if fairness_modules:
-        owned = {id(p) for one in fairness_modules for p in module.get_submodule(one).parameters()}
-        follower = {name: p for name, p in named.items() if id(p) in owned}
-        leader = {name: p for name, p in named.items() if id(p) not in owned}
+        submodules = [module.get_submodule(name) for name in fairness_modules]
+        ids = {id(param) for submodule in submodules for param in submodule.parameters()}
+        follower = {name: param for name, param in named.items() if id(param) in ids}
+        leader = {name: param for name, param in named.items() if id(param) not in ids}
     else:
-        names = {id(parameter): name for name, parameter in named.items()}
+        names = {id(param): name for name, param in named.items()}
         leader, follower = (
-            {names[id(p)]: p for p in parameters if id(p) in names}
-            for parameters in (module.accuracy_parameters(), module.fairness_parameters())
+            {names[id(p)]: p for p in params if id(p) in names}
+            for params in (module.accuracy_parameters(), module.fairness_parameters())
         )
     return leader, follower

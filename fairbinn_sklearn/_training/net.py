@@ -1,4 +1,4 @@
-"""The skorch net behind the estimator: two players, and epochs without per-batch records."""
+"""The skorch network of the estimator: two players and their epochs."""
 
 import contextlib
 import copy
@@ -10,18 +10,50 @@ import torch
 from skorch import NeuralNet
 from skorch.helper import predefined_split
 
-from .._data.batches import Batches, endless, rows_of_a_batch
+from .._data.batches import Batches, samples_per_batch
 from .callbacks import KeepLast, StopTraining
 from .module import players
+from .run import RunSummary, TrainingRun
 from .state import restore
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
 
 
 class TwoPlayerNet(NeuralNet):
-    """skorch net whose training step is one round of the leader and the follower.
+    """skorch network whose training step is one round of the leader and the follower.
 
-    `input_shape` is that of a row. `random` says that the module may draw random numbers while it
-    trains. `fixed` holds the parameters that `partial_fit` cannot change, `changed` the others.
+    It is internal: training starts by `train`, and skorch's `fit` and `predict` are not used.
+
+    Parameters
+    ----------
+    module, criterion : torch.nn.Module class or callable
+        What builds the module and the criterion.
+
+    options : TrainingOptions
+        Options of the training.
+
+    fairness_modules : tuple of str
+        Names of the follower's submodules; empty if the module has methods that say so.
+
+    fairness_optimizer : callable
+        What builds the follower's optimizer.
+
+    input_shape : tuple
+        Shape of a sample.
+
+    rng : numpy.random.Generator
+        Draws the batches.
+
+    Attributes
+    ----------
+    run : TrainingRun or None
+        State of the training in progress.
+
+    last_run : RunSummary or None
+        What is remembered of the last training.
+
+    model_axes : int
+        Number of axes of networks in front of the axes of a parameter: 1 if networks are trained
+        side by side.
     """
 
     def __init__(
@@ -29,162 +61,159 @@ class TwoPlayerNet(NeuralNet):
         module,
         criterion,
         *,
-        method,
-        eta,
-        target,
-        n_unroll_steps,
+        options,
         fairness_modules,
         fairness_optimizer,
-        fairness_lr,
-        fairness_max_step,
-        fairness_batch_size,
         input_shape,
         rng,
-        random,
-        fixed,
-        changed,
         **kwargs,
     ):
-        self.method = method
-        self.eta = eta
-        self.target = target
-        self.n_unroll_steps = n_unroll_steps
+        self.options = options
         self.fairness_modules = fairness_modules
         self.fairness_optimizer = fairness_optimizer
-        self.fairness_lr = fairness_lr
-        self.fairness_max_step = fairness_max_step
-        self.fairness_batch_size = fairness_batch_size
         self.input_shape = input_shape
         self.rng = rng
-        self.random = random
-        self.fixed = fixed
-        self.changed = changed
-        self.owned = None
-        self.processes = None
-        self.model_axes = 0  # axes of models in front of those of a parameter
+        self.run = None
+        self.last_run = None
+        self.model_axes = 0
         super().__init__(module, criterion, **kwargs)
 
     def initialize_optimizer(self):
-        """One optimizer a player; the leader's knows all parameters, for rules without follower."""
+        """Build the optimizers; the leader's has all parameters, for rules without a follower."""
         super().initialize_optimizer()
-        self.fairness_optimizer_ = self.fairness_optimizer(self.players()[1], lr=self.fairness_lr)
+        self.fairness_optimizer_ = self.fairness_optimizer(
+            self.players()[1], lr=self.options.fairness_lr
+        )
         return self
 
     def players(self):
-        """The leader's parameters and the follower's, as two lists."""
-        if self.owned is not None:
-            return self.owned
-        return tuple(list(one.values()) for one in players(self.module_, self.fairness_modules))
+        """Return the leader's parameters and the follower's, as two lists."""
+        if self.run is not None and self.run.player_params is not None:
+            return self.run.player_params
+        named = players(self.module_, self.fairness_modules)
+        return tuple(list(params.values()) for params in named)
 
     def follower_names(self):
-        """Names of the follower's parameters in the module."""
+        """Return the names of the follower's parameters in the module."""
         return list(players(self.module_, self.fairness_modules)[1])
 
     def leader_lr(self):
-        """The leader's learning rate of this epoch."""
+        """Return the leader's learning rate of this epoch."""
         return self.optimizer_.param_groups[0]["lr"]
 
     def follower_lr(self):
-        """The follower's learning rate of this epoch."""
+        """Return the follower's learning rate of this epoch."""
         return self.fairness_optimizer_.param_groups[0]["lr"]
 
     def get_iterator(self, dataset, training=False):
-        """Batches of the rows: shuffled to train, in order to validate."""
-        # of the same size in both, so that figures of a batch can be compared
-        batch_size = rows_of_a_batch(self.batch_size, self.n_rows)
-        return self._batches(dataset, batch_size, self.rng if training else None)
-
-    def _batches(self, rows, batch_size, rng):
+        """Return batches of the samples: shuffled for training, in order for validation."""
+        # The size is the same in both, so that losses per batch can be compared.
+        batch_size = samples_per_batch(self.options.batch_size, self.run.n_samples)
         criterion = self.criterion_
-        row_size = math.prod(self.input_shape)
-        if rows.groups is not None:
-            row_size += criterion.n_events * sum(criterion.n_groups)
-        # All processes validate on all rows.
-        processes = None if rng is None else self.processes
-        return Batches(rows, batch_size, rng, criterion.prepare, row_size, processes)
+        sample_size = math.prod(self.input_shape)
+        if dataset.groups is not None:
+            sample_size += criterion.n_events * sum(criterion.n_groups)
+        # All processes validate on all samples.
+        rng, processes = (self.rng, dataset.processes) if training else (None, None)
+        return Batches(dataset, batch_size, rng, criterion.prepare, sample_size, processes)
 
-    def train(self, rows, validation=None, *, epochs, schedule, fair, callbacks=(), state=None):
-        """Train `epochs` more epochs; `fair` says whether the fairness loss takes part.
+    def train(self, samples, validation=None, *, epochs, schedule, fair, callbacks=(), state=None):
+        """Train for some epochs.
 
-        With the `state` of an interrupted training only those that it lacks.
+        Parameters
+        ----------
+        samples, validation : Samples, Samples or None
+            Samples for training and for the validation loss.
+
+        epochs : int
+            Number of epochs; with `state`, those of the interrupted training included.
+
+        schedule : callable
+            Function of an optimizer and a number of epochs that builds a scheduler.
+
+        fair : bool
+            Whether the fairness loss takes part.
+
+        callbacks : sequence of skorch.callbacks.Callback, default=()
+            Callbacks.
+
+        state : dict, default=None
+            State of an interrupted training to resume from.
         """
-        self.rule = METHODS[self.method] if fair else accuracy_only
-        self.follows = fair and self.method != "lagrangian"
-        self.epochs, self.stop, self.n_rows = epochs, False, len(rows)
+        options = self.options
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
         self.train_split = None if validation is None else predefined_split(validation)
-        self.fair_batches = None
-        self.fair_rows = rows if fair and self.fairness_batch_size is not None else None
         for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr
-        self.scheduler = schedule(self.optimizer_, epochs)
-        self.owned = self.players()
-        self.criterion_.target = self.target if fair else None
-        self.processes = self.criterion_.processes = rows.processes
+            group["lr"] = options.lr
+        self.run = TrainingRun(
+            rule=METHODS[options.method] if fair else accuracy_only,
+            has_follower=fair and options.method != "lagrangian",
+            n_samples=len(samples),
+            epochs=epochs,
+            scheduler=schedule(self.optimizer_, epochs),
+            player_params=self.players(),
+        )
+        self.criterion_.target = options.fairness_target if fair else None
+        self.criterion_.processes = samples.processes
         try:
             for callback in callbacks:
                 callback.initialize()
-            with self._randomness(), contextlib.suppress(StopTraining), _single_rows_told():
-                self.notify("on_train_begin", X=rows)
+            with (
+                self._precision(samples.dtype),
+                self._random_numbers(),
+                contextlib.suppress(StopTraining),
+                _batch_norm_advice(),
+            ):
+                self.notify("on_train_begin", X=samples)
                 if state is not None:
                     restore(self, state)
                     epochs -= len(self.history)
-                self._loop(rows, epochs)
-            self.notify("on_train_end", X=rows)
-            self.eta = _plain(self.eta)
+                self._loop(samples, epochs)
+                self.notify("on_train_end", X=samples)
+            self.last_run = RunSummary(fair, len(samples), self.run.epochs, self.run.interrupted)
         finally:
-            vars(self).update(self._AFTER_TRAINING)
+            vars(self).update(self._idle_state())
             self.criterion_.processes = None
         return self
 
-    def _loop(self, rows, epochs):
-        """Epochs one after another; where the last one is kept, an interrupt ends them there."""
-        self.interrupted = False
+    def _loop(self, samples, epochs):
+        """Run the epochs; an interrupt ends them after the last one that a callback has kept."""
         try:
-            self.fit_loop(rows, epochs=epochs)
+            self.fit_loop(samples, epochs=epochs)
         except KeyboardInterrupt:
-            kept = [one.kept for _, one in self.callbacks_ if isinstance(one, KeepLast)]
-            if not any(kept):
+            kept = [c.kept for _, c in self.callbacks_ if isinstance(c, KeepLast) and c.kept]
+            if not kept:
                 raise
             restore(self, kept[0])
-            self.interrupted = True
+            self.run.interrupted = True
             warnings.warn(
-                f"Training was interrupted in epoch {len(self.history) + 1} of {self.epochs}; the "
-                f"model is that of epoch {len(self.history)}.",
+                f"Training was interrupted in epoch {len(self.history) + 1} of {self.run.epochs}; "
+                f"the model is that of epoch {len(self.history)}.",
                 UserWarning,
                 stacklevel=2,
             )
 
-    # What belongs to one training only: callbacks, validation rows, iterators, the schedule, and
-    # the parameters of both players, which need not be looked up for each batch.
-    _AFTER_TRAINING = {
-        "callbacks_": [],
-        "train_split": None,
-        "fair_rows": None,
-        "fair_batches": None,
-        "scheduler": None,
-        "largest_step": None,
-        "owned": None,
-        "processes": None,
-    }
+    def _idle_state(self):
+        """Return what skorch and this class keep for one training only, as it is between two."""
+        return {"run": None, "callbacks_": [], "train_split": None}
 
     def __getstate__(self):
-        """State without what belongs to one training only."""
-        return {**super().__getstate__(), **self._AFTER_TRAINING}
+        """Return the state without what belongs to one training only."""
+        return {**super().__getstate__(), **self._idle_state()}
 
     def __deepcopy__(self, memo):
         """Copy without pickling, so that criteria and modules may be defined anywhere."""
         memo[id(self)] = copied = type(self).__new__(type(self))
-        vars(copied).update(copy.deepcopy({**vars(self), **self._AFTER_TRAINING}, memo))
+        vars(copied).update(copy.deepcopy({**vars(self), **self._idle_state()}, memo))
         return copied
 
     @contextlib.contextmanager
-    def in_precision_of(self, rows):
-        """Train in the arithmetic of the rows; weights and optimizers end in float32."""
-        if rows.dtype == torch.float32:
+    def _precision(self, dtype):
+        """Train in a floating-point type; parameters and optimizer states end in float32."""
+        if dtype == torch.float32:
             yield
             return
-        self._cast(rows.dtype)
+        self._cast(dtype)
         yield
         self._cast(torch.float32)
 
@@ -192,169 +221,167 @@ class TwoPlayerNet(NeuralNet):
         for part in (self.module_, self.criterion_):
             part.to(dtype)
         for optimizer in (self.optimizer_, self.fairness_optimizer_):
-            optimizer.load_state_dict(optimizer.state_dict())  # to the type of the weights
+            optimizer.load_state_dict(optimizer.state_dict())  # casts to the parameters' type
 
-    def _randomness(self):
-        """Random numbers for a module that draws some."""
-        if not self.random:
+    def _random_numbers(self):
+        """Seed torch for a module that draws random numbers."""
+        if not self.options.draws_random_numbers:
             return contextlib.nullcontext()
         (seed,) = self.rng.bit_generator.seed_seq.spawn(1)[0].generate_state(1)
         return seeded(int(seed), torch.device(self.device))
 
     def on_epoch_begin(self, net, **kwargs):
         """Stop if a callback asked to; set what depends on the epoch."""
-        if self.stop:
+        run, options = self.run, self.options
+        if run.stop:
             raise StopTraining
-        # By one schedule: if only the leader's rate decays, the follower wins in the end and the
-        # net collapses to the majority class.
+        # Both players share one schedule. If only the leader's rate decayed, the follower would
+        # dominate late in training and the network would predict the majority class only.
         for group in self.fairness_optimizer_.param_groups:
-            group["lr"] = self.fairness_lr * self.leader_lr() / self.lr
-        if self.fair_rows is not None:
-            size = self.fairness_batch_size
-            self.fair_batches = endless(self._batches(self.fair_rows, size, self.rng))
-        last = self.epochs - 1
-        self.criterion_.decided = len(self.history) / last if last else 1.0
-        # What a target leads to slows down too: later there is nothing left to follow it.
-        self.criterion_.pace = min(self.leader_lr() / self.lr, 1.0)
-        self.largest_step = torch.zeros((), device=self.device)
+            group["lr"] = options.fairness_lr * self.leader_lr() / options.lr
+        last = run.epochs - 1
+        self.criterion_.decision_weight = len(self.history) / last if last else 1.0
+        # Scale multiplier updates with the learning rate: near rate 0 the network can no longer
+        # react to them.
+        self.criterion_.multiplier_lr_scale = min(self.leader_lr() / options.lr, 1.0)
+        run.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, **kwargs)
 
     def on_epoch_end(self, net, **kwargs):
-        """Move the leader's learning rate on; the follower's goes with it."""
+        """Update the learning rates."""
         super().on_epoch_end(net, **kwargs)
-        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        scheduler = self.run.scheduler
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             record = self.history[-1]
-            self.scheduler.step(record.get("validation_objective", record["objective"]))
+            scheduler.step(record.get("validation_objective", record["objective"]))
         else:
-            self.scheduler.step()
+            scheduler.step()
 
-    def fairness_batch(self, batch):
-        """Batch for the fairness loss: one of its own if it has a batch size of its own."""
-        return batch if self.fair_batches is None else next(self.fair_batches)
+    def fairness_grad(self, logits, batch):
+        """Return the gradient of eta times the fairness loss in the logits."""
+        grad = self.criterion_.fairness_grad(logits, batch)
+        eta = self.options.eta  # a number, or one per network
+        return (broadcast(eta, grad) if isinstance(eta, torch.Tensor) else eta) * grad
 
-    def fairness_slopes(self, batch):
-        """Logits where the net stands, and slopes of eta times the fairness loss in them."""
-        batch = self.fairness_batch(batch)
+    def loss_grads(self, batch):
+        """Return the accuracy loss, the logits, and the gradients of both losses in them."""
         logits = self.module_(batch.X)
-        return logits, self._weighted(self.criterion_.fairness(logits, batch))
+        loss, accuracy_grad = self.criterion_.accuracy_loss(logits, batch)
+        return loss, logits, accuracy_grad, self.fairness_grad(logits, batch)
 
-    def slopes(self, batch):
-        """Accuracy loss, and logits and slopes of both losses, from one forward pass if it can."""
-        logits = self.module_(batch.X)
-        loss, to_accuracy = self.criterion_.accuracy(logits, batch)
-        if self.fair_batches is not None:
-            return loss, (logits, to_accuracy), self.fairness_slopes(batch)
-        to_fairness = self._weighted(self.criterion_.fairness(logits, batch))
-        return loss, (logits, to_accuracy), (logits, to_fairness)
+    def param_grad(self, logits, logit_grad, params, retain_graph=False):
+        """Return the gradient in parameters from the gradient in the logits.
 
-    def _weighted(self, slopes):
-        eta = self.eta  # a number, or one for each model
-        return (broadcast(eta, slopes) if isinstance(eta, torch.Tensor) else eta) * slopes
-
-    def gradient(self, pairs, parameters, retain_graph=False):
-        """Gradient in the parameters of what has the given slopes in the logits.
-
-        `pairs` of logits and slopes, one for each forward pass. Several processes add up theirs.
+        Several processes add up theirs.
         """
-        logits, slopes = zip(*pairs, strict=True)
-        alone = self.processes is None
-        found = torch.autograd.grad(
-            *(logits, parameters, slopes),
+        processes = self.criterion_.processes
+        gradient = torch.autograd.grad(
+            logits,
+            params,
+            logit_grad,
             retain_graph=retain_graph,
             allow_unused=True,
-            materialize_grads=not alone,
+            materialize_grads=processes is not None,
         )
-        return found if alone else self.processes.sum(*found)
+        return gradient if processes is None else processes.sum(*gradient)
 
-    def follow(self, follower, gradient):
-        """The follower's bounded step."""
-        norm = bounded_step(
-            self.fairness_optimizer_, follower, gradient, self.fairness_max_step, self.model_axes
-        )
-        self.largest_step = torch.maximum(self.largest_step, norm)
+    def step_follower(self, params, gradient):
+        """Take the follower's bounded step and keep its norm if it is the largest."""
+        max_step = self.options.fairness_max_step
+        norm = bounded_step(self.fairness_optimizer_, params, gradient, max_step, self.model_axes)
+        self.run.largest_step = torch.maximum(self.run.largest_step, norm)
 
     def train_step(self, batch, **fit_params):
-        """One round of the update rule; the loss is the leader's, before the step."""
-        return {"loss": self.rule(self, batch)}
+        """Take one round of the update rule; the loss is the leader's, before the step."""
+        return {"loss": self.run.rule(self, batch)}
 
     def weight(self):
-        """Weight of the fairness loss: eta, or the one that a target has led to."""
-        return self.eta if self.target is None else self.criterion_.weight(self.target)
+        """Return the weight of the fairness loss: eta, or the one that a target has led to."""
+        target = self.options.fairness_target
+        return self.options.eta if target is None else self.criterion_.weight(target)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """One pass over the rows; figures stay on the device and are read once, at its end."""
+        """Pass over the samples once.
+
+        Losses stay on the device and are read once, at the end of the epoch.
+        """
         if iterator is None:
             return
         self._set_training(training)
         total = 0.0
         if training:
             for batch in iterator:
-                total += step_fn(batch)["loss"] * batch.n_rows
-            if self.processes is not None:
-                (total,) = self.processes.sum(total)
-            self._record("", total, iterator.rows, self.criterion_)
+                total += step_fn(batch)["loss"] * batch.n_samples
+            if iterator.processes is not None:
+                (total,) = iterator.processes.sum(total)
+            self._record("", total, iterator.samples, self.criterion_)
             self.history.record("lr", self.leader_lr())
-            if self.follows:
-                self.history.record("fairness_step", self.largest_step.tolist())
+            if self.run.has_follower:
+                self.history.record("fairness_step", self.run.largest_step.tolist())
         else:
-            criterion = self.criterion_.fresh()
+            criterion = self.criterion_.empty_copy()
             for batch in iterator:
-                total += self._observe(criterion, batch) * batch.n_rows
-            self._record("validation_", total, iterator.rows, criterion)
+                total += self._validation_loss(criterion, batch) * batch.n_samples
+            self._record("validation_", total, iterator.samples, criterion)
 
     @torch.no_grad()
-    def _observe(self, criterion, batch):
+    def _validation_loss(self, criterion, batch):
         logits = self.module_(batch.X)
         if batch.groups is not None:
-            criterion.observe(logits, batch)
-        return criterion.accuracy(logits, batch)[0]
+            criterion.update_rates(logits, batch)
+        return criterion.accuracy_loss(logits, batch)[0]
 
-    def _record(self, prefix, total, rows, criterion):
-        """Record figures of an epoch: numbers, or lists of one for each model."""
-        eta = _plain(self.weight())
-        record = {"loss": np.divide(total.tolist(), len(rows)).tolist()}
-        if rows.groups is not None:
+    def _record(self, prefix, total, samples, criterion):
+        """Record the losses and differences of an epoch: numbers, or lists of one per network."""
+        eta = _as_number(self.weight())
+        record = {"loss": np.divide(total.tolist(), len(samples)).tolist()}
+        if samples.groups is not None:
             record |= criterion.summary()
         fairness_loss = record.get("fairness_loss", 0.0)
         record["objective"] = (record["loss"] + np.multiply(eta, fairness_loss)).tolist()
-        weights_finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
-        figures = [record["loss"]] if self.rule is accuracy_only else record.values()
-        if not (weights_finite and all(np.isfinite(value).all() for value in figures)):
-            raise ValueError(
-                f"Training diverged in epoch {len(self.history)}: the loss is {record['loss']}, "
-                f"the fairness loss {fairness_loss} and the weights are "
-                f"{'finite' if weights_finite else 'not finite'}. Lower lr (now {self.lr}), "
-                f"fairness_lr (now {self.fairness_lr}) or eta (now {eta}), or scale the columns of "
-                "X; a function as constraint must be finite if a batch lacks a group."
-            )
-        if self.target is not None and not prefix:
+        self._check_finite(record, eta)
+        if self.options.fairness_target is not None and not prefix:
             record["eta"] = eta
         for key, value in record.items():
             self.history.record(prefix + key, value)
 
+    def _check_finite(self, record, eta):
+        weights_finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
+        values = [record["loss"]] if self.run.rule is accuracy_only else record.values()
+        if weights_finite and all(np.isfinite(value).all() for value in values):
+            return
+        options = self.options
+        raise ValueError(
+            f"Training diverged in epoch {len(self.history)}: the loss is {record['loss']}, the "
+            f"fairness loss {record.get('fairness_loss', 0.0)} and the weights are "
+            f"{'finite' if weights_finite else 'not finite'}. Lower lr (now {options.lr}), "
+            f"fairness_lr (now {options.fairness_lr}) or eta (now {eta}), or scale the features of "
+            "X; a function as constraint must be finite for a batch that lacks a group."
+        )
 
-def _plain(value):
-    """Number or list of numbers behind a tensor; a number as it is."""
+
+def _as_number(value):
+    """Return a tensor as a number or a list of numbers, a number unchanged."""
     return value.tolist() if isinstance(value, torch.Tensor) else value
 
 
 @contextlib.contextmanager
 def seeded(seed, device):
-    """Random numbers of torch from a seed; the global state is as before afterwards."""
+    """Seed torch's random numbers, and restore the global state at the end."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 @contextlib.contextmanager
-def _single_rows_told():
-    """Say in our words what batch normalisation says of a batch of one row."""
+def _batch_norm_advice():
+    """Re-raise torch's batch-norm error for batches of one sample, with advice."""
     try:
         yield
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
         raise ValueError(
-            "module normalises batches and got one of a single row: raise batch_size or "
-            f"fairness_batch_size, or pass more rows. {error}"
+            "batch_size must leave two samples or more in each batch for a module with batch "
+            f"normalization, got a batch of one sample. Raise it or pass more samples. {error}"
         ) from error

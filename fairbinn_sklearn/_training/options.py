@@ -1,272 +1,272 @@
-"""From the short names of parameters to the objects that they stand for."""
+"""Options of one training: the parameters of the estimator, resolved and checked."""
 
-import inspect
-from functools import partial
-from numbers import Integral
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import nn
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR
 
-from .._utils.distributed import Processes
-from ..losses import (
-    DemographicParity,
-    EqualizedOdds,
-    EqualOpportunity,
-    FairnessLoss,
-    FalsePositiveRateParity,
+from .._data.batches import samples_per_batch
+from .._utils.identity import is_same
+from ..losses import FairnessLoss
+from .resolve import (
+    ACTIVATIONS,
+    OPTIMIZERS,
+    resolve_activation,
+    resolve_class,
+    resolve_constraint,
+    resolve_float,
+    resolve_layer_sizes,
+    resolve_names,
+    resolve_position,
 )
-from ..losses._combined import CombinedLoss
 
-CONSTRAINTS = {
-    "demographic_parity": DemographicParity,
-    "equal_opportunity": EqualOpportunity,
-    "equalized_odds": EqualizedOdds,
-    "false_positive_rate_parity": FalsePositiveRateParity,
+# Parameters of the default module, with their defaults.
+LAYERS = {
+    "hidden_layer_sizes": (128, 128),
+    "fairness_layer_sizes": None,
+    "fairness_position": -1,
+    "activation": "relu",
 }
 
-ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "leaky_relu": nn.LeakyReLU,
-    "relu6": nn.ReLU6,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "softplus": nn.Softplus,
-    "identity": nn.Identity,
-}
+# Parameters that shape the network and its optimizers, and stay between calls of `partial_fit`.
+FIXED = (
+    "constraint",
+    "equalize",
+    "rate_window",
+    "combine",
+    "module",
+    "fairness_modules",
+    *LAYERS,
+    "optimizer",
+    "weight_decay",
+    "fairness_optimizer",
+)
 
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
+# Parameters that may change between calls of `partial_fit`.
+CHANGEABLE = (
+    "eta",
+    "fairness_target",
+    "method",
+    "n_unroll_steps",
+    "batch_size",
+    "lr",
+    "fairness_lr",
+    "fairness_max_step",
+)
 
-
-def cosine(optimizer, epochs):
-    """Down to 0 along half a cosine."""
-    return CosineAnnealingLR(optimizer, T_max=epochs)
-
-
-def constant(optimizer, epochs):
-    """As they are."""
-    return ConstantLR(optimizer, factor=1.0)
+# Parameters that have parameters, such as ``optimizer__betas``.
+WITH_PARAMETERS = ("module", "optimizer", "fairness_optimizer")
 
 
-SCHEDULES = {"cosine": cosine, "constant": constant}
+@dataclass(frozen=True, eq=False)
+class TrainingOptions:
+    """Resolved options of a training.
 
-
-def resolve_class(parameter, value, table, base):
-    """Class that a name in the table stands for; a subclass of `base` stands for itself."""
-    if isinstance(value, str) and value in table:
-        return table[value]
-    if isinstance(value, type) and issubclass(value, base):
-        return value
-    names = f"one of {sorted(table)} or " if table else ""
-    got = f"{value!r}."
-    if isinstance(value, base):
-        got = f"an instance of {type(value).__name__}: pass the class, and its parameters as "
-        got += f"{parameter}__<name>." if parameter != "activation" else "a subclass of yours."
-    raise ValueError(
-        f"{parameter} must be {names}a subclass of {base.__module__}.{base.__qualname__}, got {got}"
-    )
-
-
-def resolve_activation(value, table):
-    """Activation class, tried on a tensor."""
-    found = resolve_class("activation", value, table, torch.nn.Module)
-    try:
-        shape = found()(torch.zeros(2, 3)).shape
-    except Exception as error:
-        raise ValueError(
-            f"activation must be built without arguments and take a tensor, got {value!r}: {error}"
-        ) from error
-    if shape != (2, 3):
-        raise ValueError(
-            f"activation must keep the shape of its input, got {value!r}, which makes (2, 3) "
-            f"{tuple(shape)}."
-        )
-    return found
-
-
-def resolve_optimizer(parameter, value, table, *, device, given=None, **settings):
-    """Builder of an optimizer, tried on a vector and a matrix; fused where there is such a form.
-
-    `settings` are parameters of ours, `given` those of the form ``<parameter>__<name>``.
+    `given` holds the parameters as the user passed them, copied where they could be changed in
+    place; `nested` those such as ``optimizer__betas``, by the name of the parameter they belong to.
+    The other fields have the names of the estimator's parameters: names are replaced by the classes
+    and objects they mean, numbers are floats. Side by side, networks share one options object
+    whose `eta` or `fairness_target` is a tensor with one value per network.
     """
-    found, given = resolve_class(parameter, value, table, torch.optim.Optimizer), given or {}
-    for name in given:
-        if name in ("lr", *settings):
-            ours = {"lr": settings_name(parameter, "lr")}.get(name, name)
-            raise ValueError(f"{parameter}__{name} cannot be set; set {ours} instead.")
-    check_names(parameter, found, given)
-    takes_fused = "fused" in inspect.signature(found).parameters and device.type != "mps"
-    if takes_fused and not given.keys() & {"fused", "foreach", "differentiable"}:
-        given = {"fused": True, **given}
-    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3,), (2, 3))]
-    for weight in weights:
-        weight.grad = torch.zeros_like(weight)
-    try:
-        found(weights, **settings, **given).step()
-    except Exception as error:
-        raise ValueError(
-            f"{parameter} must take {' and '.join(settings)}, and step without a closure on "
-            f"vectors and matrices, got {value!r} with {given}: {error}"
-        ) from error
-    return partial(found, **given)
 
+    given: dict
+    nested: dict
+    eta: float | torch.Tensor
+    fairness_target: float | torch.Tensor | None
+    constraint: FairnessLoss | Callable
+    method: str
+    n_unroll_steps: int
+    equalize: str
+    rate_window: int
+    combine: str
+    module: type | None
+    fairness_modules: tuple
+    hidden_layer_sizes: list
+    fairness_layer_sizes: list | None
+    fairness_position: int
+    activation: type
+    optimizer: type
+    lr: float
+    weight_decay: float
+    fairness_optimizer: type
+    fairness_lr: float
+    fairness_max_step: float
+    batch_size: int | str
 
-def check_names(parameter, cls, given):
-    """Raise if a parameter of the form ``<parameter>__<name>`` is none of the class's."""
-    takes = inspect.signature(cls).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
-        return
-    if strange := [name for name in given if name not in takes]:
-        raise ValueError(
-            f"{parameter}__{strange[0]} is no parameter of {cls.__name__}, which takes "
-            f"{list(takes)}."
+    @classmethod
+    def from_estimator(cls, estimator):
+        """Resolve the parameters of an estimator; raise if they contradict each other."""
+        params = estimator.get_params(deep=False)
+        options = cls.from_params(params)
+        if options.fairness_target is not None and params["early_stopping"]:
+            raise ValueError(
+                "early_stopping must be False with a fairness_target, got True: the objectives of "
+                "two epochs cannot be compared while the weight of the fairness loss changes."
+            )
+        return options
+
+    @classmethod
+    def from_params(cls, params):
+        """Resolve a dict of parameters, which has at least those of `given`."""
+        nested = {name: nested_params(params, name) for name in WITH_PARAMETERS}
+        names = [
+            *FIXED,
+            *CHANGEABLE,
+            *(f"{name}__{key}" for name in WITH_PARAMETERS for key in nested[name]),
+        ]
+        given = {name: _own_copy(params[name]) for name in names}
+        constraint = resolve_constraint(given["constraint"])
+        target = given["fairness_target"]
+        _check_eta(given["eta"], target, constraint)
+        optimizers = {
+            name: resolve_class(name, given[name], OPTIMIZERS, torch.optim.Optimizer)
+            for name in ("optimizer", "fairness_optimizer")
+        }
+        _check_unrolled(given, optimizers["fairness_optimizer"], nested["fairness_optimizer"])
+        return cls(
+            given=given,
+            nested=nested,
+            eta=1.0 if given["eta"] is None else resolve_float("eta", given["eta"]),
+            fairness_target=None if target is None else resolve_float("fairness_target", target),
+            constraint=constraint,
+            **_module_options(given, nested["module"]),
+            **optimizers,
+            **{
+                name: resolve_float(name, given[name])
+                for name in ("lr", "weight_decay", "fairness_lr", "fairness_max_step")
+            },
+            **{
+                name: given[name]
+                for name in (
+                    "method",
+                    "n_unroll_steps",
+                    "equalize",
+                    "rate_window",
+                    "combine",
+                    "batch_size",
+                )
+            },
         )
 
+    def __deepcopy__(self, memo):
+        """Return the same object: options never change."""
+        return self
 
-def settings_name(parameter, name):
-    """Name of our parameter for a setting of this optimizer."""
-    return f"fairness_{name}" if parameter.startswith("fairness") else name
+    @property
+    def wants_fairness(self):
+        """Whether the options ask for a fairness loss."""
+        return self.fairness_target is not None or self.eta > 0
+
+    @property
+    def has_rates(self):
+        """Whether the constraint is a gap between rates, and not a function of a batch."""
+        return isinstance(self.constraint, FairnessLoss)
+
+    @property
+    def draws_random_numbers(self):
+        """Whether the module may draw random numbers while it trains."""
+        return self.module is not None or isinstance(self.given["activation"], type)
+
+    def dtype(self, n_samples, device):
+        """Return the floating-point type of a fit: float64 if one batch holds all samples.
+
+        It costs next to nothing there, and makes a weight of 2 exactly the same as a sample given
+        twice.
+        """
+        is_plain = not self.draws_random_numbers and device.type != "mps"
+        one_batch = n_samples <= samples_per_batch(self.batch_size, n_samples)
+        return torch.float64 if is_plain and one_batch else torch.float32
+
+    def check_unchanged(self, fitted):
+        """Raise if an option differs from a fitted network's that the network cannot change."""
+        for name in self.given | fitted.given:
+            if name in CHANGEABLE:
+                continue
+            now, before = self.given.get(name), fitted.given.get(name)
+            if not is_same(now, before):
+                raise ValueError(
+                    f"{name} must stay the same between calls of partial_fit, got {now!r} after "
+                    f"{before!r}. Call fit to start a new network."
+                )
 
 
-def resolve_schedule(value, table, given):
-    """Function of an optimizer and a number of epochs that builds a scheduler, tried once."""
-    if isinstance(value, str) and value in table:
-        if given:
-            raise ValueError(
-                f"lr_schedule={value!r} takes no parameters, got {sorted(given)}; name a class of "
-                "torch.optim.lr_scheduler for one with parameters."
-            )
-        return table[value]
-    found = resolve_class("lr_schedule", value, table, torch.optim.lr_scheduler.LRScheduler)
-    check_names("lr_schedule", found, given)
-    build = partial(_build_schedule, found, given)
-    try:
-        build(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1), 2)
-    except Exception as error:
-        raise ValueError(
-            f"lr_schedule must be built from an optimizer and the parameters lr_schedule__<name>, "
-            f"got {value!r} with {given}: {error}"
-        ) from error
-    return build
+def nested_params(params, name):
+    """Return the parameters that were passed as ``<name>__<key>``, by key."""
+    prefix = f"{name}__"
+    return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
 
 
-def _build_schedule(cls, given, optimizer, epochs):
-    return cls(optimizer, **given)
-
-
-def resolve_float(parameter, value):
-    """Number as a float."""
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise ValueError(
-            f"{parameter} must be a number that fits a float, got {value!r}."
-        ) from error
-
-
-def resolve_constraint(value):
-    """Fairness loss that a name, an object, a function or a list of losses stands for."""
-    if isinstance(value, (list, tuple)) and value:
-        losses = [resolve_constraint(one) for one in value]
-        if functions := [loss for loss in losses if not isinstance(loss, FairnessLoss)]:
-            raise ValueError(
-                "constraint, as a list, must hold names and FairnessLoss objects; call functions "
-                f"from one function instead, got {functions[0]!r} in the list."
-            )
-        return CombinedLoss(losses)
-    if isinstance(value, FairnessLoss):
-        value._validate_params()
-        return value
-    if isinstance(value, str) and value in CONSTRAINTS:
-        return CONSTRAINTS[value]()
-    if callable(value) and not isinstance(value, type):
-        return value
-    raise ValueError(
-        f"constraint must be one of {sorted(CONSTRAINTS)}, an instance of "
-        "fairbinn_sklearn.losses.FairnessLoss, a list of these, or a function of scores, y and "
-        f"groups, got {value!r}."
-        + (
-            " Pass an instance."
-            if isinstance(value, type) and issubclass(value, FairnessLoss)
-            else ""
-        )
+def _own_copy(value):
+    return (
+        copy.deepcopy(value) if isinstance(value, (list, dict, np.ndarray, FairnessLoss)) else value
     )
 
 
-def resolve_layer_sizes(parameter, sizes, *, allow_empty):
-    """Layer sizes as a list of positive integers."""
-    listed = [sizes] if isinstance(sizes, Integral) else sizes
-    try:
-        listed = list(listed)
-        valid = all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in listed)
-    except TypeError:
-        valid = False
-    if not valid or not (listed or allow_empty):
+def _check_eta(eta, target, constraint):
+    if target is None:
+        return
+    if eta is not None:
         raise ValueError(
-            f"{parameter} must be a positive integer or a sequence of positive integers"
-            f"{'' if allow_empty else ', at least one'}, got {sizes!r}."
+            f"eta must be None with a fairness_target, got eta={eta} and fairness_target={target}. "
+            "The weight that reaches the target is found by training and stored in eta_."
         )
-    return [int(n) for n in listed]
-
-
-def resolve_names(parameter, names):
-    """One name, several or none as a tuple of strings."""
-    listed = [names] if isinstance(names, str) else names
-    if listed is None:
-        return ()
-    if (
-        not isinstance(listed, (list, tuple))
-        or not listed
-        or any(not isinstance(name, str) for name in listed)
-    ):
+    if isinstance(constraint, FairnessLoss) and target >= 1:
         raise ValueError(
-            f"{parameter} must be the name of a submodule or a list of such names, got {names!r}."
+            f"fairness_target must be below 1, got {target}: every model meets it, as a "
+            "difference between rates is at most 1."
         )
-    return tuple(listed)
 
 
-def resolve_position(position, n_hidden):
-    """Number of hidden layers in front of the fairness layers."""
-    if not -n_hidden - 1 <= position <= n_hidden:
+def _check_unrolled(given, optimizer, nested):
+    if given["method"] == "unrolled" and (optimizer is not torch.optim.SGD or nested):
         raise ValueError(
-            f"fairness_position must be from {-n_hidden - 1} to {n_hidden} with {n_hidden} hidden "
-            f"layers, got {position!r}."
+            'fairness_optimizer must be "sgd" without parameters with method="unrolled", which '
+            "differentiates through steps of plain gradient descent; got "
+            f"{given['fairness_optimizer']!r} with {nested}."
         )
-    return int(position) % (n_hidden + 1)
 
 
-def resolve_device(device):
-    """Torch device that is there: the fastest for "auto", that of the process for "accelerate"."""
-    if isinstance(device, str) and device == "accelerate":
-        return Processes().device
-    if isinstance(device, str) and device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    allowed = 'device must be "auto", "cpu", "cuda", "cuda:<index>", "mps" or "accelerate"'
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{allowed}, got {device!r}.") from error
-    n_devices = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
+def _module_options(given, nested):
+    """Resolve what builds the module: the layers of the default one, or the user's class."""
+    names = given["fairness_modules"]
+    if given["module"] is not None:
+        _check_no_layers(given)
+        return {
+            **{name: given[name] for name in LAYERS},
+            "module": resolve_class("module", given["module"], {}, torch.nn.Module),
+            "fairness_modules": resolve_names("fairness_modules", names),
+        }
+    if names is not None:
+        raise ValueError(
+            f"fairness_modules must be None without a module, got {names!r}: it names submodules "
+            "of your own module."
+        )
+    if nested:
+        raise ValueError(
+            f"module__{next(iter(nested))} must not be set without a module, whose parameter it is."
+        )
+    hidden = resolve_layer_sizes(
+        "hidden_layer_sizes", given["hidden_layer_sizes"], allow_empty=True
+    )
+    fairness = given["fairness_layer_sizes"]
+    if fairness is not None:
+        fairness = resolve_layer_sizes("fairness_layer_sizes", fairness, allow_empty=False)
+    return {
+        "module": None,
+        "fairness_modules": (),
+        "hidden_layer_sizes": hidden,
+        "fairness_layer_sizes": fairness,
+        "fairness_position": resolve_position(given["fairness_position"], len(hidden)),
+        "activation": resolve_activation(given["activation"], ACTIVATIONS),
     }
-    if found.type not in n_devices:
-        raise ValueError(f"{allowed}, got {device!r}.")
-    if (found.index or 0) >= n_devices[found.type]:
-        raise ValueError(
-            f"device={device!r} is not there: torch sees {n_devices[found.type]} device(s) of type "
-            f"{found.type!r}."
-        )
-    return found
+
+
+def _check_no_layers(given):
+    for name, default in LAYERS.items():
+        if not is_same(given[name], default):
+            raise ValueError(
+                f"{name} must be left at its default with a module of your own, got "
+                f"{given[name]!r}. Parameters of the module are passed as module__<name>."
+            )

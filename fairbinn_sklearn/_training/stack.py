@@ -1,10 +1,11 @@
-"""Nets that differ in eta or in the target alone, trained side by side in one pass.
+"""Networks that differ only in eta or in the target, trained side by side in one pass.
 
-A step of one small net is mostly overhead. Side by side, K nets share the rows of a batch, and
-their parameters, losses, rates and optimizer states have an axis of models in front: (K, ...).
+A step of one small network is mostly overhead. Side by side, K networks share the samples of a
+batch; their parameters, losses, rates and optimizer states have an axis of networks in front.
 """
 
 import copy
+import dataclasses
 import warnings
 
 import torch
@@ -13,29 +14,29 @@ from torch.func import functional_call, vmap
 
 from .function_criterion import FunctionCriterion
 from .module import players
-from .options import OPTIMIZERS
+from .resolve import OPTIMIZERS
 
 
 class Stack(nn.Module):
-    """K nets of one architecture, from one beginning; logits of shape (K, N, C).
+    """K networks of one architecture and one initial state; logits have the shape (K, N, C).
 
-    A net that draws random numbers draws the same for all, as K nets of one seed do.
+    A module that draws random numbers draws the same for all, as K networks of one seed do.
     """
 
-    def __init__(self, module, n_models, fairness_modules):
+    def __init__(self, module, n_networks, fairness_modules):
         super().__init__()
-        self._one = [copy.deepcopy(module)]  # in a list, as no submodule: not its weights train
+        self._module = [copy.deepcopy(module)]  # in a list, so that it is not a submodule
         leader, follower = players(module, fairness_modules)
         self.names = [name for name, _ in module.named_parameters()]
         self.owners = [list(leader), list(follower)]
         self.weights = nn.ParameterList(
-            nn.Parameter(side_by_side(one, n_models), requires_grad=one.requires_grad)
-            for one in module.parameters()
+            nn.Parameter(side_by_side(param, n_networks), requires_grad=param.requires_grad)
+            for param in module.parameters()
         )
 
     def forward(self, X):
-        """Logits of each net for the same rows."""
-        (module,) = self._one
+        """Return the logits of each network for the same samples."""
+        (module,) = self._module
         named = dict(zip(self.names, self.weights, strict=True))
 
         def logits(weights):
@@ -44,63 +45,64 @@ class Stack(nn.Module):
         return vmap(logits, randomness="same")(named)
 
     def train(self, mode=True):
-        """Set the mode of the nets, too."""
-        self._one[0].train(mode)
+        """Set the mode of the networks, too."""
+        self._module[0].train(mode)
         return super().train(mode)
 
     def accuracy_parameters(self):
-        """The leaders' parameters."""
+        """Return the leaders' parameters."""
         return self._of(self.owners[0])
 
     def fairness_parameters(self):
-        """The followers' parameters."""
+        """Return the followers' parameters."""
         return self._of(self.owners[1])
 
     def _of(self, names):
         return [self.weights[self.names.index(name)] for name in names]
 
 
-def side_by_side(tensor, n_models, axis=0):
-    """Copies of a tensor along a new axis of models."""
-    return torch.stack([tensor.detach()] * n_models, axis)
+def side_by_side(tensor, n_networks, axis=0):
+    """Return copies of a tensor along a new axis of networks."""
+    return torch.stack([tensor.detach()] * n_networks, axis)
 
 
-def why_not_stacked(estimator, net):
-    """Why nets like this one cannot train side by side; None if they can."""
-    if estimator.early_stopping:
-        return "early_stopping=True ends the training of each net at an epoch of its own"
-    if getattr(estimator, "_skl_callbacks", None):
-        return "callbacks are told of the epochs of one net"
+def why_not_stacked(net, *, early_stopping, has_callbacks, lr_schedule):
+    """Return the reason why networks like this one cannot train side by side, None if they can."""
+    if early_stopping:
+        return "early_stopping=True ends the training of each network at a different epoch"
+    if has_callbacks:
+        return "callbacks expect the epochs of a single network"
     if isinstance(net.criterion_, FunctionCriterion):
-        return "a function as constraint takes the scores of one net"
+        return "a function as constraint takes the scores of a single network"
     for name in ("optimizer", "fairness_optimizer"):
-        if (found := getattr(net, name).func) not in OPTIMIZERS.values():
+        if (cls := getattr(net.options, name)) not in OPTIMIZERS.values():
             return (
-                f"{name}={found.__name__} is not known to treat each weight for itself, as "
+                f"{name}={cls.__name__} may not treat each weight separately, as "
                 f"{sorted(OPTIMIZERS)} do"
             )
-    if estimator.lr_schedule is torch.optim.lr_scheduler.ReduceLROnPlateau:
-        return "lr_schedule=ReduceLROnPlateau sets the learning rate by the loss of one net"
+    if lr_schedule is torch.optim.lr_scheduler.ReduceLROnPlateau:
+        return "lr_schedule=ReduceLROnPlateau follows the loss of a single network"
     if any(True for _ in net.module_.buffers()):
-        return "the module has buffers, such as those of batch normalisation"
+        return "the module has buffers, such as those of batch normalization"
     try:
         with warnings.catch_warnings(), torch.random.fork_rng([]), torch.no_grad():
-            warnings.simplefilter("error")  # torch warns where it runs one net after another
-            like = next(net.module_.parameters())
-            Stack(net.module_, 2, net.fairness_modules)(like.new_zeros(2, *net.input_shape))
+            warnings.simplefilter("error")  # torch warns where vmap runs networks one by one
+            param = next(net.module_.parameters())
+            Stack(net.module_, 2, net.fairness_modules)(param.new_zeros(2, *net.input_shape))
     except Exception as error:
         return f"torch.vmap cannot run the module: {error}"
     return None
 
 
 def stacked(net, values, dtype):
-    """Net of many models that start where this one stands.
+    """Return a network of many networks that start from the state of `net`.
 
-    `values` are the etas, or under a target the targets, one for each model.
+    `values` are the etas, or under a target the targets, one for each network.
     """
     many = copy.deepcopy(net)
+    varied = "eta" if net.options.fairness_target is None else "fairness_target"
     values = torch.tensor(values, dtype=dtype, device=net.device)
-    setattr(many, "eta" if net.target is None else "target", values)
+    many.options = dataclasses.replace(net.options, **{varied: values})
     many.model_axes = 1
     many.module_ = Stack(net.module_, len(values), net.fairness_modules)
     many.fairness_modules = ()
@@ -110,45 +112,43 @@ def stacked(net, values, dtype):
     return many
 
 
-# What training leaves on a net besides weights, rates, optimizers, history and eta.
-_LEFT_BY_TRAINING = ("rule", "follows", "epochs", "stop", "n_rows", "interrupted")
-
-
-def unstacked(many, net, k):
-    """Net k of many as if it had trained alone, but for its eta or target; all began as `net`."""
-    one = copy.deepcopy(net)
-    weights = one.module_.parameters(), many.module_.weights
+def unstacked(many, net, options, k):
+    """Return network k of many as if it had trained alone; all started from `net`."""
+    single = copy.deepcopy(net)
+    single.options = options
     with torch.no_grad():
-        for its, theirs in zip(*weights, strict=True):
-            its.copy_(theirs[k])
-    one.criterion_.counts = many.criterion_.counts.clone()
-    one.criterion_.sums = many.criterion_.sums[:, k].clone()
-    one.criterion_.multipliers = many.criterion_.multipliers[:, k].clone()
-    one.criterion_.decided = many.criterion_.decided
+        params = zip(single.module_.parameters(), many.module_.weights, strict=True)
+        for param, weights in params:
+            param.copy_(weights[k])
+    single.criterion_.counts = many.criterion_.counts.clone()
+    single.criterion_.sums = many.criterion_.sums[:, k].clone()
+    single.criterion_.multipliers = many.criterion_.multipliers[:, k].clone()
+    single.criterion_.decision_weight = many.criterion_.decision_weight
     for name in ("optimizer_", "fairness_optimizer_"):
-        getattr(one, name).load_state_dict(_optimizer_of(getattr(many, name).state_dict(), k))
-    one.history = type(many.history)(
+        state = _optimizer_state_of(getattr(many, name).state_dict(), k)
+        getattr(single, name).load_state_dict(state)
+    single.history = type(many.history)(
         {
             key: value[k] if isinstance(value, list) and key != "batches" else value
             for key, value in record.items()
         }
         for record in many.history
     )
-    one.rng = copy.deepcopy(many.rng)
-    vars(one).update({name: getattr(many, name) for name in _LEFT_BY_TRAINING})
-    return one
+    single.rng = copy.deepcopy(many.rng)
+    single.last_run = many.last_run
+    return single
 
 
-def _optimizer_of(state_dict, k):
-    """State of one model: a slice of what has an axis of models, a copy of what has none."""
+def _optimizer_state_of(state_dict, k):
+    """Return the state of network k: a slice of each tensor with an axis of networks."""
 
-    def of_one(value):
-        has_models = isinstance(value, torch.Tensor) and value.ndim  # a count of steps has none
-        return value[k].clone() if has_models else copy.deepcopy(value)
+    def of_network(value):
+        has_axis = isinstance(value, torch.Tensor) and value.ndim  # a count of steps has none
+        return value[k].clone() if has_axis else copy.deepcopy(value)
 
     return {
         "state": {
-            index: {name: of_one(value) for name, value in slots.items()}
+            index: {name: of_network(value) for name, value in slots.items()}
             for index, slots in state_dict["state"].items()
         },
         "param_groups": state_dict["param_groups"],

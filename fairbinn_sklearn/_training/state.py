@@ -1,4 +1,4 @@
-"""The state of a net: what it is, what it has learned, and what later epochs depend on."""
+"""The state of a network: what it has learned, and what later epochs depend on."""
 
 import copy
 
@@ -6,26 +6,9 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from .update_rules import accuracy_only
-
-
-def description(net):
-    """What makes a net like this one, parameters and shapes, as plain values."""
-    return {
-        "params": {**net.fixed, **net.changed},
-        "input_shape": list(net.input_shape),
-        "n_classes": net.criterion_.n_classes,
-        "n_groups": list(net.criterion_.n_groups),
-        "window": net.criterion_.window,
-        "device": str(net.device),
-        "fair": net.rule is not accuracy_only,
-        "n_rows": net.n_rows,
-        "epochs": net.epochs,
-    }
-
 
 def lasting_state(net):
-    """Part of the state that stays when a training has ended; not copied."""
+    """Return the part of the state that remains after a training, not copied."""
     return {
         "module": dict(net.module_.state_dict()),
         "criterion": dict(net.criterion_.state_dict()),
@@ -38,7 +21,7 @@ def lasting_state(net):
 
 
 def restore_lasting(net, state):
-    """Set the net to what `lasting_state` has told of one like it."""
+    """Load a state that `lasting_state` returned of a network with the same layers."""
     net.module_.load_state_dict(state["module"])
     net.criterion_.load_state_dict(state["criterion"])
     net.optimizer_.load_state_dict(state["optimizer"])
@@ -49,16 +32,16 @@ def restore_lasting(net, state):
 
 
 def state_of(net):
-    """Copy of the state, of tensors, numbers, strings, lists and dicts only."""
+    """Return a copy of the state in training: tensors, numbers, strings, lists and dicts only."""
     lasting = lasting_state(net)
-    history = lasting.pop("history")  # records are not written to again
+    history = lasting.pop("history")  # records of past epochs never change
     state = {
         **lasting,
-        "scheduler": net.scheduler.state_dict(),
-        "stop": bool(net.stop),
+        "scheduler": net.run.scheduler.state_dict(),
+        "stop": bool(net.run.stop),
         "callbacks": [callback.state() for callback in _with_state(net)],
     }
-    if net.random:
+    if net.options.draws_random_numbers:
         on_gpu = torch.device(net.device).type == "cuda"
         state["torch"] = torch.get_rng_state()
         state["cuda"] = torch.cuda.get_rng_state(net.device) if on_gpu else None
@@ -66,14 +49,14 @@ def state_of(net):
 
 
 def restore(net, state):
-    """Set the net back, or on, to a state of the same training."""
-    state = copy.deepcopy(state)  # what is loaded may be shared
+    """Load a state that `state_of` returned in the same training."""
+    state = copy.deepcopy(state)  # optimizers would share its tensors
     restore_lasting(net, state)
-    net.scheduler.load_state_dict(state["scheduler"])
-    net.stop = state["stop"]
-    for callback, own in zip(_with_state(net), state["callbacks"], strict=True):
-        callback.set_state(own)
-    if net.random:
+    net.run.scheduler.load_state_dict(state["scheduler"])
+    net.run.stop = state["stop"]
+    for callback, callback_state in zip(_with_state(net), state["callbacks"], strict=True):
+        callback.set_state(callback_state)
+    if net.options.draws_random_numbers:
         torch.set_rng_state(state["torch"].cpu())
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"].cpu(), net.device)
@@ -83,21 +66,21 @@ def _with_state(net):
     return [callback for _, callback in net.callbacks_ if hasattr(callback, "state")]
 
 
-def with_arrays(value):
-    """State with arrays in the place of tensors, which more programs know."""
-    return _mapped(value, torch.Tensor, lambda one: one.detach().cpu().numpy().copy())
+def with_arrays(state):
+    """Return a state with arrays instead of tensors, which more programs can read."""
+    return _mapped(state, torch.Tensor, lambda tensor: tensor.detach().cpu().numpy().copy())
 
 
-def with_tensors(value):
-    """State with tensors in the place of arrays."""
-    return _mapped(value, np.ndarray, lambda one: torch.from_numpy(np.array(one)))
+def with_tensors(state):
+    """Return a state with tensors instead of arrays."""
+    return _mapped(state, np.ndarray, lambda array: torch.from_numpy(np.array(array)))
 
 
 def _mapped(value, kind, function):
     if isinstance(value, kind):
         return function(value)
     if isinstance(value, dict):
-        return {name: _mapped(one, kind, function) for name, one in value.items()}
+        return {name: _mapped(item, kind, function) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_mapped(one, kind, function) for one in value)
+        return type(value)(_mapped(item, kind, function) for item in value)
     return value

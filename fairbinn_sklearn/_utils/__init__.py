@@ -1,1 +1,1 @@
-"""Helpers that know nothing of fairness or training."""
+"""Helpers that do not depend on fairness or training."""

@@ -1,4 +1,4 @@
-"""Several processes that train one model, each on its share of every batch."""
+"""Several processes that train one model, each on a shard of every batch."""
 
 from numbers import Integral
 
@@ -8,9 +8,8 @@ import torch
 class Processes:
     """The processes of an ``accelerate launch``, by Hugging Face Accelerate.
 
-    All of them hold the same rows and draw the same batches; each takes its share of a batch. Sums
-    over a batch, and gradients, are added up over the processes, so that each has those of the
-    whole batch and takes the same step.
+    All of them hold the same samples and draw the same batches; each takes a shard of a batch. Sums
+    over a batch and gradients are added up over the processes, so that all take the same step.
     """
 
     def __init__(self):
@@ -33,35 +32,49 @@ class Processes:
     def __deepcopy__(self, memo):
         return self
 
-    def share(self, tensor):
-        """Share of a tensor of rows that is this process's."""
+    def shard(self, tensor):
+        """Return the part of a tensor of samples that belongs to this process."""
         return tensor[self.rank :: self.n]
 
     def sum(self, *tensors):
-        """Sums of tensors of one type over the processes, by one exchange."""
-        flat = self._reduce(torch.cat([one.reshape(-1) for one in tensors]), reduction="sum")
-        parts = flat.split([one.numel() for one in tensors])
-        return [part.view(one.shape) for part, one in zip(parts, tensors, strict=True)]
+        """Return the sums of tensors of one type over the processes, by one exchange."""
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        parts = self._reduce(flat, reduction="sum").split([tensor.numel() for tensor in tensors])
+        return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
-    def check(self, rows, estimator):
-        """Raise unless all processes can train as one."""
+    def check(self, samples, random_state, method):
+        """Raise unless all processes can train as one.
+
+        Parameters
+        ----------
+        samples : Samples
+            Samples of this process.
+
+        random_state : int
+            The estimator's `random_state`.
+
+        method : str
+            The estimator's `method`.
+        """
         if self.n == 1:
             return
-        if not isinstance(estimator.random_state, Integral):
+        if not isinstance(random_state, Integral):
             raise ValueError(
-                f"random_state must be an integer to train in {self.n} processes, which all have "
-                f"to draw the same, got {estimator.random_state!r}."
+                f"random_state must be an integer to train in {self.n} processes, which must all "
+                f"draw the same numbers, got {random_state!r}."
             )
-        if estimator.method == "unrolled":
+        if method == "unrolled":
             raise ValueError(
-                f'method="unrolled" cannot be used in {self.n} processes: its gradient goes '
-                "through steps of the follower, which need the whole batch."
+                f'method must not be "unrolled" in {self.n} processes: its gradient goes through '
+                "steps of the follower, which need the whole batch."
             )
-        own = torch.tensor([len(rows), float(rows.y.double().sum())], device=self.device)
-        (together,) = self.sum(own)
-        if not torch.allclose(together, self.n * own):
+        n_and_sum = torch.tensor(
+            [len(samples), float(samples.y.double().sum())], device=self.device
+        )
+        (total,) = self.sum(n_and_sum)
+        if not torch.allclose(total, self.n * n_and_sum):
             raise ValueError(
-                f"X and y must be the same in all {self.n} processes, which take their shares by "
-                f"themselves; the numbers of rows add up to {int(together[0])}, and this process "
-                f"has {len(rows)}."
+                f"X and y must be the same in all {self.n} processes, which take their shards "
+                f"themselves; the numbers of samples add up to {int(total[0])}, and this process "
+                f"has {len(samples)}."
             )

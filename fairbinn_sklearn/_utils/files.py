@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all."""
+"""Files that are written completely or not at all."""
 
 import os
 from contextlib import suppress
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def write_whole(path, data):
-    """Write bytes to a file, so that nobody ever finds a part of them there.
+    """Write bytes to a file, so that it never holds a part of them.
 
-    They go to a file beside it, which then takes its place; the file that was there before stays
+    The bytes go to a temporary file next to it, which then replaces it. An existing file is kept
     until then, also if the process is killed or the disk is full.
     """
     path = Path(path)

@@ -1,30 +1,40 @@
-"""Parameters of what other parameters name, such as ``optimizer__momentum``."""
+"""Parameters of other parameters, such as ``optimizer__momentum``."""
 
 from difflib import get_close_matches
+
+from .identity import is_same
+
+# Names that users of other libraries try first.
+ALIASES = {"learning_rate": "lr", "n_epochs": "max_epochs", "epochs": "max_epochs"}
 
 
 class NestedParams:
     """Mixin for keyword parameters ``<parameter>__<name>``, kept as attributes of that name.
 
     `get_params`, `set_params` and the constructor take them for the parameters in `_nested`, as
-    skorch does. What they mean is checked in fit, where the classes are known.
+    skorch does. Fit checks their values, where the classes are known.
     """
 
     _nested = ()
 
     def _store_nested(self, params):
-        for key, value in params.items():
-            if not self._is_nested(key):
-                known = [*self._get_param_names(), *(f"{name}__" for name in self._nested)]
-                close = get_close_matches(key.partition("__")[0], known, n=1)
-                raise TypeError(
-                    f"{type(self).__name__}.__init__() got an unexpected keyword argument {key!r}."
-                    + (f" Did you mean {close[0]!r}?" if close else "")
-                )
-            setattr(self, key, value)
+        self._check_nested(params)
+        vars(self).update(params)
+
+    def _check_nested(self, params):
+        for key in params:
+            if self._is_nested(key):
+                continue
+            name = key.partition("__")[0]
+            known = [*super().get_params(deep=False), *(f"{n}__" for n in self._nested)]
+            close = [ALIASES[name]] if name in ALIASES else get_close_matches(name, known, n=1)
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument {key!r}."
+                + (f" Did you mean {close[0]!r}?" if close else "")
+            )
 
     def get_params(self, deep=True):
-        """Get the parameters, those of the form ``optimizer__momentum`` that were set among them.
+        """Return the parameters, with those such as ``optimizer__momentum`` that were set.
 
         Parameters
         ----------
@@ -40,10 +50,10 @@ class NestedParams:
         return {**super().get_params(deep=deep), **nested}
 
     def set_params(self, **params):
-        """Set parameters.
+        """Set parameters: all of them, or none if there is an error.
 
-        Setting `optimizer` or another parameter that has parameters of its own forgets these,
-        unless they are given in the same call.
+        Setting a parameter such as `optimizer` to another value removes its parameters, such as
+        ``optimizer__momentum``, unless they are set in the same call.
 
         Parameters
         ----------
@@ -58,21 +68,27 @@ class NestedParams:
         Raises
         ------
         ValueError
-            If there is no parameter of a name.
+            If a name is not that of a parameter.
         """
+        before = vars(self).copy()
         nested = {key: value for key, value in params.items() if self._is_nested(key)}
-        for parameter in self._nested:  # those of another class go with it
-            if parameter in params and params[parameter] is not getattr(self, parameter):
-                for name in self._nested_of(parameter):
-                    delattr(self, f"{parameter}__{name}")
-        super().set_params(**{key: params[key] for key in params if key not in nested})
-        self._store_nested(nested)
+        try:
+            for parameter in self._nested:
+                if parameter in params and not is_same(params[parameter], before[parameter]):
+                    for name in self._nested_of(parameter):
+                        delattr(self, f"{parameter}__{name}")
+            super().set_params(**{key: params[key] for key in params if key not in nested})
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        vars(self).update(nested)
         return self
 
     def _nested_of(self, parameter):
-        """What was given for a parameter: names and values."""
-        start = f"{parameter}__"
-        return {k.removeprefix(start): v for k, v in vars(self).items() if k.startswith(start)}
+        """Return the parameters of a parameter by name."""
+        prefix = f"{parameter}__"
+        return {k.removeprefix(prefix): v for k, v in vars(self).items() if k.startswith(prefix)}
 
     def _is_nested(self, key):
         parameter, separator, name = key.partition("__")

@@ -1,4 +1,4 @@
-"""Data sets that come with the package or that users bring, and the functions that load them."""
+"""Loaders of data sets, and data sets on disk."""
 
 from .._data.on_disk import ArrayRows, ParquetRows
 from ._adult import load_adult

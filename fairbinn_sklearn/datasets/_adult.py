@@ -3,37 +3,55 @@
 from importlib import resources
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
-from . import _codec
+from ._base import (
+    CONSTRAINTS,
+    SUBSET_CONSTRAINTS,
+    check_sensitive_features,
+    make_dataset,
+    read_data_file,
+)
 
-# The columns in the order of the original files; True marks a categorical one.
-COLUMNS = {
-    "age": False,
-    "workclass": True,
-    "fnlwgt": False,
-    "education": True,
-    "education-num": False,
-    "marital-status": True,
-    "occupation": True,
-    "relationship": True,
-    "race": True,
-    "sex": True,
-    "capital-gain": False,
-    "capital-loss": False,
-    "hours-per-week": False,
-    "native-country": True,
-}
+# The columns in the order of the original files.
+FEATURES = (
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education-num",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "capital-gain",
+    "capital-loss",
+    "hours-per-week",
+    "native-country",
+)
+CATEGORICAL = (
+    "workclass",
+    "education",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "native-country",
+)
 TARGET, TARGET_NAMES = "income", ("<=50K", ">50K")
-SPLIT, SPLIT_NAMES = "split", ("train", "test")
+SPLIT = "split"
+MISSING = "?"
 
-DATA_FILE = resources.files(__package__) / "data" / "adult.xz"
-DESCR_FILE = resources.files(__package__) / "descr" / "adult.rst"
-PAYLOAD_SHA256 = "90bc1b98c2f602e3c973f75139a66234fc90d746f454e26440b9e5bf48c29d54"
-
-_SUBSETS = (*SPLIT_NAMES, "all")
+DATA_FILE = resources.files(__package__) / "data" / "adult.csv.xz"
+DATA_SHA256 = "458ac9105961b2f3b5f53511e613035605bfa24a41e3089152798ebecb3e8cab"
 
 
+@validate_params(
+    {"dropna": ["boolean"], **SUBSET_CONSTRAINTS, **CONSTRAINTS},
+    prefer_skip_nested_validation=True,
+)
 def load_adult(
     *,
     subset="all",
@@ -44,9 +62,9 @@ def load_adult(
 ):
     """Load the UCI Adult data set (binary classification).
 
-    The task is to tell from 14 attributes of a person in the US census survey of 1994
-    whether that person's yearly income is above 50,000 dollars. The data [1]_ come with
-    the package: nothing is downloaded, and nothing is cached between calls.
+    The task is to predict whether the yearly income of a person is above 50,000 dollars, from
+    14 features of the US census survey of 1994. The data [1]_ come with the package: the loader
+    downloads nothing and caches nothing between calls.
 
     =================   ===============================
     Classes                                           2
@@ -59,48 +77,42 @@ def load_adult(
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="all"
-        Which part of the original split to load. With "all", the training rows come
-        first and the test rows after them.
+        Which part of the original split to load. With "all", the training samples come first and
+        the test samples after them.
 
     dropna : bool, default=False
-        Whether to leave out the rows that miss the value of any attribute.
+        Whether to drop the samples with a missing value in any feature.
 
     sensitive_features : str, or list or tuple of str, default=("sex", "race")
-        The column, or columns, of the data to return as ``sensitive_features`` too, in
-        the order given. They **stay in** ``data``; drop them from it if the model must
-        not see them.
+        The features to return as ``sensitive_features`` as well, in this order. They **stay in**
+        ``data``; drop them from ``data`` if the model must not see them.
 
     as_frame : bool, default=True
-        If True, ``data`` and ``sensitive_features`` are pandas DataFrames, and
-        ``target`` and ``split`` are pandas Series. If False, all four are NumPy arrays,
-        and pandas is not needed.
+        If True, ``data`` and ``sensitive_features`` are pandas DataFrames, and ``target`` and
+        ``split`` are pandas Series. If False, all four are NumPy arrays.
 
     return_X_y : bool, default=False
-        If True, return ``(data, target)`` instead of a Bunch, as the loaders of
-        scikit-learn do. The sensitive features are then only to be had as columns of
-        ``data``; take the Bunch if you need them apart.
+        If True, return ``(data, target)`` instead of a Bunch, as the loaders of scikit-learn do.
+        The sensitive features are then only available as features in ``data``.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the following attributes, where ``n_samples`` is the
-        number of rows that `subset` and `dropna` leave.
+        Dictionary-like object with the following attributes, where ``n_samples`` depends on
+        `subset` and `dropna`.
 
         data : DataFrame or object ndarray of shape (n_samples, 14)
-            The attributes, under the names that the original documentation gives them.
-            In the DataFrame the numbers are of dtype int64 and the others of dtype
-            category, with the same sorted and unordered categories whatever `subset`
-            and `dropna` are (so a category may have no row). The array holds ints and
-            strings. A missing value is NaN in either. The index of the DataFrame is the
-            row's number, 0 to 48841, in the whole data set, so the rows of a subset
-            keep their identity.
+            The features, under the names of the original documentation. In the DataFrame, numbers
+            have dtype int64 and all other features dtype category. The categories are sorted,
+            unordered and the same for every `subset` and `dropna`, so a category may have no
+            sample. The array holds ints and strings. Missing values are NaN in both. The index
+            of the DataFrame is the position of the sample in the whole data set, 0 to 48841.
         target : Series or ndarray of shape (n_samples,), dtype int64
-            1 where the income is above 50,000 dollars, else 0. The Series has the name
-            "income".
+            1 if the income is above 50,000 dollars, else 0. The name of the Series is "income".
         sensitive_features : DataFrame or object ndarray of shape (n_samples, n_sensitive)
-            A copy of the columns that `sensitive_features` chose.
+            A copy of the features chosen by `sensitive_features`.
         split : Series or ndarray of str, of shape (n_samples,)
-            "train" or "test": the part of the original split that the row is from.
+            The part of the original split that contains the sample, "train" or "test".
         feature_names : list of 14 str
             The names of the columns of ``data``.
         target_names : list of 2 str
@@ -108,57 +120,51 @@ def load_adult(
         sensitive_feature_names : list of str
             The names of the columns of ``sensitive_features``.
         frame : DataFrame of shape (n_samples, 15), or None
-            ``data`` with ``target`` as its last column; None if `as_frame` is False.
+            ``data`` with ``target`` as the last column; None if `as_frame` is False.
         DESCR : str
             A full description of the data set, with its source and licence.
         filename : str
-            The path of the file that the data are stored in.
+            The path of the data file.
 
     (data, target) : tuple, if `return_X_y` is True
-        The two, as described above.
+        ``data`` and ``target`` as described above.
 
     Raises
     ------
-    TypeError
-        If a parameter is of the wrong type.
     ValueError
-        If `subset` is none of the values allowed, or `sensitive_features` is empty,
-        names a column twice or names one that the data do not have.
-    ImportError
-        If `as_frame` is True and pandas is not installed.
+        If a parameter has an invalid type or value. The error is also a TypeError if the type is
+        invalid.
     OSError
         If the data file is missing or damaged.
 
     See Also
     --------
-    sklearn.datasets.fetch_openml : Fetch other data sets, in the same form.
+    load_german : Load the German credit data set.
+    sklearn.datasets.fetch_openml : Fetch other data sets in the same form.
 
     Notes
     -----
-    Of the 48842 people 11687 (23.93%) have an income above 50,000 dollars: 9918 of the
-    32650 men (30.38%) and 1769 of the 16192 women (10.93%).
+    Of the 48842 people, 11687 (23.93%) have an income above 50,000 dollars: 9918 of the 32650 men
+    (30.38%) and 1769 of the 16192 women (10.93%).
 
-    In 3620 rows one or more of ``workclass`` (2799 missing), ``occupation`` (2809) and
-    ``native-country`` (857) are missing; the other columns are complete. Ten people have
-    no occupation because ``workclass`` is "Never-worked", so `dropna` takes out every
-    row of that class.
+    In 3620 samples at least one of ``workclass`` (2799 missing), ``occupation`` (2809) and
+    ``native-country`` (857) is missing. All other features are complete. Ten people have no
+    occupation because their ``workclass`` is "Never-worked", so `dropna` removes this category
+    entirely.
 
-    ``fnlwgt`` is the survey's weight of the row, about how many people of the
-    population it stands for. It comes from how the survey was drawn and is no trait of
-    the person, so it is mostly left out of the model. ``education-num`` is a
-    re-coding of ``education``, one number for each category. In 244 rows ``capital-gain``
-    has its largest value, 99999.
+    ``fnlwgt`` is the survey weight: roughly the number of people in the population that the
+    sample represents. It results from the design of the survey and describes no trait of the
+    person, so most studies exclude it from the features. ``education-num`` encodes ``education``
+    with one number for each category. In 244 samples ``capital-gain`` has its maximum, 99999.
 
-    Neither the original documentation nor this loader claims anything about how many of
-    the labels are wrong. There are 52 rows that repeat an earlier row in all 14
-    attributes and the target; they are kept.
+    Neither the original documentation nor this loader states how many labels are wrong. 52
+    samples repeat an earlier sample in all features and the target; they are kept.
 
-    **What this data set is not good for.** It serves to compare methods with published
-    results, not to draw conclusions about people. The survey is from 1994, from one
-    country, and filtered to people older than 16 who had some income and worked.
-    The threshold of 50,000 dollars is one arbitrary choice among many: Ding et al. [2]_
-    show that the unfairness measured in a model depends strongly on it, and that findings
-    on this sample need not carry over to other years or states. They offer larger and
+    **Limits.** Use this data set to compare methods with published results, not to draw
+    conclusions about people. The survey is from 1994, covers one country, and is restricted to
+    working people older than 16 with some income. The threshold of 50,000 dollars is arbitrary:
+    Ding et al. [2]_ show that the measured unfairness of a model strongly depends on it, and that
+    results on this sample need not carry over to other years or states. They provide larger and
     more recent data sets.
 
     References
@@ -183,105 +189,25 @@ def load_adult(
     >>> by_sex.mean().round(3).to_dict()
     {'Female': 0.109, 'Male': 0.306}
     """
-    _check_choice("subset", subset, _SUBSETS)
-    _check_bool("dropna", dropna)
-    sensitive_names = _check_columns("sensitive_features", sensitive_features)
-    _check_bool("as_frame", as_frame)
-    _check_bool("return_X_y", return_X_y)
-
-    table = _codec.load_table(DATA_FILE, sha256=PAYLOAD_SHA256)
-    rows = _select_rows(table, subset, dropna)
-    # Indexing with `rows` copies, so the arrays are the caller's own.
-    table = {name: column._replace(values=column.values[rows]) for name, column in table.items()}
-    if as_frame:
-        contents = _as_frames(table, rows, sensitive_names)
-    else:
-        contents = _as_arrays(table, sensitive_names)
-    if return_X_y:
-        return contents["data"], contents["target"]
-    return Bunch(
-        **contents,
-        feature_names=list(COLUMNS),
-        target_names=list(TARGET_NAMES),
-        sensitive_feature_names=sensitive_names,
-        DESCR=DESCR_FILE.read_text(encoding="utf-8"),
-        filename=str(DATA_FILE),
+    names = check_sensitive_features(sensitive_features, FEATURES)
+    table = read_data_file(
+        DATA_FILE,
+        DATA_SHA256,
+        dtype=dict.fromkeys(CATEGORICAL, "category"),
+        keep_default_na=False,
+        na_values=MISSING,
     )
-
-
-def _check_choice(name, value, allowed):
-    if not isinstance(value, str):
-        raise TypeError(
-            f"{name} must be a str, one of {list(allowed)}, got {value!r} of type "
-            f"{type(value).__name__}."
-        )
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}.")
-
-
-def _check_bool(name, value):
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(
-            f"{name} must be True or False, got {value!r} of type {type(value).__name__}."
-        )
-
-
-def _check_columns(name, value, allowed=tuple(COLUMNS)):
-    """Return `value`, a column's name or a list or tuple of them, as a list of str."""
-    expected = f"{name} must be one, or a non-empty list or tuple, of {list(allowed)}"
-    if not isinstance(value, str | list | tuple):
-        raise TypeError(f"{expected}, got {value!r} of type {type(value).__name__}.")
-    names = [value] if isinstance(value, str) else list(value)
-    for item in names:
-        if not isinstance(item, str):
-            raise TypeError(f"{expected}, got {item!r} of type {type(item).__name__} in it.")
-    unknown = [item for item in names if item not in allowed]
-    if unknown or not names:
-        raise ValueError(f"{expected}, got {value!r}.")
-    if len(set(names)) < len(names):
-        raise ValueError(f"{name} must name each column once, got {value!r}.")
-    return names
-
-
-def _select_rows(table, subset, dropna):
-    """Return the numbers of the rows that `subset` and `dropna` leave."""
-    keep = np.ones(len(table[SPLIT].values), dtype=bool)
-    if subset != "all":
-        keep &= table[SPLIT].values == SPLIT_NAMES.index(subset)
     if dropna:
-        for column in table.values():
-            keep &= ~column.missing
-    return np.flatnonzero(keep)
-
-
-def _split_labels(table):
-    return np.array(SPLIT_NAMES)[table[SPLIT].values]
-
-
-def _as_frames(table, rows, sensitive_names):
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "load_adult with as_frame=True needs pandas; install it or pass as_frame=False."
-        ) from error
-
-    data = _codec.to_frame(table, COLUMNS, index=rows)
-    target = pd.Series(table[TARGET].values.astype(np.int64), index=rows, name=TARGET)
-    return {
-        "data": data,
-        "target": target,
-        "sensitive_features": data[sensitive_names].copy(),
-        "split": pd.Series(_split_labels(table), index=rows, name=SPLIT),
-        "frame": pd.concat([data, target], axis=1),
-    }
-
-
-def _as_arrays(table, sensitive_names):
-    return {
-        "data": _codec.to_array(table, COLUMNS),
-        "target": table[TARGET].values.astype(np.int64),
-        "sensitive_features": _codec.to_array(table, sensitive_names),
-        "split": _split_labels(table),
-        "frame": None,
-    }
+        table = table.dropna()
+    return make_dataset(
+        table[list(FEATURES)],
+        (table[TARGET] == TARGET_NAMES[1]).astype(np.int64),
+        table[names],
+        split=table[SPLIT],
+        subset=subset,
+        name="adult",
+        target_names=TARGET_NAMES,
+        filename=str(DATA_FILE),
+        as_frame=as_frame,
+        return_X_y=return_X_y,
+    )

@@ -1,6 +1,5 @@
-"""Fitted models as files without code: of this package, and as ONNX."""
+"""Export of fitted models to ONNX."""
 
 from ._onnx import to_onnx
-from ._store import load, save
 
-__all__ = ["load", "save", "to_onnx"]
+__all__ = ["to_onnx"]

@@ -1,184 +1,139 @@
-"""Transformers in ONNX, as skl2onnx takes converters.
-
-Ours, and SimpleImputer, for which skl2onnx has an operator that onnxruntime knows in float32 only.
-"""
+"""ONNX converters of this package's transformers, for skl2onnx."""
 
 import numpy as np
-import pandas as pd
-from sklearn.impute import SimpleImputer
 
 from ..preprocessing import PiecewiseLinearEncoder
-from ..preprocessing._tabular import CategoryEncoder
+from ..preprocessing._tabular import CategoryEncoder, infrequent_categories
 
-MISSING = "nan"  # what stands for a missing text, as in skl2onnx
+MISSING = "nan"  # text of a missing value in the inputs of a model, as in skl2onnx
 
 
 def converters():
-    """Functions by type, as convert_sklearn takes them."""
+    """Return converters and shape calculators as keyword arguments of `convert_sklearn`."""
     return {
         "custom_conversion_functions": {
-            PiecewiseLinearEncoder: _convert_bins,
-            CategoryEncoder: _convert_categories,
-            SimpleImputer: _convert_imputer,
+            PiecewiseLinearEncoder: _convert_piecewise_linear_encoder,
+            CategoryEncoder: _convert_category_encoder,
         },
         "custom_shape_calculators": {
-            PiecewiseLinearEncoder: _shape_of_bins,
-            CategoryEncoder: _shape_of_categories,
-            SimpleImputer: _shape_of_imputed,
+            PiecewiseLinearEncoder: _shape_of_piecewise_linear_encoder,
+            CategoryEncoder: _shape_of_category_encoder,
         },
     }
 
 
-def _shape_of_bins(operator):
+def _shape_of_piecewise_linear_encoder(operator):
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     encoder = operator.raw_operator
-    kind = FloatTensorType if encoder.dtype is np.float32 else DoubleTensorType
-    n_columns = len(encoder.get_feature_names_out())
-    operator.outputs[0].type = kind([operator.inputs[0].get_first_dimension(), n_columns])
+    tensor_type = FloatTensorType if encoder.dtype is np.float32 else DoubleTensorType
+    _set_output_type(operator, tensor_type)
 
 
-def _convert_bins(scope, operator, container):
-    """Every bin from its edges, (x - lower) / (upper - lower) within 0 and 1, in float64."""
+def _shape_of_category_encoder(operator):
+    from skl2onnx.common.data_types import FloatTensorType
+
+    _set_output_type(operator, FloatTensorType)
+
+
+def _set_output_type(operator, tensor_type):
+    n_samples = operator.inputs[0].get_first_dimension()
+    n_features_out = len(operator.raw_operator.get_feature_names_out())
+    operator.outputs[0].type = tensor_type([n_samples, n_features_out])
+
+
+def _convert_piecewise_linear_encoder(scope, operator, container):
+    """Add nodes that compute (x - lower) / (upper - lower) of each bin in float64, clipped."""
     from onnx import TensorProto
     from skl2onnx.algebra import onnx_ops as ops
     from skl2onnx.common.data_types import FloatTensorType
 
-    encoder, settings = operator.raw_operator, {"op_version": container.target_opset}
+    encoder, options = operator.raw_operator, {"op_version": container.target_opset}
     is_float = isinstance(operator.outputs[0].type, FloatTensorType)
-    to = TensorProto.FLOAT if is_float else TensorProto.DOUBLE
-    X = [ops.OnnxCast(one, to=TensorProto.DOUBLE, **settings) for one in operator.inputs]
-    X = X[0] if len(X) == 1 else ops.OnnxConcat(*X, axis=1, **settings)
-    seen = encoder.has_missing_
+    output_type = TensorProto.FLOAT if is_float else TensorProto.DOUBLE
+    X = [ops.OnnxCast(column, to=TensorProto.DOUBLE, **options) for column in operator.inputs]
+    X = X[0] if len(X) == 1 else ops.OnnxConcat(*X, axis=1, **options)
+    has_missing = encoder.has_missing_
     if encoder.handle_missing == "median":
-        medians = np.where(seen, np.nan, encoder.medians_)[None]
-        X = ops.OnnxWhere(ops.OnnxIsNaN(X, **settings), medians, X, **settings)
+        medians = np.where(has_missing, np.nan, encoder.medians_)[None]
+        X = ops.OnnxWhere(ops.OnnxIsNaN(X, **options), medians, X, **options)
 
-    of_bin = np.concatenate(
+    feature_of_bin = np.concatenate(
         [np.full(max(len(edges) - 1, 0), j) for j, edges in enumerate(encoder.edges_)]
     ).astype(np.int64)
-    of_missing = np.flatnonzero(seen)
-    parts = []
-    if len(of_bin):
+    feature_of_indicator = np.flatnonzero(has_missing)
+    blocks = []
+    if len(feature_of_bin):
         lower = np.concatenate([edges[:-1] for edges in encoder.edges_])[None]
         upper = np.concatenate([edges[1:] for edges in encoder.edges_])[None]
-        values = ops.OnnxGather(X, of_bin, axis=1, **settings)
-        shares = ops.OnnxDiv(ops.OnnxSub(values, lower, **settings), upper - lower, **settings)
-        shares = ops.OnnxClip(shares, np.array(0.0), np.array(1.0), **settings)
-        if len(of_missing):
-            as_zeros = ops.OnnxAnd(
-                ops.OnnxIsNaN(values, **settings), seen[of_bin][None], **settings
+        values = ops.OnnxGather(X, feature_of_bin, axis=1, **options)
+        encoded = ops.OnnxDiv(ops.OnnxSub(values, lower, **options), upper - lower, **options)
+        encoded = ops.OnnxClip(encoded, np.array(0.0), np.array(1.0), **options)
+        if len(feature_of_indicator):
+            is_zero = ops.OnnxAnd(
+                ops.OnnxIsNaN(values, **options), has_missing[feature_of_bin][None], **options
             )
-            shares = ops.OnnxWhere(as_zeros, np.array(0.0), shares, **settings)
-        parts.append(ops.OnnxCast(shares, to=to, **settings))
-    if len(of_missing):
-        missing = ops.OnnxIsNaN(ops.OnnxGather(X, of_missing, axis=1, **settings), **settings)
-        parts.append(ops.OnnxCast(missing, to=to, **settings))
-    # Each column's indicator stands behind its bins.
-    order = np.argsort(np.concatenate([of_bin, of_missing]), kind="stable")
-    columns = ops.OnnxConcat(*parts, axis=1, **settings)
-    result = ops.OnnxGather(columns, order, axis=1, output_names=operator.outputs[:1], **settings)
-    result.add_to(scope, container)
+            encoded = ops.OnnxWhere(is_zero, np.array(0.0), encoded, **options)
+        blocks.append(ops.OnnxCast(encoded, to=output_type, **options))
+    if len(feature_of_indicator):
+        values = ops.OnnxGather(X, feature_of_indicator, axis=1, **options)
+        indicators = ops.OnnxIsNaN(values, **options)
+        blocks.append(ops.OnnxCast(indicators, to=output_type, **options))
+    # Sort by feature with a stable sort, so that each indicator follows the bins of its feature.
+    order = np.argsort(np.concatenate([feature_of_bin, feature_of_indicator]), kind="stable")
+    output = ops.OnnxConcat(*blocks, axis=1, **options)
+    output = ops.OnnxGather(output, order, axis=1, output_names=operator.outputs[:1], **options)
+    output.add_to(scope, container)
 
 
-def _shape_of_categories(operator):
-    from skl2onnx.common.data_types import FloatTensorType
+def _convert_category_encoder(scope, operator, container):
+    """Add nodes that compare each column with its categories.
 
-    n_columns = len(operator.raw_operator.get_feature_names_out())
-    operator.outputs[0].type = FloatTensorType(
-        [operator.inputs[0].get_first_dimension(), n_columns]
-    )
-
-
-def _convert_categories(scope, operator, container):
-    """Each category as an equality; what equals no frequent one is infrequent, if that is there."""
+    A value that equals no frequent category is infrequent, if the column has infrequent categories.
+    """
     from onnx import TensorProto
     from skl2onnx.algebra import onnx_ops as ops
     from skl2onnx.common.data_types import StringTensorType, guess_numpy_type
 
-    encoder, settings = operator.raw_operator, {"op_version": container.target_opset}
-    parts = []
+    encoder, options = operator.raw_operator, {"op_version": container.target_opset}
+    blocks = []
     for column, categories, infrequent in zip(
-        operator.inputs, encoder.categories_, encoder.infrequent_categories_, strict=True
+        operator.inputs, encoder.categories_, infrequent_categories(encoder), strict=True
     ):
-        words = [str(word) for word in categories]
+        texts = [str(category) for category in categories]
         if isinstance(column.type, StringTensorType):
-            codes = np.arange(len(words), dtype=np.int64)
+            codes = np.arange(len(texts), dtype=np.int64)
             column = ops.OnnxLabelEncoder(
                 column,
-                keys_strings=words,
+                keys_strings=texts,
                 values_int64s=codes.tolist(),
                 default_int64=-1,
                 op_version=2,
             )
-            equal = ops.OnnxEqual(column, codes[None], **settings)
+            is_category = ops.OnnxEqual(column, codes[None], **options)
         else:
-            numbers = np.array([_number(word) for word in words], guess_numpy_type(column.type))
-            equal = ops.OnnxEqual(column, numbers[None], **settings)
+            numbers = np.array([*map(_text_as_number, texts)], guess_numpy_type(column.type))
+            is_category = ops.OnnxEqual(column, numbers[None], **options)
             if np.isnan(numbers).any():
-                missing = ops.OnnxIsNaN(column, **settings)
-                missing = ops.OnnxAnd(missing, np.isnan(numbers)[None], **settings)
-                equal = ops.OnnxOr(equal, missing, **settings)
-        shares = ops.OnnxCast(equal, to=TensorProto.FLOAT, **settings)
-        # Frequent categories have a column each; the last, of all others, is 1 less their sum.
-        rare = set() if infrequent is None else {str(word) for word in infrequent}
-        factors = np.eye(len(words), dtype=np.float32)[:, [word not in rare for word in words]]
+                is_missing = ops.OnnxIsNaN(column, **options)
+                is_missing = ops.OnnxAnd(is_missing, np.isnan(numbers)[None], **options)
+                is_category = ops.OnnxOr(is_category, is_missing, **options)
+        block = ops.OnnxCast(is_category, to=TensorProto.FLOAT, **options)
+        # Select the frequent categories. The infrequent output is 1 minus their sum.
+        infrequent_texts = set() if infrequent is None else {str(value) for value in infrequent}
+        is_frequent = [text not in infrequent_texts for text in texts]
+        matrix = np.eye(len(texts), dtype=np.float32)[:, is_frequent]
         if infrequent is not None:
-            factors = np.column_stack([factors, -factors.sum(axis=1)])
-        shares = ops.OnnxMatMul(shares, factors, **settings)
+            matrix = np.column_stack([matrix, -matrix.sum(axis=1)])
+        block = ops.OnnxMatMul(block, matrix, **options)
         if infrequent is not None:
-            last = np.eye(factors.shape[1], dtype=np.float32)[-1:]
-            shares = ops.OnnxAdd(shares, last, **settings)
-        parts.append(shares)
-    result = ops.OnnxConcat(*parts, axis=1, output_names=operator.outputs[:1], **settings)
-    result.add_to(scope, container)
+            intercept = np.eye(matrix.shape[1], dtype=np.float32)[-1:]
+            block = ops.OnnxAdd(block, intercept, **options)
+        blocks.append(block)
+    output = ops.OnnxConcat(*blocks, axis=1, output_names=operator.outputs[:1], **options)
+    output.add_to(scope, container)
 
 
-def _shape_of_imputed(operator):
-    from skl2onnx.common.data_types import StringTensorType
-
-    X, imputer = operator.inputs[0].type, operator.raw_operator
-    n_columns = len(_kept(imputer))
-    if imputer.add_indicator:
-        if isinstance(X, StringTensorType):
-            raise RuntimeError("add_indicator of SimpleImputer has no ONNX model for text.")
-        n_columns += len(imputer.indicator_.features_)
-    operator.outputs[0].type = type(X)([operator.inputs[0].get_first_dimension(), n_columns])
-
-
-def _convert_imputer(scope, operator, container):
-    """Missing values replaced; columns without a value left out; indicators behind the columns."""
-    from onnx import TensorProto
-    from skl2onnx.algebra import onnx_ops as ops
-    from skl2onnx.common.data_types import StringTensorType, guess_numpy_type, guess_proto_type
-
-    imputer, settings = operator.raw_operator, {"op_version": container.target_opset}
-    X, output, value = operator.inputs[0], operator.outputs[0].type, imputer.missing_values
-    dtype = guess_numpy_type(output)
-    if isinstance(output, StringTensorType):
-        key = MISSING if pd.isna(value) else str(value)
-        codes = ops.OnnxLabelEncoder(
-            X, keys_strings=[key], values_int64s=[1], default_int64=0, op_version=2
-        )
-        missing = ops.OnnxCast(codes, to=TensorProto.BOOL, **settings)
-    elif pd.isna(value):
-        missing = ops.OnnxIsNaN(X, **settings)
-    else:
-        missing = ops.OnnxEqual(X, np.array([value], dtype=dtype), **settings)
-    filled = ops.OnnxWhere(missing, imputer.statistics_[None].astype(dtype), X, **settings)
-    parts = [ops.OnnxGather(filled, _kept(imputer), axis=1, **settings)]
-    if imputer.add_indicator:
-        told = ops.OnnxGather(missing, imputer.indicator_.features_, axis=1, **settings)
-        parts.append(ops.OnnxCast(told, to=guess_proto_type(output), **settings))
-    result = ops.OnnxConcat(*parts, axis=1, output_names=operator.outputs[:1], **settings)
-    result.add_to(scope, container)
-
-
-def _kept(imputer):
-    """Columns that had a value in fit, or get a constant."""
-    return np.flatnonzero(~pd.isna(imputer.statistics_))
-
-
-def _number(word):
-    """The number that `as_words` writes so."""
-    return float({"True": "1", "False": "0"}.get(word, word))
+def _text_as_number(text):
+    """Return the number that `as_text` converts to `text`."""
+    return float({"True": "1", "False": "0"}.get(text, text))

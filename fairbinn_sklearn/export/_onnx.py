@@ -1,4 +1,4 @@
-"""A fitted classifier, or a pipeline that ends in one, as an ONNX model."""
+"""Export of a classifier, or of a pipeline that ends in one, to ONNX."""
 
 import copy
 import io
@@ -13,14 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .._classifier import FairBiNNClassifier
-from ._steps import OUTPUT, convert_steps, feeds, first_rows, join
+from ._steps import OUTPUT, convert_steps, first_samples, merge, model_inputs
 
 OPSET = 18
-TOLERANCE = 1e-4  # of probabilities; rounding makes about 1e-7
+TOLERANCE = 1e-4  # maximum difference of probabilities; rounding causes about 1e-7
 
 
 class _Probabilities(nn.Module):
-    """The net, with probabilities in place of logits."""
+    """Module that returns probabilities instead of logits."""
 
     def __init__(self, module):
         super().__init__()
@@ -34,50 +34,58 @@ class _Probabilities(nn.Module):
 
 
 def to_onnx(estimator, X=None):
-    """Fitted classifier as an ONNX model, with the steps of a pipeline before it.
+    """Export a fitted classifier, or a pipeline that ends in one, to ONNX.
 
     Parameters
     ----------
     estimator : FairBiNNClassifier or sklearn.pipeline.Pipeline
-        Fitted classifier, or fitted pipeline that ends in one. The other steps must be known to
-        skl2onnx, or come from :func:`~fairbinn_sklearn.preprocessing.tabular_preprocessor` or be a
-        :class:`~fairbinn_sklearn.preprocessing.PiecewiseLinearEncoder`.
+        Fitted classifier, or fitted pipeline that ends in one. The Notes list the transformers
+        that a pipeline may contain.
 
     X : array-like or DataFrame of shape (n_samples, n_features), default=None
-        Some rows that the pipeline takes, for the names and types of its columns. The model is
-        compared with the pipeline on the first hundred. Not needed for a classifier alone.
+        Samples for the pipeline; not needed for a classifier without a pipeline. They determine
+        the names and types of the inputs. The predictions of the model and of the pipeline are
+        compared on the first 100 samples. Must be a DataFrame if the pipeline was fitted on one.
 
     Returns
     -------
     model : onnx.ModelProto
-        Model with one output, "probabilities" of shape (N, n_classes), in the order of
-        ``classes_``, which the metadata of the model have as "classes". The input of a classifier
-        is "X", float32 of shape (N, n_features). Of a pipeline it is "X" for an array, and an
-        input of shape (N, 1) for each column of a DataFrame: numbers in the type of the column, or
-        float64 where that may have missing values as pandas's nullable types do; all else as text,
-        with "nan" for a missing value. ``onnx.save(model, file)`` writes it.
+        Model with one output, "probabilities" of shape (n_samples, n_classes), in the order of
+        ``classes_``. The metadata of the model contain the classes as "classes". Write the model
+        to a file with ``onnx.save(model, path)``.
+
+        A classifier, or a pipeline fitted on an array, has one input, "X". A classifier takes
+        float32. A pipeline fitted on a DataFrame has one input of shape (n_samples, 1) for each
+        column. Numbers have the type of the column, and float64 if it is one of pandas's nullable
+        types. All other values are text, and missing ones are the text "nan".
 
     Raises
     ------
     TypeError
-        If `estimator` is neither, or a pipeline that ends otherwise.
+        If `estimator` is neither a FairBiNNClassifier nor a pipeline that ends in one.
     sklearn.exceptions.NotFittedError
-        If it was not fitted.
+        If the classifier is not fitted.
     ValueError
-        If a step of the pipeline has no converter, or `X` is missing for a pipeline.
+        If skl2onnx cannot convert a step of the pipeline, or if `X` is missing, is not a DataFrame
+        as in `fit`, or has column names that cannot be names of inputs.
     RuntimeError
-        If an exporter fails, or makes a model whose probabilities are others.
-
-    See Also
-    --------
-    save : A file that this package loads again.
+        If the exported model is not valid, or its probabilities differ from `predict_proba`.
 
     Notes
     -----
-    Needs onnx, onnxscript and, for pipelines, skl2onnx
-    (``pip install "fairbinn-sklearn[export]"``). The net is exported by :func:`torch.onnx.export`,
-    in float32, as it predicts; probabilities differ from `predict_proba` by rounding. An ONNX model
-    raises no errors of its own: where the encoder refuses NaN, its probabilities are NaN.
+    Requires onnx, onnxscript and, for pipelines, skl2onnx
+    (``pip install "fairbinn-sklearn[export]"``). The network is exported in float32, in which it
+    predicts, so that probabilities differ from `predict_proba` by rounding only.
+
+    These transformers are tested:
+    :func:`~fairbinn_sklearn.preprocessing.tabular_preprocessor`,
+    :class:`~fairbinn_sklearn.preprocessing.PiecewiseLinearEncoder`, ColumnTransformer,
+    StandardScaler, MaxAbsScaler, OneHotEncoder, PCA, and SimpleImputer for float32 columns. Other
+    transformers that skl2onnx can convert may work, too; the comparison on `X` detects wrong
+    conversions.
+
+    An ONNX model raises no errors for invalid input. For example, the probabilities of a sample
+    are NaN if PiecewiseLinearEncoder raises an error for its missing values.
 
     Examples
     --------
@@ -93,40 +101,37 @@ def to_onnx(estimator, X=None):
     >>> bool(np.allclose(probabilities, clf.predict_proba(X), atol=1e-6))
     True
     """
-    if isinstance(estimator, Pipeline) and isinstance(estimator[-1], FairBiNNClassifier):
-        classifier = estimator[-1]
-        check_is_fitted(classifier, "net_")
-        model = _net(classifier)
-        if len(estimator) > 1:
-            if X is None:
-                raise ValueError("X must be some rows that the pipeline takes, got None.")
-            rows = first_rows(X)
-            expected = estimator.predict_proba(rows)
-            model = join(convert_steps(estimator[:-1], rows, OPSET), model)
-            _check(model, feeds(rows), expected)
-    elif isinstance(estimator, FairBiNNClassifier):
-        check_is_fitted(estimator, "net_")
-        classifier, model = estimator, _net(estimator)
-    else:
+    is_pipeline = isinstance(estimator, Pipeline)
+    classifier = estimator[-1] if is_pipeline else estimator
+    if not isinstance(classifier, FairBiNNClassifier):
+        advice = " Pass its best_estimator_." if hasattr(estimator, "best_estimator_") else ""
         raise TypeError(
-            "estimator must be a FairBiNNClassifier, or a Pipeline that ends in one, got "
-            f"{type(estimator).__name__}."
-            + (" Pass its best_estimator_." if hasattr(estimator, "best_estimator_") else "")
+            "estimator must be a FairBiNNClassifier or a Pipeline that ends in one, got "
+            f"{type(estimator).__name__}.{advice}"
         )
+    check_is_fitted(classifier, "net_")
+    if is_pipeline and len(estimator) > 1:
+        samples = first_samples(estimator, X)
+        expected = estimator.predict_proba(samples)
+        steps = convert_steps(estimator[:-1], samples, OPSET)
+        model = merge(steps, _convert_network(classifier))
+        _check_predictions(model, model_inputs(samples), expected)
+    else:
+        model = _convert_network(classifier)
     import onnx
 
     onnx.helper.set_model_props(model, {"classes": repr(classifier.classes_.tolist())})
     return model
 
 
-def _net(classifier):
+def _convert_network(classifier):
     import onnx
 
     module = _Probabilities(copy.deepcopy(classifier.module_).cpu().float()).eval()
     example = torch.zeros(2, *classifier.net_.input_shape)
     data = io.BytesIO()
-    with warnings.catch_warnings(), _quiet():
-        warnings.simplefilter("ignore")  # of the exporter's own dependencies
+    with warnings.catch_warnings(), _quiet_exporter():
+        warnings.simplefilter("ignore")  # Ignore deprecation warnings inside torch and onnxscript.
         torch.onnx.export(
             module,
             (example,),
@@ -140,16 +145,16 @@ def _net(classifier):
             verbose=False,
         )
     model = onnx.load_from_string(data.getvalue())
-    rows = torch.cat([example, torch.ones_like(example)])
+    samples = torch.cat([example, torch.ones_like(example)])
     with torch.no_grad():
-        _check(model, {"X": rows.numpy()}, module(rows).numpy())
+        _check_predictions(model, {"X": samples.numpy()}, module(samples).numpy())
     return model
 
 
 @contextmanager
-def _quiet():
-    """Without torch's word that torchvision, which no net here needs, is missing."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+def _quiet_exporter():
+    """Silence torch's log message that torchvision is not installed, because it is not needed."""
+    logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -158,24 +163,25 @@ def _quiet():
         logger.setLevel(level)
 
 
-def _check(model, inputs, expected):
-    """Refuse a model that predicts otherwise; some versions of the exporters make such ones."""
+def _check_predictions(model, inputs, expected):
+    """Raise an error for a model whose predictions differ, as some exporter versions make them."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
     try:
         onnx.checker.check_model(model, full_check=True)
         with np.errstate(all="ignore"):
-            (found,) = ReferenceEvaluator(model).run(None, inputs)
-    except NotImplementedError:  # an operator that the evaluator does not have
+            (probabilities,) = ReferenceEvaluator(model).run(None, inputs)
+    except NotImplementedError:  # The evaluator does not implement an operator.
         return
-    except Exception as error:  # whatever an operator raises
+    except Exception as error:  # Operators may raise errors of any type.
         raise RuntimeError(
-            f"The exported model is not valid; columns of float32 may help: {error}"
+            f"The exported model is not valid: {error}. Convert the columns of X to float32 before "
+            "fit, which more operators support."
         ) from error
-    off = np.abs(found - expected).max()
-    if not off < TOLERANCE:
+    difference = np.abs(probabilities - expected).max()
+    if not difference < TOLERANCE:
         raise RuntimeError(
-            f"The exported model predicts otherwise: probabilities are off by {off:.2g}. "
-            "Other versions of torch, onnxscript and skl2onnx may do better."
+            "The probabilities of the exported model differ from predict_proba by "
+            f"{difference:.2g}. Try other versions of torch, onnxscript and skl2onnx."
         )

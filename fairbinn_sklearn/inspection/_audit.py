@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch.nn.functional import one_hot
 
-from .._data.groups import sensitive_frame
+from .._data.groups import GroupEncoder, sensitive_frame
 
 _BOOTSTRAP = {
     "n_boot": [Interval(Integral, 1, None, closed="left")],
@@ -105,22 +104,5 @@ def spread(values, axis):
 def encode_groups(sensitive_features, n_samples, combine="intersection"):
     """Return group codes (N, K), and for each column of codes the names of its groups."""
     frame = sensitive_frame(sensitive_features, n_samples)
-    codes, names = zip(*(_factorize(column) for _, column in frame.items()), strict=True)
-    codes = np.stack(codes, axis=1)
-    if combine == "separate" or codes.shape[1] == 1:
-        return codes, list(names)
-    combinations, codes = np.unique(codes, axis=0, return_inverse=True)
-    levels = [values[code] for values, code in zip(names, combinations.T, strict=True)]
-    return codes.reshape(-1, 1), [pd.MultiIndex.from_arrays(levels, names=frame.columns)]
-
-
-def _factorize(column):
-    """Return the codes of a column and its values: in order if they have one."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.cat.remove_unused_categories()
-        return column.cat.codes.to_numpy(int), pd.Index(column.cat.categories, name=column.name)
-    try:
-        codes, values = pd.factorize(column.astype(object), sort=True)
-    except TypeError:
-        codes, values = pd.factorize(column.astype(object))
-    return codes, pd.Index(values, dtype=object, name=column.name)
+    encoder = GroupEncoder(combine).fit(frame)
+    return encoder.transform(frame), encoder.names_by_partition

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from .._data.labels import encode_labels, plain_labels
-from .._data.validation import check_data
 from .._training.outcome import decide
 from ..losses import FairnessLoss
 from . import _checks
@@ -115,9 +114,8 @@ def diagnose(
     """
     bootstrap = {"n_boot": n_boot, "random_state": random_state}
     check_bootstrap("diagnose", confidence_level=confidence_level, **bootstrap)
-    clf, X = split_pipeline(clf, X)
+    clf, X, samples = split_pipeline(clf, X)
     history = TrainingHistory.of(clf)
-    samples = check_data(clf, X, reset=False)
     logits = clf.decision_function(X)
     predictions = decide(logits)
     if y is None and sensitive_features is not None:

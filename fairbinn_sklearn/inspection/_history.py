@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._classifier import FairBiNNClassifier
-from .._training.update_rules import accuracy_only
+from .._data.validation import check_data
 
 # Names in `history_` by the value of `equalize`.
 DIFFERENCES = {
@@ -45,26 +45,27 @@ class TrainingHistory:
     def of(cls, clf):
         """Return the history of the last training of a fitted classifier."""
         net = clf.net_
-        records = clf.history_[-net.epochs :]  # of the last call; partial_fit trains one epoch
+        options, run = net.options, net.last_run
+        records = clf.history_[-run.epochs :]  # of the last call; partial_fit trains one epoch
         if "validation_objective" in records[-1]:  # early stopping kept the best epoch
             objectives = [record["validation_objective"] for record in records]
             records = records[: int(np.argmin(objectives)) + 1]
-        elif net.epochs == 1:
+        elif run.epochs == 1:
             records = clf.history_
         leader, follower = net.players()
         return cls(
             records=records,
-            n_samples=net.n_rows,
+            n_samples=run.n_samples,
             leader=leader,
             follower=follower,
-            trained_for_fairness=net.rule is not accuracy_only,
+            trained_for_fairness=run.fair,
             eta=clf.eta_,
-            target=net.target,
-            equalize=net.criterion_.equalize,
-            constraint=net.criterion_.constraint,
-            combine=net.fixed["combine"],
-            max_step=net.fairness_max_step,
-            weight_decay=net.optimizer_.param_groups[0]["weight_decay"],
+            target=options.fairness_target,
+            equalize=options.equalize,
+            constraint=options.constraint,
+            combine=options.combine,
+            max_step=options.fairness_max_step,
+            weight_decay=options.weight_decay,
             class_weight=clf.class_weight,
             classes=clf.classes_,
         )
@@ -111,8 +112,8 @@ def fitted_classifier(clf):
 
 
 def split_pipeline(clf, X):
-    """Return the fitted classifier at the end of `clf`, and `X` as it reaches the classifier."""
+    """Return the classifier at the end of `clf`, `X` as it reaches it, and `X` as float32."""
     last = fitted_classifier(clf)
     if last is not clf and len(clf) > 1:
         X = clf[:-1].transform(X)
-    return last, X
+    return last, X, check_data(last, X, reset=False, input_shape=last.net_.input_shape)

@@ -14,7 +14,7 @@ def mean_gap(rates, present):
     return (scale * deviation.square()).sum((-3, -2, -1))
 
 
-def slopes_of_mean_gap(rates, present):
+def mean_gap_gradient(rates, present):
     """Gradient of `mean_gap` in the rates."""
     deviation, scale = _deviation(rates, present)
     return 2.0 * scale * deviation
@@ -32,7 +32,7 @@ def largest_gap(rates, present):
     return widest(rates, present)[0].square().amax((-2, -1))
 
 
-def slopes_of_largest_gap(rates, present):
+def largest_gap_gradient(rates, present):
     """Gradient of `largest_gap` in the rates."""
     gap, top, bottom = widest(rates, present)  # (..., E, C)
     n_groups = rates.shape[-2]
@@ -56,6 +56,6 @@ def divide(sums, counts):
 
 
 AGGREGATIONS = {
-    "mean": (mean_gap, slopes_of_mean_gap),
-    "max": (largest_gap, slopes_of_largest_gap),
+    "mean": (mean_gap, mean_gap_gradient),
+    "max": (largest_gap, largest_gap_gradient),
 }

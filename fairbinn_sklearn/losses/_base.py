@@ -5,8 +5,8 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._utils.upstream import Interval, StrOptions
 from ._aggregate import AGGREGATIONS, divide, widest
 
 
@@ -163,7 +163,7 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         """
         return self._aggregate(0, rates, counts)
 
-    def slopes(self, rates, counts):
+    def gradient(self, rates, counts):
         """Gradient of `penalty` with respect to the rates.
 
         Parameters

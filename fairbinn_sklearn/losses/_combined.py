@@ -28,9 +28,9 @@ class CombinedLoss(FairnessLoss):
         """Sum of the penalties."""
         return sum(loss.penalty(*part) for loss, *part in self._parts(rates, counts))
 
-    def slopes(self, rates, counts):
+    def gradient(self, rates, counts):
         """Slopes of all losses, each in the rates of its own events."""
-        return torch.cat([loss.slopes(*part) for loss, *part in self._parts(rates, counts)], -3)
+        return torch.cat([loss.gradient(*part) for loss, *part in self._parts(rates, counts)], -3)
 
     def _parts(self, rates, counts):
         n_classes = n_classes_of(rates)

@@ -1,4 +1,4 @@
-"""Scorers over fairlearn's metrics, and the choice of a candidate under a bound."""
+"""Scorers of fairlearn's metrics, and the choice of a candidate under a bound."""
 
 from ._bound import best_under
 from ._scorers import FairnessScorer, fairness_scoring

@@ -1,15 +1,15 @@
-"""The best candidate of a search under a bound on the difference."""
+"""Choice under a bound: the best candidate of a search, and points that are not dominated."""
 
 import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._figures import FIGURES
+from ._metrics import DIFFERENCES, check_metrics
 
 
 class BestUnder(BaseEstimator):
-    """What `best_under` returns: a function of `cv_results_` that can be pickled."""
+    """Function of `cv_results_` that `best_under` returns; it can be pickled."""
 
     def __init__(self, bound, metric, score):
         self.bound = bound
@@ -24,8 +24,8 @@ class BestUnder(BaseEstimator):
         if not len(within):
             closest = int(np.argmin(differences))
             warnings.warn(
-                f"No candidate has a mean {self.metric} of {self.bound} or less; took the closest, "
-                f"{differences[closest]:.4f}.",
+                f"No candidate has a mean {self.metric} of at most {self.bound}. The closest is "
+                f"chosen, with {differences[closest]:.4f}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -36,16 +36,16 @@ class BestUnder(BaseEstimator):
     def _column(self, cv_results, name):
         key = f"mean_test_{name}"
         if key not in cv_results:
-            found = [one.removeprefix("mean_test_") for one in cv_results if "mean_test_" in one]
+            names = [k.removeprefix("mean_test_") for k in cv_results if "mean_test_" in k]
             raise ValueError(
-                f"best_under needs {name!r} in scoring, got {found}; pass "
+                f"scoring must have {name!r} for best_under, got {names}. Pass "
                 f"scoring=fairness_scoring({self.metric!r}, score={self.score!r})."
             )
         values = np.asarray(cv_results[key], dtype=float)
         if np.isnan(values).all():
             raise ValueError(
-                f"All scores {name!r} are NaN. If warnings say that sensitive_features is None, "
-                "call sklearn.set_config(enable_metadata_routing=True) before the search."
+                f"scores {name!r} must not all be NaN. The warnings of the search say "
+                "why the scorer failed."
             )
         return np.where(np.isnan(values), -np.inf, values)
 
@@ -67,8 +67,9 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     Returns
     -------
     choose : callable
-        Function from `cv_results_` to the index of a candidate. Of equal scores it takes the
-        smaller difference. If no candidate meets the bound it takes the closest, and warns.
+        Function that returns the index of a candidate from `cv_results_`. Among equal scores it
+        takes the smallest difference. If no candidate meets the bound it takes the closest, and
+        warns.
 
     Raises
     ------
@@ -81,7 +82,8 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
 
     Notes
     -----
-    The mean over folds meets the bound, on the rows that chose it: audit the model on others.
+    The mean over the folds meets the bound, on the samples used to choose: audit the model on
+    others.
 
     Examples
     --------
@@ -96,14 +98,12 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     """
     if not (np.isreal(bound) and 0 <= bound <= 1):
         raise ValueError(f"bound must be a number from 0 to 1, got {bound!r}.")
-    differences = sorted(name for name in FIGURES if name.endswith("_difference"))
-    if metric not in differences:
-        raise ValueError(f"metric must be one of {differences}, got {metric!r}.")
+    check_metrics("metric", [metric], DIFFERENCES)
     return BestUnder(bound, metric, score)
 
 
 def dominated(differences, scores):
-    """Whether another point is as good in both figures and better in one, of shape (n_points,)."""
+    """Return which points are dominated: another is as good in both values and better in one."""
     x, y = np.asarray(differences, float), np.asarray(scores, float)
     as_good = (x <= x[:, None]) & (y >= y[:, None])  # [i, j]: j is as good as i in both
     better = (x < x[:, None]) | (y > y[:, None])

@@ -1,4 +1,4 @@
-"""Figures of fitted classifiers on rows, each classifier asked once."""
+"""Metrics of fitted classifiers, each of which predicts once."""
 
 import copy
 
@@ -6,14 +6,18 @@ import pandas as pd
 from sklearn.metrics import get_scorer
 
 from .._data.labels import plain_labels
-from . import FairnessScorer
-from ._figures import FIGURES
+from ._metrics import METRICS
+from ._scorers import FairnessScorer
 
-METRICS = ("demographic_parity_difference", "equalized_odds_difference", "mean_score_difference")
+DEFAULT_METRICS = (
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "mean_score_difference",
+)
 
 
 def measure(
-    estimators,
+    classifiers,
     X,
     y,
     sensitive_features,
@@ -23,35 +27,36 @@ def measure(
     score="accuracy",
     pos_label=None,
 ):
-    """Table of the figures of classifiers, a row each; see `FairnessPath.evaluate`."""
+    """Return a table of the metrics of classifiers, a row each; see `FairnessPath.evaluate`."""
     if metrics is None:
-        metrics = METRICS if sensitive_features is not None else ()
-    measures = {score: get_scorer(score)}
+        metrics = DEFAULT_METRICS if sensitive_features is not None else ()
+    scorers = {score: get_scorer(score)}
     for name in [metrics] if isinstance(metrics, str) else metrics:
-        measures[name] = FairnessScorer(
-            name, pos_label=pos_label, sensitive_features=sensitive_features
+        scorers[name] = FairnessScorer(
+            name,
+            pos_label=pos_label,
+            combine=classifiers[0].combine,
+            sensitive_features=sensitive_features,
         )
     y = plain_labels(y)
     weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-    figures = []
-    for one in estimators:
-        answered = copy.copy(one)  # each figure asks anew, and the net needs to answer once
-        answered.decision_function = _answering(one.decision_function(X))
-        figures.append(
-            {name: sign(name) * f(answered, X, y, **weight) for name, f in measures.items()}
-        )
-    return pd.DataFrame(figures)
+    table = []
+    for clf in classifiers:
+        cached = copy.copy(clf)  # each scorer predicts anew, and one prediction is enough
+        cached.decision_function = _constant(clf.decision_function(X))
+        table.append({name: sign(name) * f(cached, X, y, **weight) for name, f in scorers.items()})
+    return pd.DataFrame(table)
 
 
-def _answering(answer):
-    """Function that gives one answer, with the name that scorers look for."""
+def _constant(logits):
+    """Return a method that returns the same logits, with the name that scorers look for."""
 
     def decision_function(X):
-        return answer
+        return logits
 
     return decision_function
 
 
 def sign(name):
-    """Factor that makes a difference positive again."""
-    return -1.0 if name in FIGURES and not FIGURES[name][2] else 1.0
+    """Return the factor that makes a negated difference positive."""
+    return -1.0 if name in METRICS and not METRICS[name].greater_is_better else 1.0

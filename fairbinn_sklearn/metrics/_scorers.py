@@ -1,24 +1,24 @@
-"""Scorers that hand the sensitive features of each fold to fairlearn's metrics."""
+"""Scorers of fairlearn's metrics that take the sensitive features of each fold."""
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer
-from sklearn.utils.metadata_routing import UNUSED
 
-from .._data.groups import sensitive_frame
-from ._figures import FIGURES, tally
+from .._data.groups import COMBINATIONS, GroupEncoder, sensitive_frame
+from .._utils.upstream import UNUSED
+from ._metrics import METRICS, check_metrics, distinct_samples
 
 
 class FairnessScorer(BaseEstimator):
-    """Score an estimator by the parity of its decisions, for scikit-learn's `scoring`.
+    """Score an estimator by a group metric, for scikit-learn's `scoring`.
 
     Greater is better: differences are negated, as scikit-learn does with losses.
 
     Parameters
     ----------
     metric : str, default="demographic_parity_difference"
-        The figure, by fairlearn's name where it has one:
+        The metric, by fairlearn's name where it has one:
 
         - "demographic_parity_difference" and "demographic_parity_ratio", of selection rates;
         - "equalized_odds_difference", the larger of those of true and of false positive rates;
@@ -32,10 +32,14 @@ class FairnessScorer(BaseEstimator):
     pos_label : label, default=None
         The positive one of two classes. None means the last of the estimator's `classes_`.
 
+    combine : {"intersection", "separate"}, default="intersection"
+        How to combine several sensitive features: by the groups of their intersection, as fairlearn
+        does, or by the worst value over the features.
+
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-        Groups of the rows that will be scored, for functions that hand no metadata on, such as
-        :func:`sklearn.inspection.permutation_importance`. Searches and cross-validation hand the
-        groups of each fold by metadata routing; leave it None there.
+        Sensitive features of the samples that will be scored, for functions without metadata
+        routing, such as :func:`sklearn.inspection.permutation_importance`. Searches and
+        cross-validation route the sensitive features of each fold; leave it None there.
 
     See Also
     --------
@@ -44,9 +48,8 @@ class FairnessScorer(BaseEstimator):
 
     Notes
     -----
-    scikit-learn gives scorers the sensitive features of a fold only with
-    ``sklearn.set_config(enable_metadata_routing=True)``. The request for them is set already.
-    Several sensitive columns are scored by their intersection, as fairlearn does.
+    scikit-learn passes the sensitive features of a fold to scorers only with
+    ``sklearn.set_config(enable_metadata_routing=True)``. The request for them is already set.
 
     Examples
     --------
@@ -68,7 +71,7 @@ class FairnessScorer(BaseEstimator):
     True
     """
 
-    # scikit-learn's metadata routing: what users would else ask for by set_score_request.
+    # Metadata routing: what users would otherwise request by set_score_request.
     __metadata_request__score = {"estimator": UNUSED, "sensitive_features": True}
 
     def __init__(
@@ -76,10 +79,12 @@ class FairnessScorer(BaseEstimator):
         metric="demographic_parity_difference",
         *,
         pos_label=None,
+        combine="intersection",
         sensitive_features=None,
     ):
         self.metric = metric
         self.pos_label = pos_label
+        self.combine = combine
         self.sensitive_features = sensitive_features
 
     def __call__(self, estimator, X, y, **groups):
@@ -91,7 +96,7 @@ class FairnessScorer(BaseEstimator):
             Fitted classifier.
 
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         y : array-like of shape (n_samples,)
             Labels.
@@ -102,7 +107,7 @@ class FairnessScorer(BaseEstimator):
         Returns
         -------
         score : float
-            The figure, negated where smaller is better.
+            The metric, negated where smaller is better.
         """
         return self.score(estimator, X, y, **groups)
 
@@ -115,71 +120,87 @@ class FairnessScorer(BaseEstimator):
             Fitted classifier, or a pipeline or search that ends in one.
 
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         y : array-like of shape (n_samples,)
             Labels.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Groups of the rows.
+            Sensitive features.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the rates.
+            Weights of the samples in the rates.
 
         Returns
         -------
         score : float
-            The figure, negated where smaller is better.
+            The metric, negated where smaller is better.
 
         Raises
         ------
         ValueError
             If there are no sensitive features, or a parameter is not valid.
         """
-        if self.metric not in FIGURES:
-            raise ValueError(f"metric must be one of {sorted(FIGURES)}, got {self.metric!r}.")
-        figure, response, greater_is_better = FIGURES[self.metric]
+        check_metrics("metric", [self.metric])
+        if self.combine not in COMBINATIONS:
+            raise ValueError(f"combine must be one of {COMBINATIONS}, got {self.combine!r}.")
+        metric = METRICS[self.metric]
         classes = np.asarray(estimator.classes_)
-        positive = classes[-1] if self.pos_label is None else self.pos_label
-        if positive not in classes.tolist():
+        pos_label = classes[-1] if self.pos_label is None else self.pos_label
+        if pos_label not in classes.tolist():
             raise ValueError(
-                f"pos_label must be one of the classes {classes.tolist()}, got {positive!r}."
+                f"pos_label must be one of the classes {classes.tolist()}, got {pos_label!r}."
             )
-        groups = self._groups(sensitive_features, len(y))
-        answers = np.asarray(getattr(estimator, response)(X))
-        truth, answers, groups, weight = tally(np.asarray(y), answers, groups, sample_weight)
-        value = figure(
-            truth, answers, classes, positive, sensitive_features=groups, sample_weight=weight
-        )
-        return float(value if greater_is_better else -value)
-
-    def _groups(self, sensitive_features, n_rows):
-        """Sensitive features of the rows, as fairlearn takes them: words, in named columns."""
-        given = self.sensitive_features if sensitive_features is None else sensitive_features
-        if given is None:
-            routing = get_config()["enable_metadata_routing"]
-            raise ValueError(
-                f"sensitive_features is None in the scorer of {self.metric}. "
-                + (
-                    "Pass them to the search or to cross_validate, as in fit(X, y, "
-                    "sensitive_features=...) or params={'sensitive_features': ...}."
-                    if routing
-                    else "scikit-learn hands them to scorers with metadata routing only: call "
-                    "sklearn.set_config(enable_metadata_routing=True) first."
+        frame = sensitive_frame(self._sensitive_features(sensitive_features), len(y))
+        codes = GroupEncoder(self.combine).fit_transform(frame)
+        response = np.asarray(getattr(estimator, metric.response_method)(X))
+        values = []
+        for column in codes.T:
+            y_true, answer, groups, weight = distinct_samples(
+                np.asarray(y), response, column, sample_weight
+            )
+            values.append(
+                metric.function(
+                    y_true,
+                    answer,
+                    classes,
+                    pos_label,
+                    sensitive_features=groups,
+                    sample_weight=weight,
                 )
-                + " Where a function hands no metadata on, set them beforehand: "
-                "FairnessScorer(..., sensitive_features=...)."
             )
-        return sensitive_frame(given, n_rows).astype(str).rename(columns=str)
+        value = metric.worst(values)
+        return float(value if metric.greater_is_better else -value)
+
+    def _sensitive_features(self, sensitive_features):
+        if sensitive_features is not None:
+            return sensitive_features
+        if self.sensitive_features is not None:
+            return self.sensitive_features
+        if get_config()["enable_metadata_routing"]:
+            advice = (
+                "Pass them to the search as fit(X, y, sensitive_features=...), or to "
+                "cross_validate as params={'sensitive_features': ...}."
+            )
+        else:
+            advice = (
+                "scikit-learn passes them to scorers with metadata routing only: call "
+                "sklearn.set_config(enable_metadata_routing=True) first."
+            )
+        raise ValueError(
+            f"sensitive_features must be passed to the scorer of {self.metric}, got None. {advice} "
+            "For functions without metadata routing, set FairnessScorer(..., "
+            "sensitive_features=...)."
+        )
 
 
 def fairness_scoring(*metrics, score="accuracy", pos_label=None):
-    """Build the dict of a score and of figures of parity, for scikit-learn's `scoring`.
+    """Return a dict of scorers of a score and of group metrics, for scikit-learn's `scoring`.
 
     Parameters
     ----------
     *metrics : str
-        Names of figures, as in `FairnessScorer`; none means "demographic_parity_difference".
+        Names of metrics, as in `FairnessScorer`; none means "demographic_parity_difference".
 
     score : str, default="accuracy"
         Name of a scorer of scikit-learn.
@@ -195,7 +216,7 @@ def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     Raises
     ------
     ValueError
-        If a name is not known.
+        If a name is not that of a metric.
 
     See Also
     --------
@@ -210,7 +231,6 @@ def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     ['roc_auc', 'equalized_odds_difference']
     """
     metrics = metrics or ("demographic_parity_difference",)
-    if strange := [metric for metric in metrics if metric not in FIGURES]:
-        raise ValueError(f"metrics must be of {sorted(FIGURES)}, got {strange}.")
+    check_metrics("metrics", metrics)
     scorers = {metric: FairnessScorer(metric, pos_label=pos_label) for metric in metrics}
     return {score: get_scorer(score), **scorers}

@@ -1,4 +1,4 @@
-"""Columns for neural nets: piecewise-linear numbers, one-hot categories, scores of others."""
+"""Transformers that turn tables into features for neural networks."""
 
 from ._encoder import PiecewiseLinearEncoder
 from ._scores import CrossFittedScores

@@ -1,68 +1,75 @@
-"""Bins of one column: where their edges go, and the encoding by them."""
+"""Compute the bin edges of one feature, and encode the feature with them."""
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.multiclass import type_of_target
 
 
-def learn(column, y, n_bins, n_tail_bins):
-    """Edges and median of a column; edges by a tree if there is y, else by quantiles."""
-    known = ~np.isnan(column)
-    values, counts = np.unique(column[known], return_counts=True)
+def learn_bins(feature, y, n_bins, n_tail_bins):
+    """Return the bin edges and the median of a feature.
+
+    The edges are thresholds of a decision tree if `y` is an array, and quantiles if it is None.
+    """
+    observed = ~np.isnan(feature)
+    values, counts = np.unique(feature[observed], return_counts=True)
     if not len(values):
         return values, np.nan
     if y is None:
         edges = quantile_edges(values, counts, n_bins, n_tail_bins)
     else:
-        edges = tree_edges(values, column[known], y[known], n_bins)
+        edges = tree_edges(values, feature[observed], y[observed], n_bins)
     with np.errstate(over="ignore"):
-        too_wide = np.isinf(np.diff(edges)).any()
-    # A bin that no float is as wide as is cut at 0, which lies within it.
-    return np.union1d(edges, 0.0) if too_wide else edges, _quantiles(values, counts, 2)[1]
+        overflows = np.isinf(np.diff(edges)).any()
+    if overflows:
+        # Split the bin at 0, which lies inside it, because its width exceeds the largest float.
+        edges = np.union1d(edges, 0.0)
+    return edges, _quantiles(values, counts, 2)[1]
 
 
 def quantile_edges(values, counts, n_bins, n_tail_bins):
-    """Quantiles of all rows, spikes, and quantiles of the rows away from the spikes.
+    """Return the quantiles of all samples, the spikes, and the quantiles without the spikes.
 
-    Each edge is a value that occurs. A spike is a value that fills more than a bin by itself.
+    Each edge is one of the values. A spike is a value that is more frequent than
+    ``1 / n_bins`` of the samples.
     """
-    spikes = counts * n_bins > counts.sum()
-    edges = [_quantiles(values, counts, n_bins), values[spikes]]
-    if n_tail_bins and spikes.any() and not spikes.all():
-        edges.append(_quantiles(values[~spikes], counts[~spikes], n_tail_bins))
+    is_spike = counts * n_bins > counts.sum()
+    edges = [_quantiles(values, counts, n_bins), values[is_spike]]
+    if n_tail_bins and is_spike.any() and not is_spike.all():
+        edges.append(_quantiles(values[~is_spike], counts[~is_spike], n_tail_bins))
     return np.unique(np.concatenate(edges))
 
 
 def _quantiles(values, counts, n_bins):
-    """Least of the sorted values at or below which shares 0, 1 / n_bins, ..., 1 of the rows lie."""
-    reached = np.cumsum(counts)
-    return values[np.searchsorted(reached, np.arange(n_bins + 1) * reached[-1] / n_bins)]
+    """Return the quantiles 0, 1 / n_bins, ..., 1 of sorted values that occur `counts` times."""
+    cumulative = np.cumsum(counts)
+    return values[np.searchsorted(cumulative, np.arange(n_bins + 1) * cumulative[-1] / n_bins)]
 
 
-def tree_edges(values, column, y, n_bins):
-    """Thresholds of a decision tree with `n_bins` leaves at most, between the extreme values.
+def tree_edges(values, feature, y, n_bins):
+    """Return the extreme values and the thresholds of a tree with at most `n_bins` leaves.
 
-    The tree splits the ranks of the values, which may be too close for its float32.
+    The tree is fitted on the ranks of the values, because it casts its input to float32, which
+    cannot separate values that are close to each other.
     """
     edges = values[[0, -1]]
     if n_bins > 1:
-        numbers = type_of_target(y, input_name="y").startswith("continuous")
-        grow = DecisionTreeRegressor if numbers else DecisionTreeClassifier
-        tree = grow(max_leaf_nodes=n_bins, random_state=0)
-        tree = tree.fit(np.searchsorted(values, column)[:, None], y).tree_
-        below = np.floor(tree.threshold[tree.children_left >= 0]).astype(int)
-        edges = np.append(edges, values[below] / 2 + values[below + 1] / 2)
+        is_regression = type_of_target(y, input_name="y").startswith("continuous")
+        tree_class = DecisionTreeRegressor if is_regression else DecisionTreeClassifier
+        tree = tree_class(max_leaf_nodes=n_bins, random_state=0)
+        tree = tree.fit(np.searchsorted(values, feature)[:, None], y).tree_
+        ranks = np.floor(tree.threshold[tree.children_left >= 0]).astype(int)
+        edges = np.append(edges, values[ranks] / 2 + values[ranks + 1] / 2)
     return np.unique(edges)
 
 
-def encode(column, edges, out):
-    """Write Equation (1) of Gorishniy et al. (2022) to `out`, of shape (n_rows, n_bins).
+def encode(feature, edges, out):
+    """Write Equation (1) of Gorishniy et al. (2022) into `out`, of shape (n_samples, n_bins).
 
-    Bins below that of a value are 1, those above it 0.
+    Bins below the bin of a value are 1, and bins above it are 0.
     """
     n_bins = len(edges) - 1
-    column = np.clip(column, edges[0], edges[-1])
-    own = np.minimum(np.searchsorted(edges, column, side="right") - 1, n_bins - 1)
-    out[:] = own[:, None] > np.arange(n_bins)
-    lower, upper = edges[own], edges[own + 1]
-    out[np.arange(len(out)), own] = (column - lower) / (upper - lower)
+    feature = np.clip(feature, edges[0], edges[-1])
+    index = np.minimum(np.searchsorted(edges, feature, side="right") - 1, n_bins - 1)
+    out[:] = index[:, None] > np.arange(n_bins)
+    lower, upper = edges[index], edges[index + 1]
+    out[np.arange(len(out)), index] = (feature - lower) / (upper - lower)

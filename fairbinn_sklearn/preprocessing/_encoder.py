@@ -1,4 +1,4 @@
-"""The piecewise-linear encoding of numeric columns."""
+"""Piecewise-linear encoding of numeric features."""
 
 from numbers import Integral
 
@@ -8,81 +8,85 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from .._data.labels import distinct_labels, plain_labels
-from ._bins import encode, learn
+from ._bins import encode, learn_bins
 
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
-    r"""Encode numeric columns by how far their values have come through each of some bins.
+    r"""Encode numeric features as piecewise-linear functions over bins.
 
-    With the edges :math:`t_0 < t_1 < \dots < t_B` of a column, bin :math:`b` gives [1]_
+    For a feature with bin edges :math:`t_0 < t_1 < \dots < t_B`, the output for bin :math:`b` is
+    [1]_
 
     .. math::
 
         \min\Bigl(\max\Bigl(\frac{x - t_{b-1}}{t_b - t_{b-1}}, 0\Bigr), 1\Bigr) .
 
-    The bins below that of :math:`x` are 1, those above it 0. A linear function of the encoding is
-    any continuous function that is linear between the edges, so nets learn steep and wavy
-    functions of a column sooner than from the scaled column.
+    Bins below the bin of :math:`x` are 1, and bins above it are 0. Every continuous function that
+    is linear between the edges is a linear function of the encoding. A network therefore learns
+    steep or non-monotonic functions of a feature faster than from the scaled feature.
 
     Parameters
     ----------
     n_bins : int, default=64
-        Bins at most whose edges are quantiles of the column, or leaves of its tree.
+        Maximum number of bins between quantiles of the feature, or of leaves of its decision tree.
 
     n_tail_bins : int, default=32
-        Further bins at most whose edges are quantiles of the rows away from spikes, for
-        `strategy` "quantile". A spike is a value with more than ``1 / n_bins`` of the rows, such
-        as 0 among capital gains: it swallows quantiles, and leaves few to the values beside it.
-        0 means none.
+        Maximum number of additional bins between quantiles of the samples that are not at a spike.
+        Used if `strategy` is "quantile"; 0 adds none. A spike is a value of more than
+        ``1 / n_bins`` of the samples, such as 0 among capital gains. Many quantiles fall on a
+        spike, so that few are left for the other values.
 
     strategy : {"quantile", "target"}, default="quantile"
-        Where edges go.
+        How bin edges are chosen.
 
-        - "quantile": quantiles, spikes, and quantiles away from the spikes. `y` is not looked at.
-        - "target": thresholds of a decision tree that predicts `y` from the column alone; a
-          classifier, or a regressor where `y` is continuous.
+        - "quantile": quantiles, spikes, and quantiles of the samples that are not at a spike. `y`
+          is ignored.
+        - "target": thresholds of a decision tree that predicts `y` from the feature alone. The
+          tree is a regressor if `y` is continuous, and a classifier otherwise.
 
     handle_missing : {"error", "median"}, default="error"
-        What to do in `transform` with NaN in a column that had none in `fit`: raise an error, or
-        read it as the median of the column in `fit`. A column that had NaN in `fit` has an
-        indicator of it, whatever this is.
+        How `transform` treats NaN in a feature that had no NaN in `fit`: raise an error, or
+        replace it by the median of the feature in `fit`. A feature that had NaN in `fit` has a
+        missing indicator in both cases.
 
     dtype : {np.float32, np.float64}, default=None
-        Type of the output. None keeps float32, and makes float64 of all else.
+        Data type of the output. None keeps float32 and converts all other types to float64.
 
     Attributes
     ----------
     edges_ : list of n_features ndarrays
-        Edges of each column, increasing, in float64. A constant column has one edge and a column
-        without any number none; neither has a bin.
+        Increasing bin edges of each feature, in float64. A constant feature has one edge, and a
+        feature without observed values has none; both have no bins.
 
     medians_ : ndarray of shape (n_features,)
-        Medians of the columns, the lower of two middle values; NaN where a column has no number.
+        Medians of the features, the lower of two middle values. NaN for a feature without
+        observed values.
 
     has_missing_ : ndarray of bool, of shape (n_features,)
-        Whether a column had NaN in `fit`.
+        Whether a feature had NaN in `fit`.
 
     n_features_in_ : int
-        Number of columns seen in `fit`.
+        Number of features seen in `fit`.
 
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns seen in `fit`, if all are strings.
+        Names of features seen in `fit`. Defined only if all feature names are strings.
 
     See Also
     --------
-    tabular_preprocessor : This encoding for numbers and a one-hot one for the rest.
+    tabular_preprocessor : Combines this encoding with a one-hot encoding of categories.
     sklearn.preprocessing.SplineTransformer : Smooth functions between knots.
-    sklearn.preprocessing.KBinsDiscretizer : Steps between edges.
+    sklearn.preprocessing.KBinsDiscretizer : Step functions between edges.
 
     Notes
     -----
-    Beyond its outermost edges a column counts as at them, so the output is within [0, 1] for any
-    number. In [1]_ the first and the last bin go on linearly, without bounds.
+    Values outside the outermost edges are clipped to them, so the output is within [0, 1]. In [1]_
+    the first and the last bin are linear without bounds.
 
-    NaN is encoded as zeros, and as 1 in the indicator of the column, which comes behind its bins.
+    NaN is encoded as zeros in all bins of the feature and as 1 in its missing indicator, which
+    follows the bins.
 
-    Edges by "target" have seen the labels: put the encoder into the pipeline that is
-    cross-validated, never in front of it.
+    With `strategy` "target" the edges depend on the labels. Cross-validate a pipeline that
+    contains the encoder, instead of encoding before cross-validation.
 
     References
     ----------
@@ -129,15 +133,15 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Find the edges of each column.
+        """Learn the bin edges of each feature.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; NaN is a missing value.
+            Samples. NaN is a missing value.
 
         y : array-like of shape (n_samples,), default=None
-            Labels, or numbers, to place edges by. Looked at with `strategy` "target" only.
+            Labels or continuous targets. Ignored if `strategy` is "quantile".
 
         Returns
         -------
@@ -147,84 +151,91 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has infinite values, or `strategy` is "target" and `y` is None or has missing
-            values or labels of several types.
+            If X has infinite values, or if `strategy` is "target" and `y` is None, has missing
+            values or mixes labels of different types.
         """
         if self.strategy == "quantile":
-            X, y = self._check(X, reset=True), None
+            X, y = self._validate(X, reset=True), None
         elif y is None:
             raise ValueError(
-                "strategy='target' requires y to be passed, but the target y is None. Pass "
-                "fit(X, y), or set strategy='quantile'."
+                "strategy='target' requires y to be passed, but the target y is None. Call "
+                "fit(X, y) or set strategy='quantile'."
             )
         else:
-            X, y = self._check(X, y, reset=True)
+            X, y = self._validate(X, y, reset=True)
             y = plain_labels(y)
             if y.dtype == object:
                 distinct_labels("y", y)
         self.has_missing_ = np.isnan(X).any(axis=0)
-        learned = [
-            learn(column.astype(np.float64), y, self.n_bins, self.n_tail_bins) for column in X.T
+        bins = [
+            learn_bins(feature.astype(np.float64), y, self.n_bins, self.n_tail_bins)
+            for feature in X.T
         ]
-        self.edges_ = [edges for edges, _ in learned]
-        self.medians_ = np.array([median for _, median in learned])
+        self.edges_ = [edges for edges, _ in bins]
+        self.medians_ = np.array([median for _, median in bins])
         return self
 
     def transform(self, X):
-        """Encode rows.
+        """Encode samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; NaN is a missing value.
+            Samples. NaN is a missing value.
 
         Returns
         -------
         X_out : ndarray of shape (n_samples, n_features_out)
-            For each column in turn its bins, then its indicator of NaN if it had any in `fit`.
+            The bins of each feature, followed by its missing indicator if it had NaN in `fit`.
 
         Raises
         ------
         ValueError
-            If X has infinite values, or NaN that `handle_missing` does not allow.
+            If X has infinite values, or if `handle_missing` is "error" and a feature that had no
+            NaN in `fit` has NaN.
         """
         check_is_fitted(self)
-        X = self._check(X, reset=False)
-        unseen = np.isnan(X) & ~self.has_missing_
+        X = self._validate(X, reset=False)
+        newly_missing = np.isnan(X) & ~self.has_missing_
         if self.handle_missing == "error":
-            self._refuse(unseen, "NaN in columns that had none in fit", "handle_missing='median'")
+            self._raise_if_any(
+                newly_missing, "NaN in features that had none in fit", "Set handle_missing='median'"
+            )
         n_bins = [max(len(edges) - 1, 0) for edges in self.edges_]
-        ends = np.cumsum(n_bins + self.has_missing_)
-        X_out = np.empty((len(X), ends[-1]), dtype=self.dtype or X.dtype)
-        for j, block in enumerate(np.split(X_out, ends[:-1], axis=1)):
-            column = np.where(unseen[:, j], self.medians_[j], X[:, j].astype(np.float64))
+        stops = np.cumsum(n_bins + self.has_missing_)
+        X_out = np.empty((len(X), stops[-1]), dtype=self.dtype or X.dtype)
+        for j, block in enumerate(np.split(X_out, stops[:-1], axis=1)):
+            feature = np.where(newly_missing[:, j], self.medians_[j], X[:, j].astype(np.float64))
             if n_bins[j]:
-                encode(column, self.edges_[j], block[:, : n_bins[j]])
+                encode(feature, self.edges_[j], block[:, : n_bins[j]])
             if self.has_missing_[j]:
-                missing = np.isnan(column)
+                missing = np.isnan(feature)
                 block[missing] = 0
                 block[:, -1] = missing
         return X_out
 
     def get_feature_names_out(self, input_features=None):
-        """Name the columns of the output.
+        """Return the names of the output features.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of X. None means those seen in `fit`, or "x0", "x1", ...
+            Names of the input features. None means the names seen in `fit`, or "x0", "x1", ... if
+            X had no names.
 
         Returns
         -------
         feature_names_out : ndarray of str objects
-            "age_bin_0", "age_bin_1", ..., and "age_missing" if there was NaN in `fit`.
+            Names such as "age_bin_0" and "age_bin_1", and "age_missing" if the feature had NaN in
+            `fit`.
         """
         check_is_fitted(self)
         names = []
-        columns = _check_feature_names_in(self, input_features)
-        for name, edges, missing in zip(columns, self.edges_, self.has_missing_, strict=True):
+        input_names = _check_feature_names_in(self, input_features)
+        for name, edges, missing in zip(input_names, self.edges_, self.has_missing_, strict=True):
             names += [f"{name}_bin_{b}" for b in range(len(edges) - 1)]
-            names += [f"{name}_missing"] * int(missing)
+            if missing:
+                names.append(f"{name}_missing")
         return np.array(names, dtype=object)
 
     def __sklearn_tags__(self):
@@ -234,18 +245,17 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = [] if self.dtype else ["float64", "float32"]
         return tags
 
-    def _check(self, X, *y, reset):
-        """X, and y if it is given, as scikit-learn checks them; NaN is fine, infinity is not."""
-        checked = validate_data(
+    def _validate(self, X, *y, reset):
+        """Return X, or X and y, validated by scikit-learn; allow NaN but not infinity in X."""
+        validated = validate_data(
             self, X, *y, dtype=(np.float64, np.float32), ensure_all_finite=False, reset=reset
         )
-        self._refuse(np.isinf(checked[0] if y else checked), "infinity", "a finite value for it")
-        return checked
+        is_infinite = np.isinf(validated[0] if y else validated)
+        self._raise_if_any(is_infinite, "infinity", "Replace it by NaN or a finite value")
+        return validated
 
-    def _refuse(self, found, what, instead):
-        """Raise an error with the names of the columns, if anything was found."""
-        if found.any():
-            names = _check_feature_names_in(self)[found.any(axis=0)].tolist()
-            raise ValueError(
-                f"X must not have {what}, got {int(found.sum())} of it in {names}; set {instead}."
-            )
+    def _raise_if_any(self, mask, content, advice):
+        """Raise a ValueError that names the features in which `mask` has a True value."""
+        if mask.any():
+            names = _check_feature_names_in(self)[mask.any(axis=0)].tolist()
+            raise ValueError(f"X must not have {content}, got {mask.sum()} in {names}. {advice}.")

@@ -1,4 +1,4 @@
-"""Scores of another classifier as columns."""
+"""Scores of another classifier as features."""
 
 import numpy as np
 from sklearn.base import (
@@ -12,53 +12,53 @@ from sklearn.base import (
 from sklearn.model_selection import cross_val_predict
 from sklearn.utils.validation import check_is_fitted
 
-SURE = 1e-6  # probabilities are kept so far from 0 and 1
+PROBA_CLIP = 1e-6  # probabilities are clipped to [PROBA_CLIP, 1 - PROBA_CLIP]
 
 
 class CrossFittedScores(
     ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
 ):
-    """Log-odds that another classifier gives to each row, as columns.
+    """Replace features by the log-odds that another classifier predicts from them.
 
-    In `fit_transform`, which pipelines call, each row is scored by a copy of the classifier that
-    was fitted on other rows, as scikit-learn's StackingClassifier does: scores of rows that a
-    classifier has seen promise more than those of new rows keep. `transform` scores by the
-    classifier that was fitted on all rows. So ``fit(X, y).transform(X)`` is not
-    ``fit_transform(X, y)``.
+    `fit_transform`, which pipelines call, is cross-fitted like scikit-learn's StackingClassifier:
+    each sample is scored by a copy of the classifier that was fitted without it. Scores of samples
+    that a classifier was trained on are more accurate than scores of new samples, and the network
+    would rely on them too much. `transform` uses the classifier that was fitted on all samples.
+    Therefore ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)``.
 
     Parameters
     ----------
     estimator : classifier
-        Classifier with `predict_proba`, trained without any regard to fairness, such as
+        Classifier with `predict_proba`, trained without fairness constraints, such as
         :class:`~sklearn.ensemble.HistGradientBoostingClassifier`.
 
     cv : int, splitter or iterable, default=None
         Folds of `fit_transform`; see :func:`sklearn.model_selection.cross_val_predict`. None
-        means 5, stratified.
+        means 5 stratified folds.
 
     Attributes
     ----------
     estimator_ : classifier
-        The classifier, fitted on all rows.
+        Classifier fitted on all samples.
 
     classes_ : ndarray of shape (n_classes,)
-        Labels.
+        Class labels.
 
     n_features_in_ : int
-        Columns of X, if `estimator_` tells them.
+        Number of features seen in `fit`. Defined only if `estimator_` defines it.
 
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns of X, if `estimator_` tells them.
+        Names of features seen in `fit`. Defined only if `estimator_` defines it.
 
     See Also
     --------
-    tabular_preprocessor : Columns of a table, to be joined with the scores.
-    sklearn.ensemble.StackingClassifier : Does the same, but passes no sensitive features on.
+    tabular_preprocessor : Features of a table, to be used together with the scores.
+    sklearn.ensemble.StackingClassifier : The same idea, but without routing of sensitive features.
 
     Notes
     -----
-    The scores differ between groups; it is for the net behind to trade that off, and its decisions
-    are what to audit. Sample weights are not passed on to the classifier.
+    The scores differ between groups. The network that follows makes the trade-off, so audit its
+    predictions. Sample weights are not passed to the classifier.
 
     Examples
     --------
@@ -69,10 +69,10 @@ class CrossFittedScores(
     >>> from fairbinn_sklearn.preprocessing import CrossFittedScores, tabular_preprocessor
     >>> german = load_german(sensitive_features="age")
     >>> boosting = HistGradientBoostingClassifier(max_iter=20, categorical_features="from_dtype")
-    >>> columns = make_union(tabular_preprocessor(), CrossFittedScores(boosting))
-    >>> clf = make_pipeline(columns, FairBiNNClassifier(max_epochs=5, random_state=0))
-    >>> old = german.data["age"] > 25
-    >>> clf = clf.fit(german.data, german.target, fairbinnclassifier__sensitive_features=old)
+    >>> features = make_union(tabular_preprocessor(), CrossFittedScores(boosting))
+    >>> clf = make_pipeline(features, FairBiNNClassifier(max_epochs=5, random_state=0))
+    >>> over_25 = german.data["age"] > 25
+    >>> clf = clf.fit(german.data, german.target, fairbinnclassifier__sensitive_features=over_25)
     >>> clf.predict(german.data).shape
     (1000,)
     """
@@ -82,14 +82,14 @@ class CrossFittedScores(
         self.cv = cv
 
     def fit(self, X, y):
-        """Fit the classifier on all rows.
+        """Fit the classifier on all samples.
 
         Parameters
         ----------
-        X : array-like of shape (N, n_features)
-            Columns.
-        y : array-like of shape (N,)
-            Labels.
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Class labels.
 
         Returns
         -------
@@ -101,81 +101,79 @@ class CrossFittedScores(
         TypeError
             If `estimator` is not a classifier with `predict_proba`.
         """
-        self._check()
-        return self._take(clone(self.estimator).fit(X, y))
+        self._check_estimator()
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.classes_ = self.estimator_.classes_
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)  # Drop the attribute of an earlier fit.
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
 
     def fit_transform(self, X, y):
-        """Fit the classifier on all rows; score each row by one fitted on others.
+        """Fit the classifier, and score each sample by a copy that was fitted without it.
 
         Parameters
         ----------
-        X : array-like of shape (N, n_features)
-            Columns.
-        y : array-like of shape (N,)
-            Labels.
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Class labels.
 
         Returns
         -------
-        scores : ndarray of shape (N, 1) or (N, n_classes)
-            Log-odds of the second class, or of each class if there are more than two.
+        scores : ndarray of shape (n_samples, 1) or (n_samples, n_classes)
+            Log-odds of the second of two classes, or of each of more classes.
 
         Raises
         ------
         TypeError
             If `estimator` is not a classifier with `predict_proba`.
         """
-        self._check()
-        shares = cross_val_predict(self.estimator, X, y, cv=self.cv, method="predict_proba")
-        self._take(clone(self.estimator).fit(X, y))
-        return _log_odds(shares)
+        self._check_estimator()
+        proba = cross_val_predict(self.estimator, X, y, cv=self.cv, method="predict_proba")
+        self.fit(X, y)
+        return _log_odds(proba)
 
     def transform(self, X):
-        """Score rows by the classifier that was fitted on all rows.
+        """Score samples by the classifier that was fitted on all samples.
 
         Parameters
         ----------
-        X : array-like of shape (N, n_features)
-            Columns.
+        X : array-like of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
-        scores : ndarray of shape (N, 1) or (N, n_classes)
-            Log-odds of the second class, or of each class if there are more than two.
+        scores : ndarray of shape (n_samples, 1) or (n_samples, n_classes)
+            Log-odds of the second of two classes, or of each of more classes.
         """
         check_is_fitted(self)
         return _log_odds(self.estimator_.predict_proba(X))
 
-    def _check(self):
+    def _check_estimator(self):
         if not hasattr(self.estimator, "predict_proba") or not is_classifier(self.estimator):
             raise TypeError(
-                f"estimator must be a classifier with predict_proba, got {self.estimator!r}."
+                f"estimator must be a classifier with predict_proba, got {self.estimator!r}. "
+                "Wrap a classifier without predict_proba in CalibratedClassifierCV."
             )
-
-    def _take(self, fitted):
-        self.estimator_ = fitted
-        self.classes_ = fitted.classes_
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)  # those of an earlier fit
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
-        return self
 
     @property
     def _n_features_out(self):
         return 1 if len(self.classes_) == 2 else len(self.classes_)
 
     def __sklearn_tags__(self):
-        """Tags of the classifier behind, as far as they are about the input."""
+        """Return the tags; those of the input are the tags of the classifier."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         if hasattr(self.estimator, "__sklearn_tags__"):
-            inner = self.estimator.__sklearn_tags__().input_tags
-            tags.input_tags.allow_nan = inner.allow_nan
-            tags.input_tags.sparse = inner.sparse
+            input_tags = self.estimator.__sklearn_tags__().input_tags
+            tags.input_tags.allow_nan = input_tags.allow_nan
+            tags.input_tags.sparse = input_tags.sparse
         return tags
 
 
-def _log_odds(shares):
-    """Log-odds of the last of two columns, or of each of more."""
-    shares = np.clip(shares[:, 1:] if shares.shape[1] == 2 else shares, SURE, 1 - SURE)
-    return np.log(shares) - np.log1p(-shares)
+def _log_odds(proba):
+    """Return the log-odds of the second of two classes, or of each of more classes."""
+    proba = np.clip(proba[:, 1:] if proba.shape[1] == 2 else proba, PROBA_CLIP, 1 - PROBA_CLIP)
+    return np.log(proba) - np.log1p(-proba)

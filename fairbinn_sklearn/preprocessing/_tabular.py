@@ -1,54 +1,64 @@
-"""Preprocessing of a table of numbers and categories, as one transformer."""
+"""Preprocessing of a DataFrame of numbers and categories by one transformer."""
 
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder
 
 from ._encoder import PiecewiseLinearEncoder
 
+# Values of `infer_dtype` for dates, times and time spans.
+TIME_TYPES = {"date", "datetime", "datetime64", "period", "time", "timedelta", "timedelta64"}
+
 
 def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=None):
-    """Build a transformer of DataFrames to columns that suit neural nets.
+    """Build a transformer of a DataFrame to features for neural networks.
 
-    Numbers and booleans get a piecewise-linear encoding, all else a one-hot one. Which column is
-    which is decided in `fit`, by the types of its columns.
+    Numeric and boolean columns are encoded piecewise linearly, and all other columns one-hot. The
+    types of the columns in `fit` determine which encoding is used.
 
     Parameters
     ----------
     categorical_columns : sequence of str, default=()
-        Columns of numbers that are codes of categories, such as postal codes.
+        Numeric columns that hold codes of categories, such as postal codes.
 
     min_frequency : int or float, default=10
-        Rows, or share of the rows, below which categories of a column count as one, "infrequent";
-        see :class:`~sklearn.preprocessing.OneHotEncoder`. Categories that were not seen in `fit`
-        count as that too, and as zeros if there is none.
+        Minimum number, or fraction, of samples of a category. Categories of a column that are less
+        frequent are combined into one, "infrequent"; see
+        :class:`~sklearn.preprocessing.OneHotEncoder`. Categories that were not seen in `fit` are
+        encoded as infrequent, or as zeros if the column has no infrequent categories.
 
     encoder : transformer, default=None
-        Encoder of the numbers. None means
+        Encoder of the numeric columns. None means
         ``PiecewiseLinearEncoder(handle_missing="median", dtype=np.float32)``.
 
     Returns
     -------
     preprocessor : ColumnTransformer
-        The transformer, not fitted. Its parts are named "numeric" and "categorical".
+        Unfitted transformer with the parts "numeric" and "categorical".
 
     See Also
     --------
-    PiecewiseLinearEncoder : The encoding of numbers.
-    sklearn.compose.make_column_transformer : Other choices.
+    PiecewiseLinearEncoder : Encoding of the numeric columns.
+    sklearn.compose.make_column_transformer : Build a transformer from other encoders.
 
     Notes
     -----
-    Missing values are a category of their own, and have an indicator among the numbers. A number
-    missing in a column that was complete in `fit` is read as the column's median. Categories are
-    compared as text, whole numbers alike whatever their type: 7, 7.0 and "7" are one.
+    A missing value is a separate category in a categorical column, and has a missing indicator in
+    a numeric column. If a numeric column had no missing values in `fit`, later missing values are
+    replaced by its median. Categories are compared as text, and integers have the same text
+    whatever their type: 7, 7.0 and "7" are the same category.
 
-    `fit` raises a ValueError for columns of dates, times or time spans: what matters in them, such
-    as an age or the day of the week, is for the user to compute.
+    `fit` raises a ValueError for columns of dates, times or time spans. Convert them to numbers or
+    categories that matter for the task, such as an age or the day of the week.
+
+    `fit` warns if all categories of a column are infrequent, because the column then becomes one
+    constant feature. Identifiers and free text are typical examples.
 
     Examples
     --------
@@ -65,26 +75,22 @@ def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=No
     """
     if isinstance(categorical_columns, str):
         raise TypeError(
-            f"categorical_columns must be a sequence of names, got {categorical_columns!r}; "
-            f"write [{categorical_columns!r}]."
+            f"categorical_columns must be a sequence of column names, got {categorical_columns!r}. "
+            f"Use [{categorical_columns!r}]."
         )
     if encoder is None:
         encoder = PiecewiseLinearEncoder(handle_missing="median", dtype=np.float32)
-    categories = CategoryEncoder(
+    category_encoder = CategoryEncoder(
         handle_unknown="infrequent_if_exist",
         min_frequency=min_frequency,
         sparse_output=False,
         dtype=np.float32,
     )
-    codes = tuple(categorical_columns)
+    categorical_columns = tuple(categorical_columns)
     return ColumnTransformer(
         [
-            ("numeric", encoder, ColumnSelector(numeric=True, categorical_columns=codes)),
-            (
-                "categorical",
-                categories,
-                ColumnSelector(numeric=False, categorical_columns=codes),
-            ),
+            ("numeric", encoder, ColumnSelector(True, categorical_columns)),
+            ("categorical", category_encoder, ColumnSelector(False, categorical_columns)),
         ],
         sparse_threshold=0,
         verbose_feature_names_out=False,
@@ -93,62 +99,103 @@ def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=No
 
 @dataclass(frozen=True)
 class ColumnSelector:
-    """Positions of the columns of numbers, or of all others, for a ColumnTransformer.
+    """Select the positions of numeric or of categorical columns, for a ColumnTransformer.
 
-    Not their names, as those that are numbers would be taken for positions.
+    Positions are used because a ColumnTransformer reads integer column names as positions.
     """
 
     numeric: bool
     categorical_columns: tuple
 
     def __call__(self, X):
-        """Return the positions."""
-        if not isinstance(X, pd.DataFrame):
-            raise TypeError(
-                f"X must be a pandas DataFrame, whose columns have types, got {type(X).__name__}."
-            )
-        if strange := [name for name in self.categorical_columns if name not in X.columns]:
+        """Return the positions of the selected columns of X."""
+        _check_is_frame(X)
+        columns = X.columns.tolist()
+        if unknown := [name for name in self.categorical_columns if name not in columns]:
             raise ValueError(
-                f"categorical_columns must be columns of X, {X.columns.tolist()}, got {strange}."
+                f"categorical_columns must be names of columns of X, got {unknown}. X has the "
+                f"columns {columns}."
             )
-        if times := X.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns.tolist():
+        if time_columns := [name for name, column in X.items() if _holds_times(column)]:
             raise ValueError(
-                f"X must not have columns of dates or time spans, got {times}; replace them by "
-                "numbers, such as the days since a date, or drop them."
+                f"X must not have columns of dates, times or time spans, got {time_columns}. "
+                "Convert them to numbers, such as days since a date, or drop them."
             )
-        numbers = X.columns.isin(X.select_dtypes(["number", "bool", "boolean"]).columns)
-        numbers &= ~X.columns.isin(self.categorical_columns)
-        return np.flatnonzero(numbers if self.numeric else ~numbers).tolist()
+        is_numeric = X.columns.isin(X.select_dtypes(["number", "bool", "boolean"]).columns)
+        is_numeric &= ~X.columns.isin(self.categorical_columns)
+        return np.flatnonzero(is_numeric if self.numeric else ~is_numeric).tolist()
+
+
+def _check_is_frame(X):
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            f"X must be a pandas DataFrame, got {type(X).__name__}. The types of its columns "
+            "determine how they are encoded."
+        )
+
+
+def _holds_times(column):
+    """Return whether the values of a column, or its categories, are dates, times or time spans."""
+    is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+    return infer_dtype(column.cat.categories if is_categorical else column) in TIME_TYPES
 
 
 class CategoryEncoder(OneHotEncoder):
-    """OneHotEncoder of the columns of a DataFrame, whose values are compared as text."""
+    """OneHotEncoder of the columns of a DataFrame that compares categories as text."""
 
     def fit(self, X, y=None):
         """Learn the categories."""
-        return super().fit(as_words(X), y)
+        super().fit(as_text(X), y)
+        constant_columns = [
+            name
+            for name, categories, infrequent in zip(
+                X.columns, self.categories_, infrequent_categories(self), strict=True
+            )
+            if infrequent is not None and 1 < len(categories) == len(infrequent)
+        ]
+        if constant_columns:
+            warnings.warn(
+                f"All categories of the columns {constant_columns} have fewer samples than "
+                f"min_frequency={self.min_frequency}, so each column becomes one constant feature "
+                "and is lost to the model. Drop the columns, group their values into fewer "
+                "categories, or lower min_frequency.",
+                stacklevel=2,
+            )
+        return self
 
     def transform(self, X):
-        """Encode rows."""
-        return super().transform(as_words(X))
+        """Encode samples."""
+        return super().transform(as_text(X))
 
 
-def as_words(X):
-    """Values of a DataFrame as text, whole numbers alike whatever their type; missing is NaN."""
-    words = {}
+def infrequent_categories(encoder):
+    """Return the infrequent categories of each column, or None for a column without them.
+
+    OneHotEncoder defines `infrequent_categories_` only if it may combine categories.
+    """
+    return getattr(encoder, "infrequent_categories_", [None] * len(encoder.categories_))
+
+
+def as_text(X):
+    """Return the values of a DataFrame as text, and missing values as NaN.
+
+    Integers have the same text whatever their type: 7 and 7.0 both become "7".
+    """
+    _check_is_frame(X)
+    text_columns = {}
     for name, column in X.items():
         try:
-            codes, values = pd.factorize(column)  # the code of a missing value is -1
+            codes, values = pd.factorize(column)  # The code of missing values is -1.
         except TypeError as error:
             raise TypeError(
-                f"X must hold categories, numbers or booleans, got others in column {name!r}: "
-                f"{error}."
+                f"X must have columns of hashable values, got {error} in column {name!r}. Convert "
+                "its values to text, or drop it."
             ) from error
-        table = np.array([*map(_word, values), np.nan], dtype=object)
-        words[name] = table[codes]
-    return pd.DataFrame(words, index=X.index, columns=X.columns, dtype=object)
+        texts = np.array([*map(_value_as_text, values), np.nan], dtype=object)
+        text_columns[name] = texts[codes]
+    return pd.DataFrame(text_columns, index=X.index, columns=X.columns, dtype=object)
 
 
-def _word(value):
-    whole = isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer()
-    return str(int(value)) if whole else str(value)
+def _value_as_text(value):
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return str(int(value)) if is_number and float(value).is_integer() else str(value)

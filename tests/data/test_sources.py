@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_up import make_biased
+from conftest import make_data
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
@@ -18,7 +18,7 @@ SETTINGS = {"batch_size": 100, "max_epochs": 4, "device": "cpu", "random_state":
 
 @pytest.fixture(scope="module")
 def rows():
-    X, y, group = make_biased(1500)
+    X, y, group = make_data(1500)
     for array in (X, y, group):
         array.flags.writeable = False
     return X, y, group
@@ -109,7 +109,7 @@ def test_a_data_set_without_spans_trains_the_model_of_the_array(rows):
 
 def test_spans_are_read_together_and_all_rows_each_epoch(rows, monkeypatch):
     X = rows[0]
-    monkeypatch.setattr("fairbinn_sklearn._data.sources.POOL", 3 * 100 * X.shape[1])
+    monkeypatch.setattr("fairbinn_sklearn._data.sources.SHUFFLE_BUFFER", 3 * 100 * X.shape[1])
     data = Spanned(X, np.arange(0, 1501, 100))
     fit(data, rows, max_epochs=2, eta=0)
     epochs = data.asked[-10:-5], data.asked[-5:]
@@ -137,11 +137,11 @@ def test_parts_and_samples_of_a_source(rows):
     X = rows[0]
     source = Source(Spanned(X, np.arange(0, 1501, 100)))
     index = np.sort(np.random.default_rng(0).choice(1500, 40, replace=False))
-    part = source.part(index).part(np.arange(3, 40, 2))
+    part = source.subset(index).subset(np.arange(3, 40, 2))
     np.testing.assert_array_equal(part[:], X[index[3:40:2]])
     np.testing.assert_array_equal(np.concatenate(list(part.in_order())), X[index[3:40:2]])
-    assert len(source.some(30)) in range(30, 61)
-    assert len(source.some(10_000)) <= 1500
+    assert len(source.thinned(30)) in range(30, 61)
+    assert len(source.thinned(10_000)) <= 1500
 
 
 def test_array_rows(rows, tmp_path):

@@ -1,38 +1,23 @@
-"""Fitted classifiers that the tests share."""
+"""Fitted classifiers that the tests share, and changes of what a training left."""
 
 import copy
+import dataclasses
 
 import matplotlib
 import pytest
-from made_up import make_biased
-
-from fairbinn_sklearn import FairBiNNClassifier
+from conftest import frozen, make, make_data
 
 matplotlib.use("agg")
 
 
 @pytest.fixture(scope="session")
 def data():
-    X, y, group = make_biased(300)
-    for array in (X, y, group):
-        array.flags.writeable = False
-    return X, y, group
+    return frozen(make_data(300))
 
 
 @pytest.fixture(scope="session")
-def make():
-    """Return an unfitted classifier that trains quickly."""
-
-    def make(**params):
-        small = {"max_epochs": 2, "device": "cpu", "random_state": 0}
-        return FairBiNNClassifier(**{**small, **params})
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def fit(data, make):
-    """Return a classifier fitted on `data`; each set of parameters is trained once."""
+def fit(data):
+    """Return a function that fits on `data`, once for each set of parameters."""
     fitted = {}
 
     def fit(**params):
@@ -62,7 +47,18 @@ def with_history():
             {**last, "epoch": i + 1, **{name: column[i] for name, column in columns.items()}}
             for i in range(n_epochs)
         ]
-        clf.net_.epochs = n_epochs
+        clf.net_.last_run = dataclasses.replace(clf.net_.last_run, epochs=n_epochs)
         return clf
 
     return with_history
+
+
+@pytest.fixture(scope="session")
+def with_options():
+    """Return a function that sets options of the training of a fitted classifier."""
+
+    def with_options(clf, **options):
+        clf.net_.options = dataclasses.replace(clf.net_.options, **options)
+        return clf
+
+    return with_options

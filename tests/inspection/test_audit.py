@@ -84,7 +84,7 @@ def test_spread_leaves_nan_out():
     ("values", "names"),
     [
         (["b", "a", "b"], ["a", "b"]),
-        (pd.Categorical(["old", "young", "old"], ["young", "mid", "old"]), ["young", "old"]),
+        (pd.Categorical(["old", "young", "old"], ["young", "mid", "old"], True), ["young", "old"]),
         (np.array([1, "1", 1.0, True], dtype=object), [1, "1"]),
         ([2.0, 10.0, 2.0], [2.0, 10.0]),
     ],

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from conftest import make
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -277,7 +278,7 @@ def test_lower_bound_is_the_largest_jacobian(clf, data):
     assert (frame.loc[["activations", "layers", "network"], "verdict"] == "holds").all()
 
 
-def test_lower_bound_with_several_chunks_and_classes(make, data):
+def test_lower_bound_with_several_chunks_and_classes(data):
     X, _, group = data
     y = np.digitize(X.sum(1), [0, 2])
     clf = make().fit(X, y, sensitive_features=group)
@@ -420,7 +421,7 @@ class Flat(nn.Sequential):
         )
 
 
-def test_three_dimensional_input_and_in_place_layers(make, data):
+def test_three_dimensional_input_and_in_place_layers(data):
     X, y, group = data
     X = X.reshape(len(X), 2, 2)
     before = X.copy()
@@ -546,7 +547,7 @@ def test_settled_loss(clf, data, with_history, loss, schedule, verdict, result):
     assert result in row["result"]
 
 
-def test_partial_fit_counts_the_epochs_of_all_calls(data, make):
+def test_partial_fit_counts_the_epochs_of_all_calls(data):
     X, y, group = data
     clf = make()
     for _ in range(9):
@@ -555,7 +556,7 @@ def test_partial_fit_counts_the_epochs_of_all_calls(data, make):
     assert "in the last 2 of 9 epochs" in result
 
 
-def test_early_stopping_then_partial_fit(data, make):
+def test_early_stopping_then_partial_fit(data):
     """The epoch of partial_fit was not validated, so no epoch counts as the best one."""
     X, y, group = data
     clf = make(early_stopping=True, max_epochs=8).fit(X, y, sensitive_features=group)
@@ -573,7 +574,7 @@ def test_parameters_set_after_fit_do_not_count(clf, data):
 # Input and side effects
 
 
-def test_pipeline_transforms_the_samples(make, data):
+def test_pipeline_transforms_the_samples(data):
     X, y, group = data
     frame = pd.DataFrame(1000 * X, columns=list("abcd"))
     scaler = StandardScaler().set_output(transform="pandas")
@@ -598,7 +599,7 @@ def test_sparse_samples(clf, data):
     assert dense.details["lipschitz_lower"] == sparse.details["lipschitz_lower"]
 
 
-def test_errors(make, clf, data):
+def test_errors(clf, data):
     X, y, group = data
     with pytest.raises(TypeError, match="clf must be a fitted FairBiNNClassifier.*got Standard"):
         check_assumptions(StandardScaler(), X)
@@ -612,7 +613,7 @@ def test_errors(make, clf, data):
             check_assumptions(unfitted, X)
     with pytest.raises(ValueError, match="X has 3 features"):
         check_assumptions(clf, X[:, :3])
-    with pytest.raises(ValueError, match="X has values"):
+    with pytest.raises(ValueError, match="values so large"):
         check_assumptions(clf, np.full((2, 4), 3e38))
 
 

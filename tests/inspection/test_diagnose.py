@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import make
 from fairlearn.metrics import (
     demographic_parity_difference,
     equal_opportunity_difference,
@@ -61,13 +62,11 @@ def good(clf, with_history):
 
 
 @pytest.fixture
-def with_target(good):
+def with_target(good, with_options):
     """Return a function that sets a target and columns of the history."""
 
     def with_target(target, **columns):
-        clf = good(**columns)
-        clf.net_.target = target
-        return clf
+        return with_options(good(**columns), fairness_target=target)
 
     return with_target
 
@@ -99,7 +98,7 @@ def test_features_not_scaled(good, data):
     assert row["advice"].startswith("Scale the features")
 
 
-def test_features_are_those_after_the_pipeline(make, data):
+def test_features_are_those_after_the_pipeline(data):
     X, y, group = data
     frame = pd.DataFrame(1000 * X, columns=list("abcd"))
     scaler = StandardScaler().set_output(transform="pandas")
@@ -180,7 +179,7 @@ def test_few_samples(good, data):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_overfitting(make, with_history, data, n_classes):
+def test_overfitting(with_history, data, n_classes):
     X, y, group = data
     y = y + (X[:, 0] > 1) * (n_classes - 2)
     clf = make().fit(X, y, sensitive_features=group)
@@ -197,7 +196,7 @@ def test_overfitting(make, with_history, data, n_classes):
     ]
 
 
-def test_overfitting_with_class_weight(make, data):
+def test_overfitting_with_class_weight(data):
     """Both losses are weighted, so that training samples never seem overfitted."""
     X, y, group = data
     clf = make(class_weight={0: 1.0, 1: 50.0}, max_epochs=5)
@@ -243,10 +242,11 @@ def test_difference_and_its_decrease(good, data, differences, difference, decrea
         ("both", 0.2, "the larger of decision_difference and score_difference in"),
     ],
 )
-def test_difference_is_what_the_fairness_loss_counts(good, data, equalize, last, name):
+def test_difference_is_what_the_fairness_loss_counts(
+    good, with_options, data, equalize, last, name
+):
     clf = good(2, decision_difference=[0.1, 0.2], score_difference=[0.3, 0.01])
-    clf.net_.criterion_.equalize = equalize
-    row = frame_of(clf, data[0]).loc["difference"]
+    row = frame_of(with_options(clf, equalize=equalize), data[0]).loc["difference"]
     assert row["value"] == last
     assert name in row["how"]
 
@@ -315,7 +315,7 @@ def test_step_bound(good, data, n_shortened, verdict):
     assert row["advice"].startswith("Lower fairness_lr" if n_shortened == 4 else "")
 
 
-def test_differences_that_are_not_recorded(make, fit, data):
+def test_differences_that_are_not_recorded(fit, data):
     X, y, _ = data
     names = ["difference", "decrease", "price"]
     verdicts = frame_of(make(eta=0).fit(X, y), X)["verdict"]
@@ -388,7 +388,7 @@ def test_root_causes_come_alone(good, data):
     assert list(advice_of(clf, data[0])) == ["loss"]
 
 
-def test_small_sample_that_is_overfitted(make, data):
+def test_small_sample_that_is_overfitted(data):
     """On 118 samples a long training overfits, and the difference stays large."""
     X, y, group = data
     clf = make(eta=1, max_epochs=60, lr=1e-2)
@@ -422,7 +422,7 @@ def test_no_audit_without_groups(good, data):
     ],
 )
 @pytest.mark.parametrize("combine", ["intersection", "separate"])
-def test_audit_equals_fairlearn(make, data, constraint, metrics, combine):
+def test_audit_equals_fairlearn(data, constraint, metrics, combine):
     X, y, group = data
     age = np.random.default_rng(0).choice(["young", "old"], len(y))
     groups = pd.DataFrame({"group": group, "age": age})
@@ -442,7 +442,7 @@ def test_audit_equals_fairlearn(make, data, constraint, metrics, combine):
     assert audit["low"] < audit["high"]
 
 
-def test_audit_of_three_classes(make, data):
+def test_audit_of_three_classes(data):
     X, y, group = data
     y = y + (X[:, 0] > 1)
     clf = make(constraint="equalized_odds").fit(X, y, sensitive_features=group)
@@ -468,7 +468,7 @@ def test_audit_has_the_interval_of_the_display(clf, data):
     np.testing.assert_allclose(values, expected, atol=0.02)
 
 
-def test_verdict_of_the_audit(good, data):
+def test_verdict_of_the_audit(good, with_options, data):
     """Large, unknown and small, for groups that are cut from the predictions."""
     X, y, _ = data
     clf = good()
@@ -482,7 +482,7 @@ def test_verdict_of_the_audit(good, data):
     assert audit(predictions) == ["does not hold", "Raise eta (now 3)."]
     assert audit(alternate) == ["unknown", "Pass more samples, or merge small groups."]
     assert audit(alternate, 20) == ["holds", ""]
-    clf.net_.target = 0.5
+    with_options(clf, fairness_target=0.5)
     assert audit(predictions) == ["does not hold", "Lower fairness_target (now 0.5)."]
     assert audit(alternate) == ["holds", ""]
 
@@ -562,7 +562,7 @@ def test_frame(function, clf, data):
     assert (frame.loc[frame["verdict"].isin(["holds", "does not apply"]), "advice"] == "").all()
 
 
-def test_html_is_escaped(make, data):
+def test_html_is_escaped(data):
     X, y, group = data
     labels = np.where(y == 1, "<script>alert('yes')</script>", "<b>no</b>")
     report = diagnose(make().fit(X, labels, sensitive_features=group), X)

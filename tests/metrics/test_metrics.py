@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from conftest import make_data
 from fairlearn.metrics import (
     MetricFrame,
     demographic_parity_difference,
@@ -14,7 +15,6 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
-from made_up import make_biased
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
@@ -42,7 +42,7 @@ ALL = [*DIFFERENCES, "demographic_parity_ratio", "mean_score_difference", "worst
 
 @pytest.fixture(scope="module")
 def data():
-    return make_biased(900, groups=("a", "b", "c"))
+    return make_data(900, groups=("a", "b", "c"))
 
 
 @pytest.fixture(scope="module")

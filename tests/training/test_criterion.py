@@ -38,11 +38,11 @@ def random_rows(n_rows, n_groups=2, seed=0):
 
 def slopes(criterion, logits, batch):
     """Slopes of the fairness loss in the logits."""
-    return criterion.fairness(logits, criterion.prepare(batch))
+    return criterion.fairness_grad(logits, criterion.prepare(batch))
 
 
 def observe(criterion, logits, batch):
-    return criterion.observe(logits, criterion.prepare(batch))
+    return criterion.update_rates(logits, criterion.prepare(batch))
 
 
 def one_hot(groups, n_groups):
@@ -91,7 +91,7 @@ def test_both_forms_of_the_loss_have_one_gradient(equalize, window, target):
         if target is not None:
             criterion.multipliers += torch.linspace(-1, 1, 4)[:, None]
     gradient = slopes(criteria[0], logits, batch)
-    (around,) = grad(criteria[1].loss_around(logits, criteria[1].prepare(batch))(logits), logits)
+    (around,) = grad(criteria[1].local_loss(logits, criteria[1].prepare(batch))(logits), logits)
     torch.testing.assert_close(around, gradient)
     torch.testing.assert_close(criteria[0].sums, criteria[1].sums)
     torch.testing.assert_close(criteria[0].multipliers, criteria[1].multipliers)
@@ -116,7 +116,7 @@ def test_both_is_the_mean_of_both_losses_or_under_a_target_their_sum(target):
 def test_the_loss_around_a_batch_is_the_loss_itself_without_a_window():
     """Elsewhere too, and so are its second derivatives."""
     logits, batch = random_rows(30, 3)
-    loss = make(3).loss_around(logits, make(3).prepare(batch))
+    loss = make(3).local_loss(logits, make(3).prepare(batch))
     elsewhere = (logits + torch.linspace(-1, 1, 30)[:, None]).requires_grad_()
 
     def phi(logits):
@@ -177,7 +177,7 @@ def test_decisions_take_over_from_scores():
     observe(criterion, *rows(logits, groups))
     decisions, scores = criterion.rates(DECISIONS), criterion.rates(SCORES)
     for decided in (0.0, 0.25, 1.0):
-        criterion.decided = decided
+        criterion.decision_weight = decided
         expected = decided * decisions + (1 - decided) * scores
         torch.testing.assert_close(criterion.steering_rates(), expected[None])
         assert push(criterion, logits, groups) is (decided < 1)
@@ -232,7 +232,7 @@ def test_growing_keeps_what_was_counted():
     criterion = make(2, window=1000.0)
     observe(criterion, *random_rows(90, 2))
     before = criterion.rates(SCORES).clone()
-    criterion.grow([4])
+    criterion.add_groups([4])
     assert criterion.rates(SCORES).shape == (1, 4, 1)
     torch.testing.assert_close(criterion.rates(SCORES)[:, :2], before)
     observe(criterion, *random_rows(90, 4))
@@ -266,15 +266,15 @@ def test_the_losses_of_columns_add_up_and_compare_no_group_of_different_ones(agg
     for k, n in enumerate((2, 3)):
         one = make(n)
         observe(one, logits.detach(), batch._replace(groups=batch.groups[:, k : k + 1]))
-        alone.append(one.measured())
-    assert criterion.measured() == max(alone)
+        alone.append(one.constraint_value())
+    assert criterion.constraint_value() == max(alone)
 
 
 def test_growing_one_of_two_columns():
     criterion = make(2, 3, window=1000.0)
     observe(criterion, *two_columns())
     before = criterion.rates(SCORES)
-    criterion.grow([3, 5])
+    criterion.add_groups([3, 5])
     after = criterion.rates(SCORES)
     torch.testing.assert_close(after[:, [0, 1, 3, 4, 5]], before)
     assert (criterion.counts[0] > 0).tolist() == [True, True, False, True, True, True, False, False]
@@ -333,6 +333,6 @@ def test_several_classes_have_a_rate_each():
     share = (logits[(groups == 1) & (y == 2)].argmax(1) == 0).double().mean()
     torch.testing.assert_close(rates[2, 1, 0], share)
     p = logits.softmax(1)[torch.arange(90), y]
-    loss, to_accuracy = criterion.accuracy(logits, batch)
+    loss, to_accuracy = criterion.accuracy_loss(logits, batch)
     torch.testing.assert_close(loss, -p.log().mean())
     torch.testing.assert_close(to_accuracy, grad(-p.log().mean(), logits)[0])

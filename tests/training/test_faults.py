@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_up import make_biased
+from conftest import make_data
 from sklearn.model_selection import GridSearchCV
 
 from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV, _checkpoint, fairness_path
@@ -27,7 +27,7 @@ SETTINGS = {"eta": 3.0, "batch_size": 100, "max_epochs": 6, "device": "cpu", "ra
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_biased(600)
+    return make_data(600)
 
 
 def fit(rows, **params):
@@ -290,10 +290,10 @@ def test_a_full_device_leaves_the_file_that_was_there(tmp_path):
 KILLED = """
 import sys
 import numpy as np, torch
-from made_up import make_biased
+from conftest import make_data
 from fairbinn_sklearn import FairBiNNClassifier
 torch.set_num_threads(1)
-X, y, group = make_biased(600)
+X, y, group = make_data(600)
 clf = FairBiNNClassifier(
     eta=3.0, batch_size=20, max_epochs=40, device="cpu", random_state=0, checkpoint=sys.argv[1]
 )
@@ -326,7 +326,7 @@ def killed_until_done(folder, n_kills, seed):
 @pytest.mark.once
 def test_a_killed_process_goes_on(tmp_path):
     n_kills = int(os.environ.get("FAIRBINN_KILLS", 3))
-    X, y, group = make_biased(600)
+    X, y, group = make_data(600)
     survived = 0
     expected = FairBiNNClassifier(
         eta=3.0, batch_size=20, max_epochs=40, device="cpu", random_state=0

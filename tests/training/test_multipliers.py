@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import make_data
 from fairlearn.metrics import demographic_parity_difference, equalized_odds_difference
-from made_up import make_biased
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
@@ -16,8 +16,8 @@ from fairbinn_sklearn._training.multipliers import (
     FACTOR_RANGE,
     GAIN,
     excess_weight,
-    moved_factor,
-    moved_multipliers,
+    update_factor,
+    update_multipliers,
 )
 from fairbinn_sklearn.losses import DemographicParity
 
@@ -33,7 +33,7 @@ def fit(data, **params):
 
 @pytest.fixture(scope="module")
 def large():
-    return make_biased(6000)
+    return make_data(6000)
 
 
 def difference(clf, data, metric=demographic_parity_difference):
@@ -82,7 +82,9 @@ def test_a_target_for_decisions_and_scores(large, constraint, target, not_enough
         clf = fit(large, fairness_target=target, equalize=equalize, constraint=constraint)
         last = clf.history_[-1]
         differences = [last["decision_difference"], last["score_difference"]]
-        assert equalize != "both" or float(clf.net_.criterion_.measured()) == max(differences)
+        assert equalize != "both" or float(clf.net_.criterion_.constraint_value()) == max(
+            differences
+        )
         return max(differences)
 
     assert largest("both") == pytest.approx(target, abs=0.03)
@@ -177,7 +179,7 @@ def test_weight_of_the_excess():
 def test_multipliers_follow_the_excess_and_end_at_zero():
     def move(multipliers, gap, share=0.1):
         slopes = excess_weight(gap.abs(), 0.2) * 2 * gap * torch.tensor([1.0, -1.0]).view(1, 2, 1)
-        return moved_multipliers(multipliers, slopes, gap.abs(), 0.2, share)
+        return update_multipliers(multipliers, slopes, gap.abs(), 0.2, share)
 
     ones = torch.tensor([1.0, -1.0]).view(1, 2, 1)
     up, down = GAIN * torch.tensor(0.2), GAIN * torch.tensor(0.4)  # twice the distance to 0.2
@@ -191,7 +193,7 @@ def test_multipliers_follow_the_excess_and_end_at_zero():
 
 def test_steps_of_the_factor_of_a_function():
     def step(factor, value, share=0.01):
-        return float(moved_factor(torch.tensor(factor), torch.tensor(value), 1.0, share))
+        return float(update_factor(torch.tensor(factor), torch.tensor(value), 1.0, share))
 
     assert step(1.0, 2.0) == pytest.approx(np.exp(0.01))
     assert step(1.0, 9.0) == pytest.approx(np.exp(0.01))  # clipped
@@ -210,7 +212,7 @@ def test_tight_targets_cost_little_more(large):
 @pytest.mark.parametrize("combine", ["intersection", "separate"])
 @pytest.mark.parametrize("aggregation", ["mean", "max"])
 def test_many_groups_and_several_columns(combine, aggregation):
-    X, y, group = make_biased(6000, groups=tuple("abcde"))
+    X, y, group = make_data(6000, groups=tuple("abcde"))
     columns = pd.DataFrame({"of five": group, "of two": X[:, 1] + X[:, 0] > 1})
     constraint = DemographicParity(aggregation=aggregation)
     target = 0.2 if combine == "intersection" else 0.1  # of ten groups, the noise is larger
@@ -227,7 +229,7 @@ def test_many_groups_and_several_columns(combine, aggregation):
 @pytest.mark.filterwarnings("ignore:The running difference ended")
 def test_eta_settles_on_few_batches_too():
     """The last steps are small, as the learning rate is."""
-    X, y, group = make_biased(800)
+    X, y, group = make_data(800)
     clf = make(fairness_target=0.01, equalize="scores").fit(X, y, sensitive_features=group)
     etas = np.log([record["eta"] for record in clf.history_])
     assert abs(etas[-1] - etas[-2]) < 0.1 * abs(etas[1] - etas[0])

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import grad
 
 from fairbinn_sklearn import FairBiNNClassifier
-from fairbinn_sklearn._data.batches import Rows
+from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._training import update_rules
 from fairbinn_sklearn._training.build import build_net
 from fairbinn_sklearn._training.criterion import RateCriterion
@@ -38,7 +38,7 @@ def make_net(**params):
 def rows(biased):
     X, y, group = biased
     codes = 1 * (group == "b")[:, None]
-    return Rows(X, y.copy(), codes, np.ones(len(y)), None, torch.device("cpu"), torch.float64)
+    return Samples(X, y.copy(), codes, np.ones(len(y)), None, torch.device("cpu"), torch.float64)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up import make_biased
+from conftest import make_data
 
 from fairbinn_sklearn import FairBiNNClassifier
 
@@ -14,7 +14,7 @@ def make(**params):
 
 @pytest.fixture(scope="module")
 def small():
-    return make_biased(120)
+    return make_data(120)
 
 
 @pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
@@ -49,7 +49,7 @@ def test_the_scale_of_the_weights_plays_no_part(small):
 
 def test_rows_without_weight_have_no_say_in_the_rates():
     """The rows that make the gap weigh nothing: eta finds nothing to lower."""
-    X, y, group = make_biased(2000)
+    X, y, group = make_data(2000)
     y = (X[:, 1:].sum(1) > 0).astype(int)  # no gap
     gap = np.arange(2000) % 2 == 0
     y[gap] = (group[gap] == "b").astype(int)  # but in these rows

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import torch
-from made_up import make_biased
+from conftest import make_data
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn._data.batches import Batch
@@ -20,7 +20,7 @@ def main(file, rank, params):
         return share(self, processes)
 
     Batch.share = watched
-    X, y, group = make_biased(600)
+    X, y, group = make_data(600)
     clf = FairBiNNClassifier(batch_size=101, max_epochs=4, random_state=0, **params)
     weight = 1 + (group == "a")
     clf.fit(X, y, sensitive_features=group, sample_weight=weight)

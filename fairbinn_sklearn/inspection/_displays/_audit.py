@@ -13,8 +13,8 @@ from ._drawing import as_words, get_axes_array, import_pyplot, plain_text
 _COLORS = {"before": "#E69F00", "after": "#0072B2"}  # Okabe and Ito's; differ in lightness too
 _RATES = {  # the samples that each rate counts, in words, and the criterion that selects them
     "selection_rate": ("", DemographicParity()),
-    "true_positive_rate": (" among samples labelled {label}", EqualOpportunity()),
-    "false_positive_rate": (" among samples not labelled {label}", FalsePositiveRateParity()),
+    "true_positive_rate": ("\nof samples labelled {label}", EqualOpportunity()),
+    "false_positive_rate": ("\nof samples not labelled {label}", FalsePositiveRateParity()),
 }
 
 
@@ -278,7 +278,7 @@ class AuditDisplay:
         columns = list(next(iter(self.rates.values())))
         n_bars = len(self.sizes) * len(self.rates)
         size = 3.4 * len(columns) + 0.8, max(2.4, 1.5 + 0.4 * max(n_bars, 2 * len(self.sizes)))
-        self.ax_ = get_axes_array(ax, len(columns), plt, figsize=size, sharex=True, sharey=True)
+        self.ax_ = get_axes_array(ax, len(columns), plt, figsize=size, sharey=True)
         self.figure_ = self.ax_[0].figure
         for axes, column in zip(self.ax_, columns, strict=True):
             self._draw_rate(axes, column)
@@ -307,7 +307,7 @@ class AuditDisplay:
         labels = [plain_text(label) for label in self.group_labels]
         axes.set_yticks(positions, labels)
         axes.set_ylim(len(self.sizes) - 0.5, -0.5)
-        largest = max(table.max(axis=None) for table in self.intervals.values())
+        largest = max(table[column].max(axis=None) for table in self.intervals.values())
         limit = 1.25 * largest if largest > 0 else 1.0
         axes.set_xlim(0, limit)
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(limit, 1)])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Okabe and Ito (2008), without black (text and bounds) and yellow (too pale for lines); then wine
-# and indigo of Tol (2021), and grey. People with colour blindness can tell them apart.
+# Colours that colour-blind readers can distinguish: Okabe and Ito (2008), without black (text and
+# bounds) and yellow (too pale for lines); then wine and indigo of Tol (2021), and grey.
 COLORS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
     *("#882255", "#332288", "#808080"),

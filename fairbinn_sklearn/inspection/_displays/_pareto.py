@@ -237,7 +237,7 @@ class ParetoFrontDisplay:
         estimators : dict of str to estimator, or list of estimators
             Fitted classifiers. A list instead of a classifier, for example of several seeds, gives
             one point: the mean, with the standard deviation over the list as error bars. The
-            annotations are the keys of a dict; for a list, the value of eta if a classifier has it.
+            annotations are the keys of a dict; for a list, eta where a classifier has one.
 
         X : array-like of shape (n_samples, n_features)
             Held-out samples, not used for training.

@@ -6,9 +6,8 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from ...metrics import FairnessScorer
-from ...metrics._figures import FIGURES
+from ...metrics._metrics import DIFFERENCES
 
-DIFFERENCES = sorted(name for name in FIGURES if name.endswith("_difference"))
 _STATISTICS = ("mean", "std")
 
 

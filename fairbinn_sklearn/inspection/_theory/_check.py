@@ -4,7 +4,6 @@ import math
 
 import pandas as pd
 
-from ..._data.validation import check_data
 from .._history import TrainingHistory, split_pipeline
 from .._report import InspectionReport
 from . import _players, _structure
@@ -98,8 +97,7 @@ def check_assumptions(clf, X):
     does not hold
     holds
     """
-    clf, X = split_pipeline(clf, X)
-    samples = check_data(clf, X, reset=False)
+    clf, X, samples = split_pipeline(clf, X)
     module, history = clf.module_, TrainingHistory.of(clf)
     with evaluating(module):
         clf.decision_function(X)  # some parametrizations set their weights in a forward pass

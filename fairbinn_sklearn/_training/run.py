@@ -1,0 +1,41 @@
+"""The state of one call of train, and what is remembered of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class TrainingRun:
+    """State of one call of `TwoPlayerNet.train`, dropped when it ends.
+
+    `rule` is the update rule, `has_follower` says whether it has a fairness player. `player_params`
+    caches the parameters of the leader and the follower, which would be looked up for each batch.
+    `largest_step` is the largest norm of the follower's steps in this epoch. A callback sets `stop`
+    to end the training after this epoch.
+    """
+
+    rule: Callable | None = None
+    has_follower: bool = False
+    n_samples: int = 0
+    epochs: int = 0
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
+    player_params: tuple | None = None
+    largest_step: torch.Tensor | None = None
+    stop: bool = False
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What is remembered of the last training.
+
+    `fair` says whether the fairness loss took part, `n_samples` and `epochs` how long it was,
+    `interrupted` whether the user ended it.
+    """
+
+    fair: bool
+    n_samples: int
+    epochs: int
+    interrupted: bool = False

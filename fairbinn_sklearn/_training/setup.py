@@ -1,0 +1,77 @@
+"""From an estimator and what users pass to fit, to encoded training samples."""
+
+import torch
+
+from .._data.labels import plain_labels
+from .._data.validation import check_data, encode_training_data
+from .._utils.distributed import Processes
+from .resolve import resolve_device
+
+
+def training_data(
+    estimator,
+    X,
+    y,
+    sensitive_features,
+    sample_weight,
+    *,
+    options,
+    classes=None,
+    known_classes=None,
+    known_groups=None,
+    fitted_net=None,
+    is_fit=True,
+):
+    """Check and encode training samples.
+
+    Parameters
+    ----------
+    estimator : FairBiNNClassifier
+        The estimator, whose number and names of features scikit-learn's checks learn or compare.
+
+    X, y, sensitive_features, sample_weight
+        As in `FairBiNNClassifier.fit`.
+
+    options : TrainingOptions
+        Options of the training.
+
+    classes, known_classes, known_groups, is_fit
+        As in `encode_training_data`.
+
+    fitted_net : TwoPlayerNet, default=None
+        Network that is trained further.
+
+    Returns
+    -------
+    data : TrainingData
+        Encoded samples, classes, groups and features.
+    """
+    resumes = fitted_net is not None
+    device = torch.device(fitted_net.device) if resumes else resolve_device(estimator.device)
+    X, y = check_data(
+        estimator,
+        X,
+        plain_labels(y),
+        reset=not resumes,
+        input_shape=fitted_net.input_shape if resumes else None,
+    )
+    names = ("n_features_in_", "feature_names_in_")
+    data = encode_training_data(
+        X,
+        y,
+        sensitive_features,
+        sample_weight,
+        options=options,
+        class_weight=estimator.class_weight,
+        device=device,
+        dtype=options.dtype(len(y), device) if is_fit else torch.float32,
+        features={name: getattr(estimator, name) for name in names if hasattr(estimator, name)},
+        classes=classes,
+        known_classes=known_classes,
+        known_groups=known_groups,
+        is_fit=is_fit,
+    )
+    if isinstance(estimator.device, str) and estimator.device == "accelerate":
+        data.samples.processes = Processes()
+        data.samples.processes.check(data.samples, estimator.random_state, options.method)
+    return data

@@ -1,0 +1,18 @@
+"""Warnings of this package that a filter can single out."""
+
+
+class MissingSensitiveFeaturesWarning(UserWarning):
+    """Warn that fit got no sensitive features although its parameters ask for a fairness loss.
+
+    The network is then trained for accuracy alone. Turn the warning into an error where that must
+    not happen.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
+    >>> warnings.simplefilter("error", MissingSensitiveFeaturesWarning)
+    """
+
+
+__all__ = ["MissingSensitiveFeaturesWarning"]
