@@ -56,7 +56,7 @@ def check_loss(history, truth, is_scaled):
             constant, source = -np.sum(share * np.log(share)), "that of the label frequencies of X"
     if not is_scaled:
         advice = {"knob": "features"}  # the finding on the features gives the advice
-    elif loss.argmin() == len(loss) - 1:
+    elif loss[-1] <= INCREASED * loss.min():
         advice = _train(history, longer=True)
     elif history.trained_for_fairness:
         advice = _weigh_fairness(history, more=False)

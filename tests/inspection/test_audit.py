@@ -81,33 +81,6 @@ def test_spread_leaves_nan_out():
 
 
 @pytest.mark.parametrize(
-    ("values", "names"),
-    [
-        (["b", "a", "b"], ["a", "b"]),
-        (pd.Categorical(["old", "young", "old"], ["young", "mid", "old"], True), ["young", "old"]),
-        (np.array([1, "1", 1.0, True], dtype=object), [1, "1"]),
-        ([2.0, 10.0, 2.0], [2.0, 10.0]),
-    ],
-)
-def test_groups_compare_values_and_keep_their_order(values, names):
-    codes, (found,) = encode_groups(
-        pd.Series(values, dtype=getattr(values, "dtype", None)), len(values)
-    )
-    assert found.tolist() == names
-    assert [names[code] for code in codes[:, 0]] == list(values)
-
-
-def test_groups_of_several_columns():
-    groups = {"sex": ["m", "f", "f", "m"], "age": [1, 2, 1, 1]}
-    codes, (names,) = encode_groups(groups, 4)
-    assert names.tolist() == [("f", 1), ("f", 2), ("m", 1)]
-    assert codes.tolist() == [[2], [1], [0], [2]]
-    codes, names = encode_groups(groups, 4, "separate")
-    assert [column.tolist() for column in names] == [["f", "m"], [1, 2]]
-    assert codes.tolist() == [[1, 0], [0, 1], [0, 0], [1, 0]]
-
-
-@pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"n_boot": 0}, "'n_boot' parameter of AuditDisplay.from_estimator must be an int"),

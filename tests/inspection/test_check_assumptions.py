@@ -587,11 +587,6 @@ def test_pipeline_transforms_the_samples(data):
     assert through.details["lipschitz_lower"] == direct.details["lipschitz_lower"]
 
 
-def test_pipeline_of_one_step(clf, data):
-    pipeline = make_pipeline(clf)
-    assert repr(check_assumptions(pipeline, data[0])) == repr(check_assumptions(clf, data[0]))
-
-
 def test_sparse_samples(clf, data):
     X = np.where(data[0] > 0, data[0], 0)
     dense, sparse = (check_assumptions(clf, samples) for samples in (X, sp.csr_array(X)))

@@ -76,24 +76,6 @@ class AuditDisplay:
     ----------
     .. [1] Efron, B., Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 13.
        Chapman and Hall. https://doi.org/10.1201/9780429246593
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from fairbinn_sklearn.inspection import AuditDisplay
-    >>> rates = pd.DataFrame({"selection_rate": [0.3, 0.1]}, index=["men", "women"])
-    >>> ends = [[0.21, 0.39], [0.05, 0.16]]
-    >>> columns = pd.MultiIndex.from_product([["selection_rate"], ["low", "high"]])
-    >>> intervals = pd.DataFrame(ends, index=rates.index, columns=columns)
-    >>> differences = pd.DataFrame(
-    ...     {"difference": [0.2], "low": [0.09], "high": [0.31]}, index=["selection_rate"]
-    ... )
-    >>> sizes = pd.Series([100, 100], index=rates.index)
-    >>> display = AuditDisplay(
-    ...     {"after": rates}, {"after": intervals}, {"after": differences}, sizes
-    ... )
-    >>> display.group_labels
-    ['men\nn = 100', 'women\nn = 100']
     """
 
     def __init__(
