@@ -47,7 +47,7 @@ from fairbinn_sklearn.preprocessing import (
 )
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
-# Chosen on folds of Adult's training rows by frontier_settings.py.
+# Chosen on folds of Adult's training samples by frontier_settings.py.
 NET = {"lr": 3e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
 TARGETS = (0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14)
 EXTRA_TARGETS = (0.0025, 0.0075, 0.0125, 0.0175, 0.025, 0.035, 0.04, 0.045, 0.06, 0.09)

@@ -23,10 +23,8 @@ tables = [
     for position in (0, 1, 2)
 ]
 tables += [
-    sweep(
-        f"{n} layer{'s' * (n > 1)}", {**OURS, "fairness_layer_sizes": (128,) * n}, ETAS, args, data
-    )
-    for n in (1, 2, 3)
+    sweep(name, {**OURS, "fairness_layer_sizes": (128,) * n}, ETAS, args, data)
+    for n, name in ((1, "1 layer"), (2, "2 layers"), (3, "3 layers"))
 ]
 table = pd.concat(tables)
 draw("layers", args, finish("layers", args, table))
