@@ -9,7 +9,7 @@ from conftest import fit, make, same_model, score_difference
 
 from fairbinn_sklearn.losses import DemographicParity
 
-SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 10, "lr": 0.005, "batch_size": 256}
+SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 8, "lr": 0.01, "batch_size": 256}
 
 
 def largest_gap(scores, y, groups):
