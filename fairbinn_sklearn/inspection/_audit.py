@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from .._utils.upstream import Interval, validate_parameter_constraints
 from torch.nn.functional import one_hot
 
 from .._data.groups import GroupEncoder, sensitive_frame
