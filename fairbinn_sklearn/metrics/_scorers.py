@@ -1,6 +1,7 @@
 """Scorers of fairlearn's metrics that take the sensitive features of each fold."""
 
 import numpy as np
+import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer
@@ -165,7 +166,7 @@ class FairnessScorer(BaseEstimator):
                     answer,
                     classes,
                     pos_label,
-                    sensitive_features=groups,
+                    sensitive_features=pd.Series(groups),  # fairlearn refuses an array of length 1
                     sample_weight=weight,
                 )
             )
