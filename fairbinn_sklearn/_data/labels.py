@@ -18,14 +18,14 @@ def non_numeric_columns(X):
     ]
 
 
-def plain_labels(y):
+def plain_labels(y, name="y"):
     """Return labels of object or extension dtype in a plain dtype, other labels unchanged."""
     labels = y if hasattr(y, "dtype") else np.asarray(y)
     if labels.ndim != 1 or (labels.dtype != object and isinstance(labels.dtype, np.dtype)):
         return y
     labels = pd.Series(labels, dtype=object)
     if n_missing := int(labels.isna().sum()):
-        raise ValueError(f"y must not have missing values, got {n_missing}.")
+        raise ValueError(f"{name} must not have missing values, got {n_missing}.")
     return labels.infer_objects().to_numpy()
 
 
@@ -71,7 +71,7 @@ def encode_labels(y, classes, known):
 
 def distinct_labels(name, labels):
     """Return the sorted distinct labels; raise if they are not labels of classes."""
-    labels = plain_labels(labels)
+    labels = plain_labels(labels, name)
     if np.ndim(labels) != 1:
         raise ValueError(f"{name} must have one dimension, got {np.ndim(labels)}.")
     try:
