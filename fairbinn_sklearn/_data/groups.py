@@ -251,7 +251,8 @@ def _as_frame(sensitive_features):
     if sp.issparse(sensitive_features):
         raise ValueError("sensitive_features must be dense, got a sparse matrix.")
     if isinstance(sensitive_features, np.ma.MaskedArray):
-        sensitive_features = sensitive_features.astype(object).filled(None)
+        mask = np.ma.getmaskarray(sensitive_features)
+        sensitive_features = np.where(mask, None, sensitive_features.data)
     sensitive_features = to_pandas(sensitive_features)
     if isinstance(sensitive_features, pd.Index):
         return sensitive_features.to_frame(index=False)
