@@ -1,13 +1,15 @@
-"""Checks of a fitted net, and pictures: of its training, its audit, and what parity costs."""
+"""Check the assumptions of the paper, diagnose a training, and draw training, audit and front."""
 
-from ._assumptions import check_assumptions
+from ._diagnose import diagnose
 from ._displays import AuditDisplay, ParetoFrontDisplay, TrainingDisplay
-from ._report import AssumptionsReport
+from ._report import InspectionReport
+from ._theory import check_assumptions
 
 __all__ = [
-    "AssumptionsReport",
     "AuditDisplay",
+    "InspectionReport",
     "ParetoFrontDisplay",
     "TrainingDisplay",
     "check_assumptions",
+    "diagnose",
 ]

@@ -1,64 +1,108 @@
-"""The difference of decisions on given rows, as the constraint of an estimator measures it."""
+"""Rates of groups on given samples, with bootstrap intervals."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import assert_all_finite
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch.nn.functional import one_hot
 
 from .._data.groups import GroupEncoder, sensitive_frame
-from .._data.labels import encode_labels, plain_labels
-from .._training.resolve import resolve_constraint
-from ..losses import FairnessLoss
-from ..losses._aggregate import divide
-from ._resampling import percentiles, resample
+
+_BOOTSTRAP = {
+    "n_boot": [Interval(Integral, 1, None, closed="left")],
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "random_state": ["random_state"],
+}
 
 
-def audit(clf, decisions, y, sensitive_features, *, n_boot, confidence_level, random_state):
-    """Largest difference over all columns, its interval, and the fewest rows behind a rate.
+def check_bootstrap(caller, **params):
+    """Raise if a parameter of the bootstrap is not valid."""
+    validate_parameter_constraints(_BOOTSTRAP, params, caller_name=caller)
 
-    All None if the constraint has no rates. Groups are those of the rows at hand, in the bins that
-    `clf` has learned.
+
+@dataclass(frozen=True)
+class GroupRates:
+    """Rates of predictions by event and group, on the samples and on resamples of them.
+
+    `rates` has an array (1 + n_boot, E, G, C) for each sensitive column, the samples first; a rate
+    over no samples is NaN. `n_samples` has an array (E, G) for each column: the samples of a rate.
     """
-    constraint = resolve_constraint(clf.constraint)
-    if not isinstance(constraint, FairnessLoss):
-        return None, None, None
-    if y is None:
-        raise ValueError("y must be given with sensitive_features, got None.")
-    truth = plain_labels(y)
-    assert_all_finite(truth, input_name="y")
-    if np.shape(truth) != decisions.shape:
-        raise ValueError(
-            f"y must have a label for each of the {len(decisions)} rows of X, got the shape "
-            f"{np.shape(truth)}."
-        )
-    encoded, decided = (
-        encode_labels(labels, clf.classes_, clf.classes_)[1] for labels in (truth, decisions)
-    )
-    frame = sensitive_frame(sensitive_features, len(decisions))
-    codes = GroupEncoder(clf.combine).fit_transform(frame)
-    rows = np.column_stack([encoded, decided, codes])
-    cells, counts = np.unique(rows, axis=0, return_counts=True)
-    drawn = np.concatenate([counts[None], resample(counts, n_boot, random_state)])
-    found, fewest = _differences(constraint, torch.from_numpy(cells), torch.from_numpy(drawn), clf)
-    return float(found[0]), percentiles(found[1:], confidence_level), fewest
 
+    rates: list
+    n_samples: list
 
-def _differences(constraint, cells, counts, clf):
-    """Differences (R,) for R times the numbers of rows (R, M) in M cells.
+    def difference(self):
+        """Return the largest difference between two groups, of shape (1 + n_boot,).
 
-    And the fewest rows behind a rate that is compared, by the first numbers; 0 if none is.
-    """
-    n_classes, counts = len(clf.classes_), counts.double()
-    y, decided, *columns = cells.unbind(1)
-    scores = one_hot(decided, n_classes).double()  # (M, C)
-    scores = scores[:, 1:] if n_classes == 2 else scores
-    found, behind = [], []
-    for codes in columns:
-        member = constraint.membership(y, one_hot(codes).double(), n_classes)  # (E, M, G)
-        n_rows = torch.einsum("rm,emg->reg", counts, member)
-        sums = torch.einsum("rm,emgc->regc", counts, member[..., None] * scores[:, None])
-        found.append(constraint.difference(divide(sums, n_rows[..., None]), n_rows))
-        for n_of_event in n_rows[0]:
+        The largest over columns, events and classes; NaN if no group has samples.
+        """
+        spreads = [spread(rates, axis=2).reshape(len(rates), -1) for rates in self.rates]
+        values = np.concatenate(spreads, axis=1)  # (1 + n_boot, K * E * C)
+        largest = np.where(np.isnan(values), -np.inf, values).max(axis=1)
+        return np.where(np.isinf(largest), np.nan, largest)
+
+    def fewest_samples(self):
+        """Return the number of samples of the smallest rate that has a rate to compare with."""
+        fewest = []
+        for n_of_event in (n for column in self.n_samples for n in column):
             present = n_of_event[n_of_event > 0]
-            behind += [int(present.min())] if len(present) > 1 else []
-    return torch.stack(found).amax(0).numpy(), min(behind, default=0)
+            fewest += [int(present.min())] if len(present) > 1 else []
+        return min(fewest, default=0)
+
+
+def group_rates(constraint, n_classes, truth, predictions, codes, *, n_boot, random_state):
+    """Count the samples of each group, label and prediction, and resample the counts.
+
+    `truth` and `predictions` are class codes of shape (N,), `codes` group codes (N, K). The rates
+    depend on the samples only through the counts of equal ones, so resampling the samples means
+    drawing the counts from a multinomial distribution.
+    """
+    samples = np.column_stack([truth, predictions, codes])
+    cells, counts = np.unique(samples, axis=0, return_counts=True)  # (M, 2 + K), (M,)
+    n_samples = int(counts.sum())
+    drawn = check_random_state(random_state).multinomial(n_samples, counts / n_samples, n_boot)
+    counts = np.concatenate([counts[None], drawn]).astype(float)  # (R, M)
+    truth, predictions, *columns = torch.from_numpy(cells).unbind(1)
+    scores = one_hot(predictions, n_classes).double()  # (M, C)
+    scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
+    rates, n_of_rates = [], []
+    for column in columns:
+        indicator = one_hot(column).double()
+        member = constraint.membership(truth, indicator, n_classes).movedim(1, 0).numpy()
+        n = np.tensordot(counts, member, 1)  # (R, E, G)
+        sums = np.tensordot(counts, member[..., None] * scores[:, None, None], 1)  # (R, E, G, C)
+        with np.errstate(invalid="ignore"):  # no samples: NaN
+            rates.append(sums / n[..., None])
+        n_of_rates.append(n[0].astype(int))
+    return GroupRates(rates, n_of_rates)
+
+
+def interval(values, confidence_level):
+    """Return the percentile interval (2, ...) of values (1 + n_boot, ...), leaving NaN out.
+
+    It is extended to contain the first value, that of the samples: resampling increases
+    differences, so near parity all resamples can lie above it.
+    """
+    resampled = np.where(np.isnan(values[1:]).all(axis=0), 0.0, values[1:])
+    tails = [(1 - confidence_level) / 2, (1 + confidence_level) / 2]
+    low, high = np.nanquantile(resampled, tails, axis=0)
+    return np.stack([np.minimum(low, values[0]), np.maximum(high, values[0])])
+
+
+def spread(values, axis):
+    """Return the largest minus the smallest value along an axis, leaving NaN out."""
+    is_nan = np.isnan(values)
+    highest = np.where(is_nan, -np.inf, values).max(axis=axis)
+    lowest = np.where(is_nan, np.inf, values).min(axis=axis)
+    all_nan = is_nan.all(axis=axis)
+    return np.where(all_nan, np.nan, np.where(all_nan, 0, highest) - np.where(all_nan, 0, lowest))
+
+
+def encode_groups(sensitive_features, n_samples, combine="intersection"):
+    """Return group codes (N, K), and for each column of codes the names of its groups."""
+    frame = sensitive_frame(sensitive_features, n_samples)
+    encoder = GroupEncoder(combine).fit(frame)
+    return encoder.transform(frame), encoder.names_by_partition

@@ -1,153 +1,133 @@
-"""The report: one verdict a check, as text, HTML and DataFrame."""
+"""The report: one finding for each check, as text, HTML and DataFrame."""
 
 import html
 import math
 import textwrap
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
-HOLDS, FAILS, UNKNOWN, NO_PART = "holds", "does not hold", "unknown", "does not apply"
-MARKS = {HOLDS: "[+]", FAILS: "[!]", UNKNOWN: "[?]", NO_PART: "[ ]"}
-HEADINGS = {"assumption": "Assumptions of the paper", "training": "Training and decisions"}
+HOLDS, FAILS, UNKNOWN, NOT_APPLICABLE = "holds", "does not hold", "unknown", "does not apply"
+MARKS = {HOLDS: "[+]", FAILS: "[!]", UNKNOWN: "[?]", NOT_APPLICABLE: "[ ]"}
+COLUMNS = ["statement", "verdict", "value", "result", "how", "advice"]
 
 
 @dataclass(frozen=True)
-class Check:
-    """What was looked at, what came out, how, and what to change where that is called for."""
+class Finding:
+    """The verdict of one check, and the advice that follows from it.
+
+    `knob` names what the advice changes: two findings with one knob give the same advice, or the
+    opposite.
+    """
 
     check: str
-    kind: str
     statement: str
     verdict: str
-    figure: str
+    result: str
     how: str
-    change: str = ""
+    advice: str = ""
     value: float = math.nan
+    knob: str = ""
 
     def __post_init__(self):
-        if self.verdict in (HOLDS, NO_PART):
-            object.__setattr__(self, "change", "")
+        if self.verdict in (HOLDS, NOT_APPLICABLE):
+            object.__setattr__(self, "advice", "")
 
 
 def judge(holds):
-    """Verdict on what can be told."""
+    """Return the verdict on a statement that can be decided."""
     return HOLDS if holds else FAILS
 
 
-class AssumptionsReport:
-    """Verdicts on a fitted net, as `check_assumptions` returns them.
+class InspectionReport:
+    """Findings on a fitted classifier, as `check_assumptions` and `diagnose` return them.
 
-    It prints as a table, with what to change below; notebooks show all of it.
+    The text has one line for each finding and the advice below them. Notebooks show the same as
+    a table, with how each result was computed.
 
     Parameters
     ----------
-    checks : list of Check
-        The verdicts, in the order in which they are shown.
+    findings : list of Finding
+        The findings, in the order in which they are shown.
 
-    layers : pandas.DataFrame
-        The layers of the net, see below.
+    title : str
+        First line of the text.
 
-    lipschitz_bound, lipschitz_seen : float
-        See below.
+    advice_title : str
+        Title of the list of advice.
 
-    block_bounds : dict of str to float
-        See below.
-
-    n_rows : int
+    details : dict of str to object
         See below.
 
     Attributes
     ----------
-    layers : pandas.DataFrame
-        One row a layer, by name, in the order of the forward pass: "block" it lies in, "type",
-        "lipschitz" (bound of its Lipschitz constant; NaN if unknown), "bounded" (whether its
-        outputs are bounded whatever the weights before it; None if unknown), "largest_output" (in
-        absolute value, on the given rows) and "how" the bound was found.
-
-    lipschitz_bound : float
-        Upper bound of the Lipschitz constant of the net, from its input to its logits. NaN if
-        unknown.
-
-    lipschitz_seen : float
-        Largest norm of the gradient of the logits at the given rows, a lower bound of the same
-        constant. NaN if the rows have no gradient.
-
-    block_bounds : dict of str to float
-        Upper bounds of the constants of the blocks of the net, by name. NaN if unknown.
-
-    n_rows : int
-        Rows that the net was looked at with.
+    details : dict of str to object
+        Further results. The functions that return the report list them.
 
     See Also
     --------
-    check_assumptions : Makes the report.
+    check_assumptions : Report on the assumptions of the paper.
+    diagnose : Report on training and predictions.
     """
 
-    def __init__(self, checks, layers, lipschitz_bound, lipschitz_seen, block_bounds, n_rows):
-        self._checks = tuple(checks)
-        self.layers = layers
-        self.lipschitz_bound = lipschitz_bound
-        self.lipschitz_seen = lipschitz_seen
-        self.block_bounds = block_bounds
-        self.n_rows = n_rows
+    def __init__(self, findings, *, title, advice_title, details):
+        self._findings = tuple(findings)
+        self._title = title
+        self._advice_title = advice_title
+        self.details = details
 
     def to_frame(self):
-        """Return the verdicts as a DataFrame.
+        """Return the findings as a DataFrame.
 
         Returns
         -------
         frame : pandas.DataFrame
-            One row a check, by its short name: "kind" ("assumption" or "training"), "statement",
-            "verdict" ("holds", "does not hold", "unknown" or "does not apply"), "figure" in words
-            and its "value" as a number, "how" it was computed, and what to "change".
+            One row for each check, by its short name. The columns are "statement", "verdict"
+            ("holds", "does not hold", "unknown" or "does not apply"), "value" (the result as a
+            number, NaN if it is none), "result" in words, "how" it was computed and judged, and
+            "advice", empty if there is none.
         """
-        columns = ["check", "kind", "statement", "verdict", "value", "figure", "how", "change"]
-        return pd.DataFrame(map(asdict, self._checks), columns=columns).set_index("check")
+        rows = [[getattr(finding, column) for column in COLUMNS] for finding in self._findings]
+        index = pd.Index([finding.check for finding in self._findings], name="check")
+        return pd.DataFrame(rows, index=index, columns=COLUMNS)
 
     def __repr__(self):
-        """Table of the verdicts, and what to change."""
-        width = max(len(check.statement) for check in self._checks)
-        lines = [self._title()]
-        for kind, heading in HEADINGS.items():
-            lines += ["", heading]
-            lines += [
-                f"  {MARKS[check.verdict]} {check.verdict:14}  {check.statement:{width}}  "
-                f"{check.figure}".rstrip()
-                for check in self._checks
-                if check.kind == kind
-            ]
-        changes = {}
-        for check in self._checks:
-            if check.change:
-                changes.setdefault(check.change, []).append(check.check)
-        if changes:
-            lines += ["", "What to change"]
-        for change, checks in changes.items():
-            told = f"{', '.join(checks)}: {change}"
-            lines += textwrap.wrap(told, 96, initial_indent="  ", subsequent_indent="    ")
+        """Return the findings and the advice as text."""
+        width = max(len(finding.statement) for finding in self._findings)
+        lines = [self._title, ""]
+        lines += [
+            f"  {MARKS[finding.verdict]} {finding.verdict:14}  {finding.statement:{width}}  "
+            f"{finding.result}".rstrip()
+            for finding in self._findings
+        ]
+        if advice := self._advice():
+            lines += ["", self._advice_title]
+        for number, (text, checks) in enumerate(advice.items(), start=1):
+            item = f"{number}. {', '.join(checks)}: {text}"
+            lines += textwrap.wrap(item, 96, initial_indent="  ", subsequent_indent="     ")
         return "\n".join(lines)
 
     def _repr_html_(self):
-        """Table of the verdicts, with how each was computed."""
-        head = ("Verdict", "Statement", "Figure", "How", "What to change")
-        rows = [_row("th", head)]
-        for kind, heading in HEADINGS.items():
-            rows.append(f'<tr><th colspan="{len(head)}">{html.escape(heading)}</th></tr>')
-            rows += [
-                _row(
-                    "td",
-                    (f"{MARKS[c.verdict]} {c.verdict}", c.statement, c.figure, c.how, c.change),
-                )
-                for c in self._checks
-                if c.kind == kind
-            ]
-        caption = f"<caption>{html.escape(self._title())}</caption>"
-        return f"<table>{caption}{''.join(rows)}</table>"
+        """Return the findings and the advice as an HTML table and an HTML list."""
+        rows = [_row("th", ("Verdict", "Statement", "Result", "How"))]
+        rows += [
+            _row("td", (f"{MARKS[f.verdict]} {f.verdict}", f.statement, f.result, f.how))
+            for f in self._findings
+        ]
+        page = f"<table><caption>{html.escape(self._title)}</caption>{''.join(rows)}</table>"
+        if advice := self._advice():
+            items = [f"{', '.join(checks)}: {text}" for text, checks in advice.items()]
+            listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+            page += f"<p>{html.escape(self._advice_title)}</p><ol>{listed}</ol>"
+        return page
 
-    def _title(self):
-        rows = "row" if self.n_rows == 1 else "rows"
-        return f"FairBiNN's assumptions and training, checked on {self.n_rows:,} {rows}"
+    def _advice(self):
+        """Return the checks that give each advice, by its text."""
+        advice = {}
+        for finding in self._findings:
+            if finding.advice:
+                advice.setdefault(finding.advice, []).append(finding.check)
+        return advice
 
 
 def _row(tag, cells):

@@ -1,13 +1,12 @@
-"""Pictures: what is computed, what is drawn, and what is refused."""
+"""Data and drawings of the displays, and errors."""
 
 import sys
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import make_data
 from fairlearn.metrics import (
-    MetricFrame,
     demographic_parity_difference,
     false_positive_rate,
     selection_rate,
@@ -15,11 +14,7 @@ from fairlearn.metrics import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay, TrainingDisplay
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -28,20 +23,9 @@ def closed():
     plt.close("all")
 
 
-@pytest.fixture(scope="module")
-def data():
-    return make_data(600)
-
-
-@pytest.fixture(scope="module")
-def models(data):
-    X, y, group = data
-    return [
-        FairBiNNClassifier(eta=eta, max_epochs=3, device="cpu", random_state=0).fit(
-            X, y, sensitive_features=group
-        )
-        for eta in (0, 10)
-    ]
+@pytest.fixture
+def models(fit):
+    return [fit(eta=0), fit(eta=3)]
 
 
 def results():
@@ -52,6 +36,9 @@ def results():
         "mean_test_demographic_parity_difference": -np.array([0.18, 0.09, 0.04, 0.01]),
         "std_test_demographic_parity_difference": np.array([0.01, 0.01, 0.01, 0.0]),
     }
+
+
+# ParetoFrontDisplay
 
 
 def test_front_of_a_search():
@@ -66,12 +53,19 @@ def test_front_of_a_search():
     assert "ours" in labels and "bound 0.05" in labels
 
 
-def test_two_methods_on_one_picture_differ_in_colour():
+def test_fronts_on_the_same_axes_differ_in_colour():
     first = ParetoFrontDisplay.from_cv_results(results(), label="a", bound=0.05)
     second = ParetoFrontDisplay.from_cv_results(results(), label="b", bound=0.05, ax=first.ax_)
     assert first.ax_ is second.ax_
     assert first.front_.get_color() != second.front_.get_color()
     assert first.ax_.get_legend_handles_labels()[1].count("bound 0.05") == 1
+
+
+def test_texts_of_close_points_are_hidden():
+    display = ParetoFrontDisplay([0.2, 0.1, 0.101], [0.9, 0.8, 0.801], texts=["a", "b", "c"])
+    texts = display.plot().texts_
+    assert [text.get_visible() for text in texts] == [True, True, False]
+    assert display.plot(annotate=False).texts_ == []
 
 
 def test_front_of_estimators(data, models):
@@ -82,37 +76,65 @@ def test_front_of_estimators(data, models):
     ]
     np.testing.assert_allclose(display.differences, expected)
     np.testing.assert_allclose(display.scores, [clf.score(X, y) for clf in models])
+    assert [text.get_text() for text in display.texts_] == ["eta 0", "eta 3"]
     seeds = ParetoFrontDisplay.from_estimators({"both": models}, X, y, sensitive_features=group)
     np.testing.assert_allclose(seeds.differences, [np.mean(expected)])
-    assert seeds.difference_std[0] > 0
+    np.testing.assert_allclose(seeds.difference_std, [np.std(expected)])
 
 
-def test_training(data, models):
-    display = TrainingDisplay.from_estimator(models[1])
-    losses = display.panels if hasattr(display, "panels") else []
-    assert len(losses) >= 2
-    drawn = [line.get_ydata() for ax in plt.gcf().axes for line in ax.lines]
-    for name in ("loss", "fairness_loss", "decision_difference", "score_difference"):
-        figures = [record[name] for record in models[1].history_]
-        assert any(len(y) == len(figures) and np.allclose(y, figures) for y in drawn)
-
-
-@pytest.mark.filterwarnings("ignore:The running difference ended")
 @pytest.mark.parametrize(
-    ("equalize", "told"), [("decisions", "decisions"), ("scores", "scores"), ("both", "both")]
+    ("estimators", "params", "error", "message"),
+    [
+        ("a name", {}, TypeError, "estimators must be a list or dict .* got str"),
+        ([], {}, ValueError, "must not be empty"),
+        ({"none": []}, {}, ValueError, "or have empty lists"),
+        ([3], {}, TypeError, r"must be fitted classifiers, got \['int'\]"),
+        (None, {"score": "best"}, ValueError, "score must be the name of a .* got 'best'"),
+        (None, {"metric": "worst_group_accuracy"}, ValueError, "metric must be one of"),
+    ],
 )
-def test_training_under_a_target_has_a_panel_more(data, equalize, told):
+def test_front_of_invalid_estimators(data, models, estimators, params, error, message):
     X, y, group = data
-    clf = FairBiNNClassifier(
-        fairness_target=0.15, max_epochs=15, equalize=equalize, device="cpu", random_state=0
-    ).fit(X, y, sensitive_features=group)
-    TrainingDisplay.from_estimator(clf)
-    axes = plt.gcf().axes
-    assert len(axes) == 3
-    assert f"target 0.15 ({told})" in [line.get_label() for line in axes[1].lines]
-    etas = [record["eta"] for record in clf.history_]
-    assert max(etas) > 0
-    assert any(np.allclose(line.get_ydata(), etas) for line in axes[2].lines)
+    estimators = models if estimators is None else estimators
+    with pytest.raises(error, match=message):
+        ParetoFrontDisplay.from_estimators(estimators, X, y, sensitive_features=group, **params)
+
+
+# TrainingDisplay
+
+
+def test_training(models):
+    display = TrainingDisplay.from_estimator(models[1])
+    assert list(display.panels) == ["loss", "fairness_loss", "differences"]
+    history = pd.DataFrame(models[1].history_)
+    for axes, columns in zip(display.ax_, display.panels.values(), strict=True):
+        assert axes.get_yscale() == "linear"
+        for line, column in zip(axes.lines, columns, strict=True):
+            np.testing.assert_array_equal(line.get_ydata(), history[column])
+
+
+def test_training_with_early_stopping(fit):
+    clf = fit(eta=3, early_stopping=True)
+    loss = TrainingDisplay.from_estimator(clf).ax_[0]
+    assert [line.get_label() for line in loss.lines] == ["training", "validation"]
+    expected = [record["validation_loss"] for record in clf.history_]
+    np.testing.assert_array_equal(loss.lines[1].get_ydata(), expected)
+
+
+@pytest.mark.parametrize("equalize", ["scores", "both"])
+def test_training_under_a_target(fit, equalize):
+    clf = fit(fairness_target=0.9, equalize=equalize)
+    display = TrainingDisplay.from_estimator(clf)
+    *_, differences, eta = display.ax_
+    target = differences.lines[-1]
+    assert target.get_label() == f"target 0.9 ({equalize})"
+    assert set(target.get_ydata()) == {0.9}
+    np.testing.assert_array_equal(
+        eta.lines[0].get_ydata(), [record["eta"] for record in clf.history_]
+    )
+
+
+# AuditDisplay
 
 
 @pytest.mark.parametrize("labels", [[0, 1], ["no", "yes"]])
@@ -122,87 +144,117 @@ def test_audit(data, labels):
     clf = LogisticRegression().fit(X, y)
     worse = LogisticRegression(C=1e-4).fit(X, y)
     display = AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, baseline=worse)
-    assert list(display.rates) == ["before", "after"]
-    positive, decisions = labels[1], clf.predict(X)
-    for name in ("a", "b"):
-        rows = group == name
-        truth, decided = y[rows] == positive, decisions[rows] == positive
-        found = display.rates["after"].loc[name]
-        assert found["selection_rate"] == pytest.approx(selection_rate(truth, decided))
-        assert found["true_positive_rate"] == pytest.approx(true_positive_rate(truth, decided))
-        assert found["false_positive_rate"] == pytest.approx(false_positive_rate(truth, decided))
-        rate, ends = found["selection_rate"], display.intervals["after"].loc[name, "selection_rate"]
-        error = (rate * (1 - rate) / rows.sum()) ** 0.5
-        assert ends["low"] == pytest.approx(rate - 1.96 * error, abs=0.3 * error)
-        assert ends["high"] == pytest.approx(rate + 1.96 * error, abs=0.3 * error)
-        assert display.sizes[name] == rows.sum()
-    texts = [text.get_text() for ax in plt.gcf().axes for text in ax.get_yticklabels()]
-    assert any(f"n = {(group == 'a').sum()}" in text for text in texts)
+    positive = labels[1]
+    for when, model in {"before": worse, "after": clf}.items():
+        predictions = model.predict(X)
+        for name in ("a", "b"):
+            truth, predicted = ((v == positive)[group == name] for v in (y, predictions))
+            expected = {
+                "selection_rate": selection_rate(truth, predicted),
+                "true_positive_rate": true_positive_rate(truth, predicted),
+                "false_positive_rate": false_positive_rate(truth, predicted),
+            }
+            assert display.rates[when].loc[name].to_dict() == pytest.approx(expected)
+            assert display.sizes[name] == len(truth)
+    selection, tpr, fpr = display.ax_
+    assert f"n = {(group == 'a').sum()}" in selection.get_yticklabels()[0].get_text()
+    assert selection.get_xlabel() == f"Predicted {positive!r}"
+    assert tpr.get_xlabel() == f"Predicted {positive!r}\nof samples labelled {positive!r}"
+    assert fpr.get_xlabel() == f"Predicted {positive!r}\nof samples not labelled {positive!r}"
     value, low, high = display.differences["before"].loc["true_positive_rate"]
-    assert f"before {value:.2f} [{low:.2f}, {high:.2f}]" in plt.gcf().axes[1].get_title()
+    assert f"before {value:.2f} [{low:.2f}, {high:.2f}]" in tpr.get_title()
 
 
-def test_intervals_are_those_of_resampled_rows(data):
-    """As MetricFrame has them, which resamples the rows one by one."""
+def test_audit_of_three_classes_names_the_counted_label(data):
     X, y, group = data
-    groups = {"letter": group, "half": np.arange(len(y)) % 3 // 2}
+    y = y + (X[:, 0] > 1)
     clf = LogisticRegression().fit(X, y)
-    display = AuditDisplay.from_estimator(
-        clf, X, y, sensitive_features=groups, n_boot=2000, confidence_level=0.8, random_state=0
-    )
-    frame = MetricFrame(
-        metrics={"selection_rate": selection_rate, "true_positive_rate": true_positive_rate},
-        y_true=y,
-        y_pred=clf.predict(X),
-        sensitive_features=groups,
-        n_boot=300,
-        ci_quantiles=[0.1, 0.9],
-        random_state=0,
-    )
-    for which, rates, differences in zip(
-        ("low", "high"), frame.by_group_ci, frame.difference_ci(), strict=True
-    ):
-        for rate in rates:
-            found = display.intervals["after"][rate, which].to_numpy()
-            np.testing.assert_allclose(found, rates[rate], atol=0.015)
-            found = display.differences["after"].loc[rate, which]
-            assert found == pytest.approx(differences[rate], abs=0.015)
-    assert (display.differences["after"]["difference"] > 0).all()
+    for pos_label, counted in ((None, 2), (0, 0)):
+        display = AuditDisplay.from_estimator(
+            clf, X, y, sensitive_features=group, pos_label=pos_label, n_boot=1
+        )
+        assert display.ax_[0].get_xlabel() == f"Predicted {counted}"
+        rates = display.rates["after"]["selection_rate"]
+        assert rates["a"] == pytest.approx((clf.predict(X) == counted)[group == "a"].mean())
 
 
-def test_a_rate_over_no_rows_has_no_interval(data):
+def test_audit_axis_fits_small_rates(data):
+    X, _, group = data
+    y = (np.arange(len(X)) % 25 == 0).astype(int)
+    clf = LogisticRegression(class_weight={1: 15}).fit(X, y)
+    display = AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, random_state=0)
+    for axes, rate in zip(display.ax_, display.rates["after"], strict=True):
+        largest = display.intervals["after"][rate].to_numpy().max()
+        assert largest < axes.get_xlim()[1] < 1.5 * largest
+
+
+def test_audit_labels(data):
+    """Ordered categories keep their order, and dollar signs are not mathematics."""
     X, y, _ = data
-    group = np.where(y == 0, "all", np.where(np.arange(len(y)) % 2, "odd", "all"))
+    labels = ["under $20k", "$20k", "above $40k"]
+    income = pd.Categorical.from_codes(np.arange(len(y)) % 3, labels, ordered=True)
     display = AuditDisplay.from_estimator(
-        LogisticRegression().fit(X, y), X, y, sensitive_features=group, random_state=0
+        LogisticRegression().fit(X, y), X, y, sensitive_features=income, n_boot=1
     )
-    ends = display.intervals["after"].loc["odd"]
-    assert ends["false_positive_rate"].isna().all()
-    assert ends["true_positive_rate"].between(0, 1).all()
-    # One group only is left to compare.
-    assert display.differences["after"].loc["false_positive_rate"].tolist() == [0, 0, 0]
-    again = AuditDisplay.from_estimator(
-        LogisticRegression().fit(X, y), X, y, sensitive_features=group, random_state=0
+    assert display.sizes.index.tolist() == labels
+    drawn = [label.get_text().split("\n")[0] for label in display.ax_[0].get_yticklabels()]
+    assert drawn == [r"under \$20k", r"\$20k", r"above \$40k"]
+
+
+def test_audit_of_intersections_and_missing_rates(data):
+    X, y, group = data
+    positive = np.where(y == 1, "positive", "all")
+    groups = {"letter": group, "label": positive}
+    display = AuditDisplay.from_estimator(
+        LogisticRegression().fit(X, y), X, y, sensitive_features=groups, random_state=0
     )
-    assert display.intervals["after"].equals(again.intervals["after"])
+    assert display.group_labels[0].startswith("a, all\nn = ")
+    rates, ends = display.rates["after"], display.intervals["after"]
+    assert rates.loc[("a", "all")].isna().tolist() == [False, True, False]
+    assert ends.loc[("a", "all"), "true_positive_rate"].isna().all()
+    assert ends.loc[("a", "positive"), "true_positive_rate"].between(0, 1).all()
+
+
+def test_audit_on_axes_of_the_caller(data, models):
+    X, y, group = data
+    figure, axes = plt.subplots(1, 3)
+    display = AuditDisplay.from_estimator(
+        models[1], X, y, sensitive_features=group, baseline=models[0], ax=axes
+    )
+    assert display.figure_ is figure and display.ax_.tolist() == axes.tolist()
+    assert axes[-1].get_legend() is not None
+    with pytest.raises(ValueError, match="array of 3 matplotlib Axes, .* got 2 of type"):
+        display.plot(axes[:2])
+    with pytest.raises(ValueError, match="got 3 of type int"):
+        display.plot([1, 2, 3])
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("clf", "change", "error", "message"),
     [
-        ({"n_boot": 0}, "'n_boot' parameter of AuditDisplay.from_estimator must be an int"),
-        ({"confidence_level": 95}, "'confidence_level' parameter .* Got 95"),
-        ({"random_state": "seed"}, "'random_state' parameter"),
+        (3, {}, TypeError, "clf must be a fitted classifier, got int"),
+        (None, {"baseline": "other"}, TypeError, "baseline must be a fitted classifier, got str"),
+        (LinearRegression(), {}, TypeError, "classifier with classes_, got LinearRegression"),
+        (None, {"pos_label": 2}, ValueError, r"one of the classes \[0, 1\], got 2"),
+        (None, {"y": [5] * 300}, ValueError, r"labels of clf.classes_, \[0, 1\], got \[5\]"),
+        (None, {"sensitive_features": ["a"] * 299}, ValueError, "got 299 and 300"),
+        (None, {"X": np.zeros((2, 4))}, ValueError, "got 300 labels and predictions of clf"),
     ],
 )
-def test_resampling_that_cannot_be(data, params, message):
+def test_invalid_audit(data, models, clf, change, error, message):
     X, y, group = data
-    clf = LogisticRegression().fit(X, y)
-    with pytest.raises(ValueError, match=message):
-        AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, **params)
+    clf = models[0] if clf is None else clf
+    if isinstance(clf, LinearRegression):
+        clf.fit(X, y)
+    arguments = {"X": X, "y": y, "sensitive_features": group, **change}
+    with pytest.raises(error, match=message):
+        AuditDisplay.from_estimator(clf, **arguments)
 
 
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+# All displays
+
+
+def test_error_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "fairbinn-sklearn\[examples\]"'):
         ParetoFrontDisplay([0.1], [0.8]).plot()
@@ -214,11 +266,11 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         (lambda: ParetoFrontDisplay([], []).plot(), ValueError, "at least one point"),
         (lambda: ParetoFrontDisplay([0.1], [1, 2]).plot(), ValueError, "scores must have one"),
         (lambda: ParetoFrontDisplay([0.1], [1], bound=2).plot(), ValueError, "bound must be"),
-        (lambda: ParetoFrontDisplay([0.1], [1]).plot(ax=3), TypeError, "ax must be one"),
+        (lambda: ParetoFrontDisplay([0.1], [1]).plot(ax=3), TypeError, "ax must be a matplotlib"),
         (
             lambda: ParetoFrontDisplay.from_cv_results({"mean_test_score": [1.0]}),
             ValueError,
-            r"got those of \['score'\]; search with",
+            r"got those of \['score'\]. Search with",
         ),
         (
             lambda: ParetoFrontDisplay.from_cv_results(
@@ -240,64 +292,6 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         ),
     ],
 )
-def test_what_cannot_be_drawn(call, error, message):
+def test_invalid_data(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_groups_of_another_length(data, models):
-    X, y, group = data
-    with pytest.raises(ValueError, match="same number of rows"):
-        AuditDisplay.from_estimator(models[0], X, y, sensitive_features=group[:-1])
-
-
-@pytest.mark.parametrize(
-    ("estimators", "params", "error", "message"),
-    [
-        ("a name", {}, TypeError, "estimators must be a list or dict .* got str"),
-        ([], {}, ValueError, "must not be empty"),
-        ({"none": []}, {}, ValueError, "or hold empty lists"),
-        ([3], {}, TypeError, r"must hold fitted estimators, got \['int'\]"),
-        (None, {"score": "best"}, ValueError, "score must be the name of a scorer .* got 'best'"),
-        (None, {"metric": "worst_group_accuracy"}, ValueError, "metric must be one of"),
-    ],
-)
-def test_estimators_that_have_no_points(data, models, estimators, params, error, message):
-    X, y, group = data
-    estimators = models if estimators is None else estimators
-    with pytest.raises(error, match=message):
-        ParetoFrontDisplay.from_estimators(estimators, X, y, sensitive_features=group, **params)
-
-
-def test_axes_of_the_caller(data, models):
-    X, y, group = data
-    figure, axes = plt.subplots(1, 3)
-    display = AuditDisplay.from_estimator(
-        models[1], X, y, sensitive_features=group, baseline=models[0], ax=axes
-    )
-    assert display.figure_ is figure and display.ax_.tolist() == axes.tolist()
-    assert axes[-1].get_legend() is not None
-    with pytest.raises(ValueError, match="ax must be None or 3 matplotlib Axes, .* got 2 of type"):
-        display.plot(axes[:2])
-    with pytest.raises(ValueError, match="got 3 of type int"):
-        display.plot([1, 2, 3])
-
-
-@pytest.mark.parametrize(
-    ("clf", "change", "error", "message"),
-    [
-        (3, {}, TypeError, "clf must be a fitted classifier, got int"),
-        (None, {"baseline": "other"}, TypeError, "baseline must be a fitted classifier, got str"),
-        (LinearRegression(), {}, TypeError, "classifier with classes_, got LinearRegression"),
-        (None, {"pos_label": 2}, ValueError, r"one of the classes \[0, 1\], got 2"),
-        (None, {"y": [5] * 600}, ValueError, r"y must hold labels of clf.classes_, .* got \[5\]"),
-    ],
-)
-def test_what_cannot_be_audited(data, models, clf, change, error, message):
-    X, y, group = data
-    clf = models[0] if clf is None else clf
-    if isinstance(clf, LinearRegression):
-        clf.fit(X, y)
-    given = {"X": X, "y": y, "sensitive_features": group, **change}
-    with pytest.raises(error, match=message):
-        AuditDisplay.from_estimator(clf, **given)

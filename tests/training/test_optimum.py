@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
-from fairbinn_sklearn.inspection._displays._rates import audit
+from fairbinn_sklearn.inspection import diagnose
 
 SHARE = np.array([0.3, 0.6])  # of the label 1, by group
 CENTRE, STEP = np.array([-0.5, 0.5]), np.array([1.5, 2.0])
@@ -103,7 +103,6 @@ def test_intervals_of_an_audit_hold_the_difference_of_fresh_rows():
     held = []
     for seed in range(200):
         rows, truth, groups = draw(1_000, 2 + seed)
-        _, _, (found,), *_ = audit({"clf": clf}, rows, truth, groups, None, 500, 0.95, seed)
-        ends = found.loc["selection_rate"]
-        held.append(ends["low"] <= abs(expected) <= ends["high"])
+        audit = diagnose(clf, rows, truth, groups, n_boot=500, random_state=seed).details
+        held.append(audit["low"] <= abs(expected) <= audit["high"])
     assert 0.90 <= np.mean(held) <= 0.99

@@ -1,4 +1,4 @@
-"""Displays in the manner of scikit-learn: data in `__init__`, drawing in `plot`."""
+"""Displays as in scikit-learn: `__init__` stores the data, `plot` draws, `from_*` compute."""
 
 from ._audit import AuditDisplay
 from ._pareto import ParetoFrontDisplay

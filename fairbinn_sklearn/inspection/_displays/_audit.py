@@ -1,89 +1,81 @@
-"""Rates by group, before and after."""
+"""Rates of each group, of one classifier or of two."""
 
 import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from .._resampling import check_bootstrap
-from ._drawing import import_pyplot, many_axes
-from ._rates import audit
+from ...losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
+from ...losses._combined import CombinedLoss
+from .._audit import check_bootstrap, encode_groups, group_rates, interval, spread
+from ._drawing import as_words, get_axes_array, import_pyplot, plain_text
 
 _COLORS = {"before": "#E69F00", "after": "#0072B2"}  # Okabe and Ito's; differ in lightness too
+_RATES = {  # the samples that each rate counts, in words, and the criterion that selects them
+    "selection_rate": ("", DemographicParity()),
+    "true_positive_rate": ("\nof samples labelled {label}", EqualOpportunity()),
+    "false_positive_rate": ("\nof samples not labelled {label}", FalsePositiveRateParity()),
+}
 
 
 class AuditDisplay:
-    r"""Draw an audit: selection, true positive and false positive rate of each group.
+    r"""Draw the selection rate, true positive rate and false positive rate of each group.
 
-    Make one with `from_estimator`. Bars are the rates that fairlearn's MetricFrame finds. Above
-    them stands the largest difference between two groups. Error bars and brackets are bootstrap
-    intervals: the middle part, of the size `confidence_level`, of the same figures over resamples
-    of the rows (percentile intervals [1]_).
+    Create it with `from_estimator`. Bars show the rates, equal to those of fairlearn's MetricFrame.
+    The title of each panel has the largest difference between two groups. Error bars and brackets
+    are bootstrap intervals: percentile intervals [1]_ over resamples of the samples.
 
     Parameters
     ----------
     rates : dict of str to pandas.DataFrame
-        Rates of the models, by "after" and, with a baseline, "before": a row for each group, a
-        column for each rate. NaN where there are no rows.
+        Rates of the classifiers, by "after" and, with a baseline, "before": one row for each group,
+        one column for each rate. NaN where a group has no samples.
 
     intervals : dict of str to pandas.DataFrame
-        Their intervals: a row for each group, and for each rate the columns "low" and "high".
+        Intervals of the rates: one row for each group, and for each rate the columns "low" and
+        "high".
 
     differences : dict of str to pandas.DataFrame
-        Largest differences between two groups: a row for each rate, the columns "difference", and
-        "low" and "high" of its interval.
+        Largest differences between two groups: one row for each rate, the columns "difference",
+        and "low" and "high" of its interval.
 
     sizes : pandas.Series
-        Number of rows of each group.
+        Number of samples of each group.
 
     pos_label : label, default=None
-        The decision that is counted.
+        Label whose predictions are counted.
 
     confidence_level : float, default=0.95
-        The level of the intervals.
+        Confidence level of the intervals.
 
     Attributes
     ----------
     ax_ : ndarray of shape (3,) of matplotlib.axes.Axes
-        The axes of the panels, once drawn.
+        Axes of the panels.
 
     figure_ : matplotlib.figure.Figure
-        The figure of the axes.
+        Figure that contains the axes.
 
     See Also
     --------
     fairlearn.metrics.MetricFrame : The rates as a table.
-    ParetoFrontDisplay : What smaller differences cost.
+    ParetoFrontDisplay : Draw scores against differences.
+    diagnose : Judge the difference in the rates of the trained constraint.
 
     Notes
     -----
-    The intervals are for the rows alone, with the model as it is: another training gives other
-    rates. They have no width at rates of 0 and 1, and are too short near them in small groups. A
-    difference is never below 0, and resamples tend to make it larger, the more so the more groups
-    there are: near parity its interval lies too high.
+    The intervals describe the choice of samples for a fixed model: another training gives other
+    rates. They have no width at rates of 0 and 1, and are too short near these in small groups.
+    Resampling increases differences, the more groups the more. Near parity the interval of a
+    difference therefore lies too high; it is extended to contain the difference itself.
 
-    Resampling takes rows as independent. Where they come in clusters, such as several rows of one
-    person, the intervals are too short.
+    The bootstrap assumes independent samples. The intervals are too short for clustered samples,
+    such as several samples of one person.
 
     References
     ----------
     .. [1] Efron, B., Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 13.
        Chapman and Hall. https://doi.org/10.1201/9780429246593
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from fairbinn_sklearn.inspection import AuditDisplay
-    >>> rates = pd.DataFrame({"selection_rate": [0.3, 0.1]}, index=["men", "women"])
-    >>> ends = [[0.21, 0.39], [0.05, 0.16]]
-    >>> columns = pd.MultiIndex.from_product([["selection_rate"], ["low", "high"]])
-    >>> intervals = pd.DataFrame(ends, index=rates.index, columns=columns)
-    >>> differences = pd.DataFrame(
-    ...     {"difference": [0.2], "low": [0.09], "high": [0.31]}, index=["selection_rate"]
-    ... )
-    >>> sizes = pd.Series([100, 100], index=rates.index)
-    >>> display = AuditDisplay(
-    ...     {"after": rates}, {"after": intervals}, {"after": differences}, sizes
-    ... )
-    >>> display.group_labels
-    ['men\nn = 100', 'women\nn = 100']
     """
 
     def __init__(
@@ -111,44 +103,45 @@ class AuditDisplay:
         random_state=None,
         ax=None,
     ):
-        """Draw the rates of a fitted classifier, and those of a baseline beside them.
+        """Draw the rates of a fitted classifier, and of a baseline next to them.
 
         Parameters
         ----------
         clf : estimator
-            Fitted classifier, or a pipeline or search that ends in one.
+            Fitted classifier of any kind, or a pipeline or search that ends in one.
 
         X : array-like of shape (n_samples, n_features)
-            Rows, best others than those of training.
+            Held-out samples, not used for training.
 
         y : array-like of shape (n_samples,)
             Labels.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Groups of the rows; several columns make intersections.
+            Sensitive features. Several columns form intersections.
 
         baseline : estimator, default=None
             Fitted classifier to compare with, drawn as "before".
 
         pos_label : label, default=None
-            The decision to count, against all others. None means the last of `classes_`.
+            Label whose predictions are counted, against all others. None means the last of
+            `classes_`.
 
         n_boot : int, default=1000
-            Number of resamples, >= 1.
+            Number of bootstrap resamples, >= 1.
 
         confidence_level : float, default=0.95
-            Level of the intervals, in (0, 1).
+            Confidence level of the intervals, in (0, 1).
 
         random_state : int, RandomState instance or None, default=None
-            Draws the resamples.
+            Source of the resamples.
 
         ax : array-like of 3 matplotlib.axes.Axes, default=None
-            Axes to draw on; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : AuditDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
@@ -201,17 +194,41 @@ class AuditDisplay:
                 raise TypeError(
                     f"{name} must be a fitted classifier, got {type(estimator).__name__}."
                 )
-        rates, intervals, differences, sizes, positive = audit(
-            estimators, X, y, sensitive_features, pos_label, n_boot, confidence_level, random_state
+        truth = column_or_1d(y)
+        pos_label = _check_labels(clf, truth, pos_label)
+        codes, (groups,) = encode_groups(sensitive_features, len(truth))
+        random_state = check_random_state(random_state)
+        rates, intervals, differences = {}, {}, {}
+        for name, estimator in estimators.items():
+            predictions = np.asarray(estimator.predict(X))
+            if predictions.shape != truth.shape:
+                raise ValueError(
+                    f"X and y must have the same number of samples, got {len(truth)} labels and "
+                    f"predictions of {name} of shape {predictions.shape}."
+                )
+            result = group_rates(
+                CombinedLoss([criterion for _, criterion in _RATES.values()]),
+                2,
+                (truth == pos_label).astype(int),
+                (predictions == pos_label).astype(int),
+                codes,
+                n_boot=n_boot,
+                random_state=random_state,
+            )
+            when = "before" if name == "baseline" else "after"
+            tables = _tables(result.rates[0][..., 0], groups, confidence_level)
+            rates[when], intervals[when], differences[when] = tables
+        sizes = pd.Series(np.bincount(codes[:, 0]), index=groups)
+        display = cls(
+            *(rates, intervals, differences, sizes),
+            pos_label=pos_label,
+            confidence_level=confidence_level,
         )
-        names = ("before", "after")[-len(rates) :]
-        tables = (dict(zip(names, one, strict=True)) for one in (rates, intervals, differences))
-        display = cls(*tables, sizes, pos_label=positive, confidence_level=confidence_level)
         return display.plot(ax)
 
     @property
     def group_labels(self):
-        """Names of the groups with their sizes, as at the bars."""
+        """Names and sizes of the groups, as drawn next to the bars."""
         groups = [group if isinstance(group, tuple) else (group,) for group in self.sizes.index]
         return [
             f"{', '.join(map(str, group))}\nn = {size:,}"
@@ -219,12 +236,12 @@ class AuditDisplay:
         ]
 
     def plot(self, ax=None):
-        """Draw a panel for each rate, side by side, with bars for each group.
+        """Draw one panel for each rate, with bars for each group.
 
         Parameters
         ----------
         ax : array-like of matplotlib.axes.Axes, default=None
-            Axes to draw on, one for each rate; None makes a figure.
+            Axes to draw on, one for each rate. None creates a figure.
 
         Returns
         -------
@@ -234,7 +251,7 @@ class AuditDisplay:
         Raises
         ------
         ValueError
-            If `ax` is not one Axes for each rate.
+            If `ax` does not have one Axes for each rate.
 
         ImportError
             If matplotlib is not installed.
@@ -243,9 +260,7 @@ class AuditDisplay:
         columns = list(next(iter(self.rates.values())))
         n_bars = len(self.sizes) * len(self.rates)
         size = 3.4 * len(columns) + 0.8, max(2.4, 1.5 + 0.4 * max(n_bars, 2 * len(self.sizes)))
-        self.ax_ = many_axes(
-            ax, len(columns), plt, ncols=len(columns), figsize=size, sharex=True, sharey=True
-        )
+        self.ax_ = get_axes_array(ax, len(columns), plt, figsize=size, sharey=True)
         self.figure_ = self.ax_[0].figure
         for axes, column in zip(self.ax_, columns, strict=True):
             self._draw_rate(axes, column)
@@ -257,35 +272,69 @@ class AuditDisplay:
         return self
 
     def _draw_rate(self, axes, column):
-        places, height = np.arange(len(self.sizes)), 0.8 / len(self.rates)
+        positions, height = np.arange(len(self.sizes)), 0.8 / len(self.rates)
         for i, (name, rates) in enumerate(self.rates.items()):
+            rate, ends = rates[column], self.intervals[name][column]
             bars = axes.barh(
-                places + (i - (len(self.rates) - 1) / 2) * height,
-                rates[column],
+                positions + (i - (len(self.rates) - 1) / 2) * height,
+                rate,
                 height * 0.94,
-                xerr=self._reach(name, column),
+                xerr=np.clip([rate - ends["low"], ends["high"] - rate], 0, None),
                 color=_COLORS[name],
                 error_kw={"elinewidth": 1.2, "capsize": 3},
                 label=name,
             )
-            texts = ["no rows" if np.isnan(rate) else f"{rate:.2f}" for rate in rates[column]]
+            texts = ["no samples" if np.isnan(value) else f"{value:.2f}" for value in rate]
             axes.bar_label(bars, texts, padding=3, fontsize=9)
-        axes.set_yticks(places, self.group_labels)
-        axes.set(xlim=(0, 1.2), xticks=np.linspace(0, 1, 6), ylim=(len(self.sizes) - 0.5, -0.5))
-        told = [self._told(name, column) for name in self.rates]
-        axes.set_title("\n".join([column.replace("_", " ").capitalize(), *told]), fontsize="medium")
-        decision = "" if self.pos_label is None else f" of {self.pos_label!r}"
-        axes.set_xlabel(f"Rate{decision} (share of rows)")
+        labels = [plain_text(label) for label in self.group_labels]
+        axes.set_yticks(positions, labels)
+        axes.set_ylim(len(self.sizes) - 0.5, -0.5)
+        largest = max(table[column].max(axis=None) for table in self.intervals.values())
+        limit = 1.25 * largest if largest > 0 else 1.0
+        axes.set_xlim(0, limit)
+        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(limit, 1)])
+        differences = [self._difference_text(name, column) for name in self.rates]
+        axes.set_title("\n".join([as_words(column), *differences]), fontsize="medium")
+        axes.set_xlabel(self._rate_text(column))
 
-    def _reach(self, name, column):
-        """How far the intervals reach to the left and to the right of the bars, (2, n_groups)."""
-        rate, ends = self.rates[name][column], self.intervals[name][column]
-        return np.clip([rate - ends["low"], ends["high"] - rate], 0, None)
+    def _rate_text(self, column):
+        """Return what the rate counts, in words."""
+        if self.pos_label is None or column not in _RATES:
+            return "Rate"
+        label = plain_text(repr(self.pos_label))
+        return f"Predicted {label}" + _RATES[column][0].format(label=label)
 
-    def _told(self, name, column):
-        """Difference and its interval in words."""
+    def _difference_text(self, name, column):
+        """Return the difference and its interval in words."""
         value, low, high = self.differences[name].loc[column, ["difference", "low", "high"]]
         which = f" {name}" if len(self.rates) > 1 else ""
         if np.isnan(value):
-            return f"difference{which}: not known"
+            return f"difference{which} unknown"
         return f"difference{which} {value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _check_labels(clf, truth, pos_label):
+    """Return the label that is counted, one of the classes of the classifier."""
+    check_is_fitted(clf)
+    if not hasattr(clf, "classes_"):
+        raise TypeError(f"clf must be a fitted classifier with classes_, got {type(clf).__name__}.")
+    classes = np.asarray(clf.classes_).tolist()
+    if unknown := sorted(set(truth.tolist()).difference(classes), key=str):
+        raise ValueError(f"y must only have labels of clf.classes_, {classes}, got {unknown[:5]}.")
+    label = classes[-1] if pos_label is None else pos_label
+    if label not in classes:
+        raise ValueError(f"pos_label must be one of the classes {classes}, got {label!r}.")
+    return label
+
+
+def _tables(rates, groups, confidence_level):
+    """Return rates, intervals and differences as DataFrames, from rates (1 + n_boot, 3, G)."""
+    names, ends = list(_RATES), interval(rates, confidence_level)
+    differences = spread(rates, axis=2)
+    low, high = interval(differences, confidence_level)
+    columns = pd.MultiIndex.from_product([names, ["low", "high"]])
+    return (
+        pd.DataFrame(rates[0].T, index=groups, columns=names),
+        pd.DataFrame(ends.transpose(2, 1, 0).reshape(-1, 6), index=groups, columns=columns),
+        pd.DataFrame({"difference": differences[0], "low": low, "high": high}, index=names),
+    )

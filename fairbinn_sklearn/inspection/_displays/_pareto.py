@@ -1,18 +1,21 @@
-"""Score against difference, and which points no other point beats in both."""
+"""Scores against differences, and the front of the points that no other point dominates."""
+
+import numpy as np
 
 from ...metrics._bound import dominated
-from ._drawing import import_pyplot, next_style, one_axes
-from ._front import check_points, draw_front
-from ._points import points_of_estimators, points_of_path, points_of_search
+from ._drawing import as_words, get_axes, import_pyplot, next_style, plain_text
+from ._points import check_metric, points_of_estimators, points_of_path, points_of_search
+
+_UNITS = {"accuracy": "fraction of samples, ", "balanced_accuracy": "mean over classes, "}
+_TEXT_GAP = 0.04  # texts of points that are closer, relative to the range of the points, overlap
 
 
 class ParetoFrontDisplay:
     """Draw a score against a difference between groups, and the front of the best trade-offs.
 
-    Make one with `from_path`, `from_cv_results` or `from_estimators`. A point is dominated if
-    another one has a difference as small and a score as high, and is better in one of the two; such
-    points are drawn pale. A step line joins the others: the best score at each bound on the
-    difference.
+    Create it with `from_path`, `from_cv_results` or `from_estimators`. A point is dominated if
+    another point is at least as good in both, and better in one. Dominated points are drawn pale. A
+    step line joins the others: the best score at each bound on the difference.
 
     Parameters
     ----------
@@ -26,7 +29,7 @@ class ParetoFrontDisplay:
         Standard deviations, drawn as error bars.
 
     texts : list of str, default=None
-        Annotations of the points; empty ones are not drawn.
+        Annotations of the points. The text of a point very close to an annotated one is hidden.
 
     metric : str, default="demographic_parity_difference"
         Name of the difference.
@@ -38,26 +41,26 @@ class ParetoFrontDisplay:
         Name of the method in the legend.
 
     bound : float, default=None
-        Largest difference allowed, from 0 to 1, drawn as a dashed line.
+        Largest acceptable difference, from 0 to 1, drawn as a dashed line.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        The axes, once drawn.
+        Axes of the plot.
 
     figure_ : matplotlib.figure.Figure
-        The figure of the axes.
+        Figure that contains the axes.
 
     front_ : matplotlib.lines.Line2D
-        The step line.
+        Step line of the front.
 
     texts_ : list of matplotlib.text.Annotation
-        The annotations.
+        Annotations of the points.
 
     See Also
     --------
-    fairbinn_sklearn.metrics.best_under : The choice of a point under a bound.
-    AuditDisplay : What the choice means for each group.
+    fairbinn_sklearn.metrics.best_under : Choose the best candidate under a bound.
+    AuditDisplay : Draw the rates of each group.
 
     Examples
     --------
@@ -103,38 +106,38 @@ class ParetoFrontDisplay:
         bound=None,
         ax=None,
     ):
-        """Draw a path: means over its seeds, with their standard deviations as error bars.
+        """Draw a path: means over seeds, with standard deviations as error bars.
 
         Parameters
         ----------
         path : FairnessPath
-            What `fairbinn_sklearn.fairness_path` returns, best measured by `evaluate` on rows
-            other than those of training.
+            Result of :func:`fairbinn_sklearn.fairness_path`, preferably evaluated on held-out
+            samples by its method `evaluate`.
 
         metric : str, default="demographic_parity_difference"
             Name of a difference in the table of the path.
 
         score : str, default=None
-            Name of a score in the table of the path. None means its first figure.
+            Name of a score in the table of the path. None means its first metric.
 
         label : str, default=None
             Name of the method in the legend.
 
         bound : float, default=None
-            Largest difference allowed, from 0 to 1.
+            Largest acceptable difference, from 0 to 1.
 
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ParetoFrontDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
         ValueError
-            If a parameter is not valid, or the path has no such figure.
+            If a parameter is not valid, or the table of the path lacks a metric.
 
         ImportError
             If matplotlib is not installed.
@@ -159,8 +162,9 @@ class ParetoFrontDisplay:
         Parameters
         ----------
         cv_results : dict of str to array
-            `cv_results_` of a search with `fairbinn_sklearn.metrics.fairness_scoring`. Candidates
-            whose scores are not finite are left out.
+            Attribute `cv_results_` of a search with
+            :func:`fairbinn_sklearn.metrics.fairness_scoring`. Candidates with scores that are not
+            finite are left out.
 
         metric : str, default="demographic_parity_difference"
             Name of a difference in the `scoring` of the search.
@@ -172,15 +176,15 @@ class ParetoFrontDisplay:
             Name of the method in the legend.
 
         bound : float, default=None
-            Largest difference allowed, from 0 to 1.
+            Largest acceptable difference, from 0 to 1.
 
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ParetoFrontDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
@@ -226,51 +230,51 @@ class ParetoFrontDisplay:
         bound=None,
         ax=None,
     ):
-        """Draw fitted estimators, each as it does on the given rows.
+        """Draw fitted classifiers, evaluated on samples.
 
         Parameters
         ----------
         estimators : dict of str to estimator, or list of estimators
-            Fitted classifiers. A list in the place of an estimator, such as one of several seeds,
-            makes one point: the mean, with the standard deviation over the list as error bars.
-            Keys of a dict are the annotations; in a list it is eta, where an estimator has it.
+            Fitted classifiers. A list instead of a classifier, for example of several seeds, gives
+            one point: the mean, with the standard deviation over the list as error bars. The
+            annotations are the keys of a dict; for a list, eta where a classifier has one.
 
         X : array-like of shape (n_samples, n_features)
-            Rows, best others than those of training.
+            Held-out samples, not used for training.
 
         y : array-like of shape (n_samples,)
             Labels.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
-            Groups of the rows; several columns make intersections.
+            Sensitive features. Several columns form intersections.
 
         metric : str, default="demographic_parity_difference"
             Name of a difference, as in `fairbinn_sklearn.metrics.FairnessScorer`.
 
         score : str, default="accuracy"
-            Name of a scorer of scikit-learn.
+            Name of a scikit-learn scorer.
 
         pos_label : label, default=None
-            The positive one of two classes. None means the last of the estimator's `classes_`.
+            Positive class of two classes. None means the last of `classes_`.
 
         label : str, default=None
             Name of the method in the legend.
 
         bound : float, default=None
-            Largest difference allowed, from 0 to 1.
+            Largest acceptable difference, from 0 to 1.
 
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ParetoFrontDisplay
-            The display, drawn.
+            The drawn display.
 
         Raises
         ------
         TypeError
-            If `estimators` is or holds something else.
+            If `estimators` has anything other than fitted classifiers.
 
         ValueError
             If a parameter is not valid.
@@ -301,26 +305,26 @@ class ParetoFrontDisplay:
 
     @property
     def dominated(self):
-        """Whether another point beats each point, of shape (n_points,)."""
+        """Whether another point dominates each point, of shape (n_points,)."""
         return dominated(self.differences, self.scores)
 
     def plot(self, ax=None, *, color=None, marker=None, annotate=True):
-        """Draw the points and the front; call it on the same axes for several methods.
+        """Draw the points and the front. Call it on the same axes to compare methods.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         color : color, default=None
-            Colour of matplotlib. None means the next one of Okabe and Ito's that is not on the
-            axes.
+            Matplotlib colour. None means the colour that the axes use least, of a palette for
+            colour-blind readers.
 
         marker : str, default=None
-            Marker of matplotlib. None means the one that goes with the next colour.
+            Matplotlib marker. None means the marker of the colour.
 
         annotate : bool, default=True
-            Whether to write the texts beside the points.
+            Whether to write the texts next to the points.
 
         Returns
         -------
@@ -333,15 +337,83 @@ class ParetoFrontDisplay:
             If the metric, the bound or the shapes of the data are not valid.
 
         TypeError
-            If `ax` is not one Axes.
+            If `ax` is not a matplotlib Axes.
 
         ImportError
             If matplotlib is not installed.
         """
         plt = import_pyplot("ParetoFrontDisplay.plot")
-        check_points(self)
-        self.ax_ = one_axes(ax, plt)
-        self.figure_ = self.ax_.figure
-        next_color, next_marker = next_style(self.ax_)
-        draw_front(self, color or next_color, marker or next_marker, annotate)
+        self._check_points()
+        self.ax_ = ax = get_axes(ax, plt)
+        self.figure_ = ax.figure
+        next_color, next_marker = next_style(ax)
+        color, marker = color or next_color, marker or next_marker
+        self._draw_points(color, marker)
+        front = np.column_stack([self.differences, self.scores])[~self.dominated]
+        x, y = front[np.argsort(front[:, 0], kind="stable")].T
+        (self.front_,) = ax.plot(np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], color=color)
+        if self.label is not None:
+            label = plain_text(self.label)
+            ax.plot([], [], color=color, marker=marker, label=label)
+        if self.bound is not None:
+            label = f"bound {self.bound:g}"
+            if label not in [line.get_label() for line in ax.lines]:
+                ax.axvline(self.bound, color="0.25", linestyle="--", linewidth=1.2, label=label)
+        self.texts_ = self._draw_texts(color) if annotate and self.texts is not None else []
+        ax.margins(0.12)
+        ax.set_xlabel(f"{as_words(self.metric)} (0 to 1, lower is better)")
+        ax.set_ylabel(f"{as_words(self.score)} ({_UNITS.get(self.score, '')}higher is better)")
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend()
         return self
+
+    def _check_points(self):
+        """Raise if the data cannot be drawn."""
+        check_metric(self.metric)
+        n_points = len(self.differences)
+        if self.bound is not None and not (np.isreal(self.bound) and 0 <= self.bound <= 1):
+            raise ValueError(f"bound must be a number from 0 to 1 or None, got {self.bound!r}.")
+        if n_points == 0:
+            raise ValueError("differences must have at least one point, got none.")
+        for name in ("scores", "difference_std", "score_std", "texts"):
+            values = getattr(self, name)
+            if values is not None and len(values) != n_points:
+                raise ValueError(
+                    f"{name} must have one value for each point, got {len(values)} for {n_points} "
+                    "points."
+                )
+
+    def _draw_points(self, color, marker):
+        """Draw the points with their error bars, dominated ones pale."""
+        points = {"x": self.differences, "y": self.scores}
+        for name, std in (("xerr", self.difference_std), ("yerr", self.score_std)):
+            if std is not None and np.any(std):
+                points[name] = std
+        for which, alpha in ((~self.dominated, 1.0), (self.dominated, 0.35)):
+            if which.any():
+                self.ax_.errorbar(
+                    **{name: np.asarray(values, float)[which] for name, values in points.items()},
+                    **{"color": color, "alpha": alpha, "marker": marker, "linestyle": "none"},
+                    **{"elinewidth": 1, "capsize": 2.5},
+                )
+
+    def _draw_texts(self, color):
+        """Write the texts at the upper left of the points, which no other point of a front is."""
+        points = np.column_stack([self.differences, self.scores]).astype(float)
+        scale = np.ptp(points, axis=0)
+        scaled = points / np.where(scale > 0, scale, 1)
+        texts, annotated = [], []
+        for text, point, position in zip(self.texts, points, scaled, strict=True):
+            is_free = all(np.abs(position - other).max() > _TEXT_GAP for other in annotated)
+            if is_free:
+                annotated.append(position)
+            texts.append(
+                self.ax_.annotate(
+                    plain_text(text),
+                    point,
+                    textcoords="offset points",
+                    **{"xytext": (-4, 4), "ha": "right", "va": "bottom"},
+                    **{"fontsize": 9, "color": color, "visible": is_free},
+                )
+            )
+        return texts

@@ -1,4 +1,4 @@
-"""Layers of a net in the order of its forward pass, each with a bound of its Lipschitz constant."""
+"""Layers of a network in the order of the forward pass, with bounds of their constants."""
 
 import math
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from .._training.module import FairBiNNModule
+from ..._training.module import FairBiNNModule
 from . import _activations
 
-# Modules whose forward pass runs their children one after the other, in their order.
+# Modules whose forward pass runs their children one after the other.
 COMPOSITIONS = (nn.Sequential, FairBiNNModule)
 
-# What passes its input on, at least outside training.
+# Modules that return their input unchanged in evaluation mode, up to its shape.
 PASSES = {
     nn.AlphaDropout,
     nn.Dropout,
@@ -24,19 +24,19 @@ PASSES = {
     nn.Unflatten,
 }
 
-# Kinds that say nothing of their outputs.
+# Kinds whose outputs cannot be judged.
 OPAQUE = ("unknown", "own forward")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, or a module in the way of a bound.
+    """A layer, or a module of unknown type or with a `forward` that cannot be read.
 
-    `kind` is "linear", "normalisation", "activation" or "pass"; "unknown" for types that are not
-    known, and "own forward" for modules that use their layers in a way that is not known.
-    `lipschitz` is a bound of its constant outside training: NaN if unknown, infinite if there is
-    none. `bounded` says whether its outputs are bounded whatever the weights before it: None if
-    unknown.
+    `kind` is "linear", "normalisation", "activation" or "pass"; "unknown" for unknown types, and
+    "own forward" for modules with children that are not known to run one after the other.
+    `lipschitz` is an upper bound of the constant in evaluation mode: NaN if unknown, infinite if
+    none exists. `bounded` says whether the outputs are bounded for any weights of the layers
+    before it: None if unknown.
     """
 
     block: str
@@ -49,14 +49,14 @@ class Layer:
 
     @property
     def type_name(self):
-        """Name of the type, as in torch."""
+        """Return the name of the type, as in torch."""
         return type_before_parametrizations(self.module).__name__
 
 
-def read_layers(net):
-    """List the layers of a net; those inside a module with its own forward follow that module."""
-    layers, bounded = [], True  # X is what it is
-    for block, name, module, composed in _walk(net):
+def read_layers(network):
+    """Return the layers of a network; children of a module with its own forward follow it."""
+    layers, bounded = [], True  # X does not depend on weights
+    for block, name, module, composed in _walk(network):
         kind, lipschitz, bounds, how = _read(module)
         if composed:
             if kind in OPAQUE:
@@ -65,53 +65,48 @@ def read_layers(net):
                 bounded = False
             else:
                 bounded = bounded or bounds
-        known = bounded if composed else None
-        layers.append(Layer(block, name, module, kind, lipschitz, known, how))
+        bounded_here = bounded if composed else None
+        layers.append(Layer(block, name, module, kind, lipschitz, bounded_here, how))
     return layers
 
 
-def composes(module):
-    """Whether the forward pass runs the children one after the other."""
-    return any(type(module).forward is known.forward for known in COMPOSITIONS)
-
-
-def bound(layers):
-    """Bound of the constant of layers that run one after the other: NaN if one is unknown."""
+def lipschitz_bound(layers):
+    """Return a bound for layers that run one after the other; NaN if a constant is unknown."""
     return math.prod((layer.lipschitz for layer in layers), start=1.0)
 
 
 def _walk(module, block="", name="", composed=True):
-    """Block, name and module of each layer, and whether the net is a composition down to it."""
-    if composes(module):
-        children = module._modules.items()  # one module may stand at several places
+    """Yield block, name and module of each layer, and whether all its parents are compositions."""
+    if any(type(module).forward is known.forward for known in COMPOSITIONS):
+        children = module._modules.items()  # unlike named_children, repeats a repeated module
     else:
-        yield block, name or "(net)", module, composed
+        yield block, name or "(network)", module, composed
         children, composed = module.named_children(), False
-        if _known(module):
+        if _known_type(module):
             return  # its children are parametrizations of its weights
     for child_name, child in children:
         path = f"{name}.{child_name}" if name else child_name
         yield from _walk(child, block or child_name, path, composed)
 
 
-def _known(module):
-    """Type of the module if it is known, else None."""
-    found = type_before_parametrizations(module)
-    return found if found in _activations.CONSTANTS.keys() | LAYERS.keys() | PASSES else None
+def _known_type(module):
+    """Return the type of the module if it is known, else None."""
+    cls = type_before_parametrizations(module)
+    return cls if cls in _activations.CONSTANTS.keys() | LAYERS.keys() | PASSES else None
 
 
 def _read(module):
-    """Kind, bound of the constant, whether it bounds its outputs, and where the bound is from."""
-    if (known := _known(module)) is None:
+    """Return kind, bound of the constant, whether outputs are bounded, and how it was found."""
+    if (cls := _known_type(module)) is None:
         if next(module.children(), None) is None:
-            return "unknown", math.nan, False, "type is not known"
+            return "unknown", math.nan, False, "unknown type"
         return "own forward", math.nan, False, "its forward may use its layers in any way"
-    if known in PASSES:
-        return "pass", 1.0, False, "passes its input on"
-    if known in LAYERS:
-        return LAYERS[known](module)
-    bounds = known in _activations.BOUNDED
-    return "activation", _activations.constant(known, module), bounds, "largest slope"
+    if cls in PASSES:
+        return "pass", 1.0, False, "returns its input"
+    if cls in LAYERS:
+        return LAYERS[cls](module)
+    bounds = cls in _activations.BOUNDED
+    return "activation", _activations.constant(cls, module), bounds, "largest slope"
 
 
 def _linear(module):
@@ -126,16 +121,16 @@ def _convolution(module):
     weight = module.weight.detach().cpu().double()  # (out, in, *kernel)
     by_group = weight.flatten(2).unflatten(0, (module.groups, -1))  # (groups, out, in, offsets)
     norms = torch.linalg.matrix_norm(by_group.movedim(-1, 0), ord=2)  # (offsets, groups)
-    # Each offset of the kernel shifts the input, which does not raise its norm, and mixes channels.
+    # Each offset of the kernel shifts the input, which keeps its norm, and mixes channels.
     largest = norms.amax(1).sum().item()
     return "linear", largest, False, "sum over the kernel of largest singular values"
 
 
-def _row_norm(module):
-    # Where all numbers of a row are equal, LayerNorm divides by the square root of eps alone.
+def _sample_norm(module):
+    # If all values of a sample are equal, LayerNorm divides by the square root of eps alone.
     eps = torch.finfo(torch.float32).eps if module.eps is None else module.eps
     steepest = _largest(module.weight) / math.sqrt(eps) if eps > 0 else math.inf
-    return "normalisation", steepest, True, "largest |weight| / sqrt(eps), at a constant row"
+    return "normalisation", steepest, True, "largest |weight| / sqrt(eps), at a constant sample"
 
 
 def _batch_norm(module):
@@ -144,7 +139,7 @@ def _batch_norm(module):
     scale = (module.running_var.cpu().double() + module.eps).rsqrt()
     if module.weight is not None:
         scale = scale * module.weight.detach().cpu()
-    # With running statistics it is a fixed affine map, which bounds nothing.
+    # With running statistics this is a fixed affine map, so its outputs are unbounded.
     return "normalisation", _largest(scale), False, "largest |weight| / sqrt(running_var + eps)"
 
 
@@ -156,7 +151,7 @@ LAYERS = {
     nn.BatchNorm1d: _batch_norm,
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
-    nn.LayerNorm: _row_norm,
+    nn.LayerNorm: _sample_norm,
     nn.Linear: _linear,
-    nn.RMSNorm: _row_norm,
+    nn.RMSNorm: _sample_norm,
 }

@@ -1,4 +1,4 @@
-"""What a net does on given rows, measured without leaving a trace on it."""
+"""Outputs and gradients of a network on samples, measured without changing the network."""
 
 import math
 from contextlib import contextmanager
@@ -6,12 +6,12 @@ from functools import partial
 
 import torch
 
-from .._data.batches import as_tensor
+from ..._data.batches import as_tensor
 
 
 @contextmanager
 def evaluating(module):
-    """Evaluation mode with gradients; flags and random states are restored at the end."""
+    """Set evaluation mode with gradients; restore modes and random states at the end."""
     flags = [(part, part.training) for part in module.modules()]
     device = _device(module)
     module.eval()
@@ -28,47 +28,47 @@ def evaluating(module):
 
 
 @contextmanager
-def watched(layers):
-    """Largest absolute output of each layer, by name, in the passes made meanwhile."""
+def recording_outputs(layers):
+    """Record the largest absolute output of each layer, by name, in all forward passes."""
     largest, handles = {}, []
     try:
         for layer in layers:
-            note = partial(_note, largest, layer.name)
-            handles.append(layer.module.register_forward_hook(note))
+            hook = partial(_record, largest, layer.name)
+            handles.append(layer.module.register_forward_hook(hook))
         yield largest
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _note(largest, name, module, inputs, output):
+def _record(largest, name, module, inputs, output):
     if isinstance(output, torch.Tensor) and output.numel():
-        seen = output.detach().abs().max().item()
-        largest[name] = max(seen, largest.get(name, 0.0))
+        peak = output.detach().abs().max().item()
+        largest[name] = max(peak, largest.get(name, 0.0))
 
 
-def largest_slope(module, X):
-    """Largest l2 norm of the Jacobian of the logits at the rows of X.
+def largest_gradient(module, X):
+    """Return the largest l2 norm of the Jacobian of the logits on X.
 
-    A lower bound of the Lipschitz constant of the net, for rows that it treats one by one. NaN if
-    X has no gradient, as where the net looks its inputs up in a table.
+    It is a lower bound of the Lipschitz constant of a network that treats samples independently.
+    NaN if the input has no gradient, as in an embedding.
     """
     device = _device(module)
     size = max(1, min(1024, 2**22 // math.prod(X.shape[1:])))
-    slopes = [
-        _slope(module, as_tensor(X[start : start + size], device))
+    norms = [
+        _jacobian_norm(module, as_tensor(X[start : start + size], device))
         for start in range(0, X.shape[0], size)
     ]
-    return max(slopes) if all(map(math.isfinite, slopes)) else math.nan
+    return max(norms) if all(map(math.isfinite, norms)) else math.nan
 
 
-def _slope(module, rows):
-    rows = rows.detach().clone().requires_grad_()
-    logits = module(rows.clone())  # (B, C); layers in place may write on the copy
+def _jacobian_norm(module, samples):
+    samples = samples.detach().clone().requires_grad_()
+    logits = module(samples.clone())  # (B, C); in-place layers may overwrite the copy
     if not logits.requires_grad:
         return math.nan
     gradients = [
-        torch.autograd.grad(column.sum(), rows, retain_graph=True, allow_unused=True)[0]
+        torch.autograd.grad(column.sum(), samples, retain_graph=True, allow_unused=True)[0]
         for column in logits.unbind(1)
     ]
     if any(gradient is None for gradient in gradients):

@@ -1,0 +1,182 @@
+"""The public function `diagnose`: findings by priority, and one consistent list of advice."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils import assert_all_finite
+
+from .._data.labels import encode_labels, plain_labels
+from .._training.outcome import decide
+from ..losses import FairnessLoss
+from . import _checks
+from ._audit import check_bootstrap, encode_groups, group_rates, interval
+from ._history import TrainingHistory, split_pipeline
+from ._report import FAILS, InspectionReport
+
+# A network that fails these checks has not learned the labels, so the others mean little.
+ROOT_CAUSES = ("loss", "predictions")
+
+
+def diagnose(
+    clf,
+    X,
+    y=None,
+    sensitive_features=None,
+    *,
+    n_boot=1000,
+    confidence_level=0.95,
+    random_state=None,
+):
+    """Diagnose training and predictions of a fitted classifier, and say what to change first.
+
+    The report looks for signs of trouble: features that are not scaled, a loss no better than that
+    of constant predictions, constant predictions, overfitting, a difference between groups that is
+    too large, accuracy lost without effect, and steps of the follower that are always shortened.
+
+    Parameters
+    ----------
+    clf : FairBiNNClassifier or Pipeline
+        Fitted classifier, or a fitted pipeline that ends in one.
+
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples, as for `predict`; best held-out samples, not used for training.
+
+    y : array-like of shape (n_samples,), default=None
+        Labels of the samples. Without them the report cannot judge overfitting.
+
+    sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Sensitive features of the samples, as in `fit`. With them, and with `y`, the report has an
+        audit: the difference between groups on `X`, in the rates of the `constraint`, with a
+        bootstrap interval.
+
+    n_boot : int, default=1000
+        Number of bootstrap resamples, >= 1.
+
+    confidence_level : float, default=0.95
+        Confidence level of the interval, in (0, 1).
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the resamples.
+
+    Returns
+    -------
+    report : InspectionReport
+        One finding for each check, by priority. If there was an audit, its `details` have
+        "difference", "low", "high" (the interval) and "fewest_samples" (of a rate).
+
+    Raises
+    ------
+    TypeError
+        If `clf` is not a FairBiNNClassifier or a pipeline that ends in one.
+
+    NotFittedError
+        If `clf` is not fitted.
+
+    ValueError
+        If `X` does not fit `clf`, if `sensitive_features` is passed without `y`, or if another
+        argument is not valid.
+
+    See Also
+    --------
+    check_assumptions : Check the assumptions of the paper.
+    AuditDisplay : Draw the rates of each group with their intervals.
+    TrainingDisplay : Draw the history of the training.
+
+    Notes
+    -----
+    The advice never contradicts itself. The checks are ordered by priority, and each piece of
+    advice changes one thing, such as the weight of the fairness loss or the length of the training.
+    Of two findings that concern the same thing, the first gives the advice; the other stays in the
+    table without advice. If the network has not learned the labels (checks "loss" and
+    "predictions"), the findings after these give no advice at all.
+
+    Thresholds are conventions that separate clear cases. A difference is small if it is at most
+    0.05; under a `fairness_target`, if it exceeds the target by at most a quarter of it, or 0.01.
+
+    The differences in "difference", "decrease", "price" and "scores_agree" are those of the
+    training samples, measured while the weights changed. The interval of the audit is that of
+    :class:`AuditDisplay`, with the same limits. If `sample_weight` was passed to `fit`, the loss on
+    `X` is unweighted and cannot be compared with that of the training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fairbinn_sklearn import FairBiNNClassifier
+    >>> from fairbinn_sklearn.inspection import diagnose
+    >>> rng = np.random.default_rng(0)
+    >>> group = rng.choice(["a", "b"], 1000)
+    >>> X = rng.normal(size=(1000, 3)) + (group == "a")[:, None]
+    >>> y = (X.sum(axis=1) + rng.normal(size=1000) > 1.5).astype(int)
+    >>> clf = FairBiNNClassifier(eta=0.1, random_state=0).fit(X, y, sensitive_features=group)
+    >>> frame = diagnose(clf, X, y, group, random_state=0).to_frame()
+    >>> frame.loc["difference", ["verdict", "advice"]].tolist()
+    ['does not hold', 'Raise eta (now 0.1).']
+    """
+    bootstrap = {"n_boot": n_boot, "random_state": random_state}
+    check_bootstrap("diagnose", confidence_level=confidence_level, **bootstrap)
+    clf, X, samples = split_pipeline(clf, X)
+    history = TrainingHistory.of(clf)
+    logits = clf.decision_function(X)
+    predictions = decide(logits)
+    if y is None and sensitive_features is not None:
+        raise ValueError("y must be passed with sensitive_features, got None.")
+    truth = None if y is None else _label_codes(clf, y, len(predictions))
+    features = _checks.check_features(samples, getattr(clf, "feature_names_in_", None))
+    is_scaled = features.verdict != FAILS
+    findings = [
+        features,
+        _checks.check_loss(history, truth, is_scaled),
+        _checks.check_predictions(history, predictions, truth),
+        _checks.check_overfitting(history, logits, truth),
+        _checks.check_difference(history),
+    ]
+    details = {}
+    if sensitive_features is not None:
+        if isinstance(history.constraint, FairnessLoss):
+            codes, _ = encode_groups(sensitive_features, len(truth), history.combine)
+            n_classes = len(clf.classes_)
+            rates = group_rates(
+                history.constraint, n_classes, truth, predictions, codes, **bootstrap
+            )
+            difference = rates.difference()
+            values = map(float, (difference[0], *interval(difference, confidence_level)))
+            details = dict(zip(("difference", "low", "high"), values, strict=True))
+            details["fewest_samples"] = rates.fewest_samples()
+        findings.append(_checks.check_audit(history, details, confidence_level))
+    findings += [
+        _checks.check_decrease(history),
+        _checks.check_price(history),
+        _checks.check_agreement(history),
+        _checks.check_step_bound(history),
+    ]
+    return InspectionReport(
+        _prioritise(findings),
+        title=f"Training and predictions of a FairBiNN classifier, on {len(predictions):,} samples",
+        advice_title="What to do first",
+        details=details,
+    )
+
+
+def _label_codes(clf, y, n_samples):
+    """Return the labels as codes of the classes."""
+    labels = plain_labels(y)
+    assert_all_finite(labels, input_name="y")
+    if np.shape(labels) != (n_samples,):
+        raise ValueError(
+            f"y must have one label for each of the {n_samples} samples of X, got the shape "
+            f"{np.shape(labels)}."
+        )
+    return encode_labels(labels, clf.classes_, clf.classes_)[1]
+
+
+def _prioritise(findings):
+    """Keep the first advice for each knob, and none after a root cause."""
+    turned, is_blocked, prioritised = set(), False, []
+    for finding in findings:
+        if is_blocked or finding.knob in turned:
+            finding = replace(finding, advice="")
+        if finding.advice:
+            turned.add(finding.knob)
+        is_blocked |= finding.check in ROOT_CAUSES and finding.verdict == FAILS
+        prioritised.append(finding)
+    return prioritised

@@ -1,0 +1,94 @@
+"""Rates of groups and their intervals, against fairlearn and against resampled samples."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from fairlearn.metrics import (
+    MetricFrame,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+
+from fairbinn_sklearn.inspection import AuditDisplay
+from fairbinn_sklearn.inspection._audit import encode_groups, group_rates, interval, spread
+from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
+
+CRITERIA = {
+    selection_rate: DemographicParity(),
+    true_positive_rate: EqualOpportunity(),
+    false_positive_rate: FalsePositiveRateParity(),
+}
+
+
+@pytest.fixture(scope="module")
+def samples():
+    rng = np.random.default_rng(0)
+    truth, group, half = rng.integers(2, size=(3, 400))
+    predictions = (truth + group + rng.normal(size=400) > 1).astype(int)
+    return truth, predictions, pd.DataFrame({"group": group, "half": half})
+
+
+@pytest.mark.parametrize("metric", CRITERIA)
+def test_rates_equal_fairlearn(samples, metric):
+    truth, predictions, groups = samples
+    codes, (names,) = encode_groups(groups, len(truth))
+    result = group_rates(CRITERIA[metric], 2, truth, predictions, codes, n_boot=1, random_state=0)
+    frame = MetricFrame(metrics=metric, y_true=truth, y_pred=predictions, sensitive_features=groups)
+    np.testing.assert_allclose(result.rates[0][0, 0, :, 0], frame.by_group[names])
+    assert result.difference()[0] == pytest.approx(frame.difference())
+
+
+def test_rates_over_no_samples(samples):
+    truth, predictions, _ = samples
+    codes, _ = encode_groups(np.where(truth == 1, "positive", "all"), len(truth))
+    result = group_rates(EqualOpportunity(), 2, truth, predictions, codes, n_boot=5, random_state=0)
+    rates = result.rates[0][:, 0, :, 0]
+    assert np.isnan(rates[:, 0]).all() and not np.isnan(rates[:, 1]).any()
+    assert (result.difference() == 0).all()  # a single group has no difference
+    assert result.fewest_samples() == 0
+
+
+def test_interval_equals_that_of_resampled_samples(samples):
+    truth, predictions, groups = samples
+    codes, _ = encode_groups(groups, len(truth))
+    rng = np.random.default_rng(0)
+    resampled = []
+    for _ in range(2000):
+        index = rng.integers(len(truth), size=len(truth))
+        code, prediction = codes[index, 0], predictions[index]
+        resampled.append(np.bincount(code, prediction, 4) / np.bincount(code, minlength=4))
+    expected = np.quantile(resampled, [0.1, 0.9], axis=0)
+    result = group_rates(
+        DemographicParity(), 2, truth, predictions, codes, n_boot=2000, random_state=0
+    )
+    ends = interval(result.rates[0][:, 0, :, 0], 0.8)
+    np.testing.assert_allclose(ends, expected, atol=0.01)
+    expected = np.quantile(np.ptp(resampled, axis=1), [0.1, 0.9])
+    np.testing.assert_allclose(interval(result.difference(), 0.8), expected, atol=0.01)
+
+
+def test_interval_leaves_nan_out_and_contains_the_value():
+    values = np.array([[0.1, np.nan, 0.5], [0.2, np.nan, np.nan], [0.3, np.nan, 0.6]])
+    low, high = interval(values, 0.5)
+    np.testing.assert_allclose(low, [0.1, np.nan, 0.5])
+    np.testing.assert_allclose(high, [0.275, np.nan, 0.6])
+
+
+def test_spread_leaves_nan_out():
+    values = np.array([[0.1, np.nan, 0.4], [np.nan, np.nan, 0.2], [np.nan] * 3])
+    np.testing.assert_allclose(spread(values, axis=1), [0.3, 0.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_boot": 0}, "'n_boot' parameter of AuditDisplay.from_estimator must be an int"),
+        ({"confidence_level": 95}, "'confidence_level' parameter .* Got 95"),
+        ({"random_state": "seed"}, "'random_state' parameter"),
+    ],
+)
+def test_invalid_bootstrap(clf, data, params, message):
+    X, y, group = data
+    with pytest.raises(ValueError, match=message):
+        AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, **params)
