@@ -203,6 +203,15 @@ class FairnessScorer(BaseEstimator):
         except ValueError as error:
             raise ValueError(f"metric={self.metric!r} cannot be taken: {error}") from error
 
+    @property
+    def _score_func(self):
+        """Raise for scikit-learn's threshold tuning, which passes no sensitive features."""
+        raise TypeError(
+            "FairnessScorer must not be the scoring of TunedThresholdClassifierCV, which passes no "
+            "sensitive features. Choose eta by GridSearchCV or FairBiNNClassifierCV, or tune "
+            "thresholds by group with fairlearn.postprocessing.ThresholdOptimizer."
+        )
+
     def _sensitive_features(self, sensitive_features):
         if sensitive_features is not None:
             return sensitive_features
@@ -223,6 +232,27 @@ class FairnessScorer(BaseEstimator):
             "For functions without metadata routing, set FairnessScorer(..., "
             "sensitive_features=...)."
         )
+
+
+class ScorerWithoutGroups(BaseEstimator):
+    """Scorer of scikit-learn that takes sensitive features and ignores them.
+
+    scikit-learn's searches pass all metadata of their scorers to the one that they refit by.
+    """
+
+    __metadata_request__score = {"estimator": UNUSED, "sensitive_features": True}
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, estimator, X, y, **metadata):
+        """Score a fitted estimator; see `score`."""
+        return self.score(estimator, X, y, **metadata)
+
+    def score(self, estimator, X, y, *, sensitive_features=None, sample_weight=None):
+        """Return the score of scikit-learn's scorer."""
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return get_scorer(self.name)(estimator, X, plain_labels(y), **weight)
 
 
 def _ordered_classes(classes, pos_label):
@@ -273,4 +303,4 @@ def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     check_metrics("metrics", metrics)
     names = dict.fromkeys([*metrics, "selection_rate"])
     scorers = {metric: FairnessScorer(metric, pos_label=pos_label) for metric in names}
-    return {score: get_scorer(score), **scorers}
+    return {score: ScorerWithoutGroups(score), **scorers}
