@@ -1,4 +1,4 @@
-"""Settings of the documentation: python -m sphinx -W --keep-going -b html docs docs/_build/html."""
+"""Configure Sphinx; build with `python -m sphinx -W --keep-going -b html docs docs/_build/html`."""
 
 import fairbinn_sklearn
 
@@ -14,7 +14,7 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "sphinx.ext.mathjax",
-    "sphinx-mathjax-offline",  # puts MathJax and its fonts into the pages
+    "sphinx-mathjax-offline",  # bundle MathJax and its fonts with the pages
 ]
 templates_path = ["templates"]
 exclude_patterns = ["_build", "templates"]
@@ -41,7 +41,7 @@ html_title = "fairbinn_sklearn"
 html_static_path = ["static"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
-html_sidebars = {"**": []}  # few pages: all are in the head, and code has the width
+html_sidebars = {"**": []}  # the header lists all pages, which leaves the width to code
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_align": "left",

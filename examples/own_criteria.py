@@ -1,6 +1,6 @@
-"""Criteria of one's own: a class that names its events, and a function of a batch.
+"""Train with user-defined criteria: a class that defines events, and a function of a batch.
 
-The user guide shows them; run the file to see what they do to made-up data.
+The user guide explains both. This script shows their effect on synthetic data.
 """
 
 import numpy as np
@@ -11,21 +11,21 @@ from fairbinn_sklearn.losses import FairnessLoss
 
 
 class ParityAndOpportunity(FairnessLoss):
-    """Equal rates among all rows, and among those whose label is positive."""
+    """Equalise rates among all samples, and among samples with a positive label."""
 
     def events(self, y, n_classes):
-        """Mark the rows of both events: y has shape (N,), the result (2, N)."""
+        """Return the samples of both events with shape (2, N), for labels y of shape (N,)."""
         return torch.stack([torch.ones_like(y, dtype=torch.bool), y == 1])
 
 
 def largest_absolute_gap(scores, y, groups):
-    """Return the gap of the paper: scores (N,), labels (N,), indicator of the groups (N, G)."""
-    rates = (scores @ groups) / groups.sum(0).clamp(min=1)  # a group may be absent
+    """Return the paper's gap for scores (N,), labels (N,) and group indicators (N, G)."""
+    rates = (scores @ groups) / groups.sum(0).clamp(min=1)  # groups may be absent
     return rates.max() - rates.min()
 
 
 def main():
-    """Print both differences without and with each criterion."""
+    """Print the differences of selection and true positive rates for each criterion."""
     rng = np.random.default_rng(0)
     group = rng.choice(["a", "b"], size=4000)
     X = rng.normal(size=(4000, 4))
@@ -37,12 +37,15 @@ def main():
         ("largest_absolute_gap", 2, largest_absolute_gap),
     ):
         clf = FairBiNNClassifier(eta=eta, constraint=constraint, random_state=0)
-        decisions = clf.fit(X, y, sensitive_features=group).predict(X)
-        selected, hits = (
-            abs(decisions[rows & (group == "a")].mean() - decisions[rows & (group == "b")].mean())
-            for rows in (y >= 0, y == 1)
+        y_pred = clf.fit(X, y, sensitive_features=group).predict(X)
+        parity, opportunity = (
+            abs(y_pred[mask & (group == "a")].mean() - y_pred[mask & (group == "b")].mean())
+            for mask in (np.ones(len(y), dtype=bool), y == 1)
         )
-        print(f"{name:24} selection rates {selected:.2f} apart, true positive rates {hits:.2f}")
+        print(
+            f"{name:24} difference of selection rates {parity:.2f}, "
+            f"of true positive rates {opportunity:.2f}"
+        )
 
 
 if __name__ == "__main__":

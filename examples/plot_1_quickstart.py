@@ -2,19 +2,20 @@ r"""
 Train, audit and compare on UCI Adult
 =====================================
 
-Who earns more than 50,000 dollars? A net trained for accuracy alone says so of one man in four
-and of one woman in eleven. Here we measure that, ask cross-validation what a smaller difference
-costs, choose, and audit the result on rows that played no part in it.
+The task is to predict who earns more than 50,000 dollars. A network trained for accuracy only
+predicts it for one man in four and for one woman in eleven. This example measures this difference,
+estimates by cross-validation what a smaller difference costs, chooses a model, and audits it on
+samples that were used neither for training nor for the choice.
 
-The whole script takes a few minutes on two CPU cores.
+The script takes a few minutes on two CPU cores.
 """
 
 # %%
 # The data
 # --------
-# All 48,842 rows of Adult come with the package, with the split of its authors. The models see
-# sex as one column among others; what the fairness layers get is told apart from that, by
-# ``sensitive_features``. Metadata routing lets it through pipelines and searches.
+# All 48,842 samples of Adult come with the package, with the split of its authors. Sex is one of
+# the features of the models. The fairness layers receive it separately, as ``sensitive_features``.
+# Metadata routing passes ``sensitive_features`` through pipelines and searches.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,14 +43,14 @@ sklearn.set_config(enable_metadata_routing=True)
 train, test = load_adult(subset="train"), load_adult(subset="test")
 X_train, y_train, sex_train = train.data, train.target, train.sensitive_features["sex"]
 X_test, y_test, sex_test = test.data, test.target, test.sensitive_features["sex"]
-print(f"Loaded Adult: {len(X_train):,} training rows, {len(X_test):,} test rows.")
-print("Share of rows with income > 50K:", y_train.groupby(sex_train).mean().round(3).to_dict())
+print(f"Loaded Adult: {len(X_train):,} training samples, {len(X_test):,} test samples.")
+print("Share of samples with income > 50K:", y_train.groupby(sex_train).mean().round(3).to_dict())
 
 # %%
-# A net for accuracy alone
-# ------------------------
-# With ``eta=0`` the fairness loss has no weight. Nets want scaled columns, so the classifier goes
-# behind a preprocessor.
+# A network for accuracy only
+# ---------------------------
+# With ``eta=0`` the fairness loss has no weight. Neural networks need scaled features, so the
+# classifier follows a preprocessor.
 
 preprocessor = make_column_transformer(
     (StandardScaler(), make_column_selector(dtype_include="number")),
@@ -61,16 +62,16 @@ preprocessor = make_column_transformer(
 
 
 def make_model(eta):
-    """Pipeline of the preprocessor and the net."""
+    """Return a pipeline of the preprocessor and the classifier."""
     return make_pipeline(preprocessor, FairBiNNClassifier(eta=eta, random_state=0))
 
 
-print("Fitting at eta 0 ...")
+print("Fitting with eta 0 ...")
 unconstrained = make_model(eta=0).fit(X_train, y_train, sensitive_features=sex_train)
 
 
 def audit(model):
-    """Fairlearn's figures by sex, on the test rows."""
+    """Return fairlearn's metrics by sex on the test samples."""
     return MetricFrame(
         metrics={
             "selection rate": selection_rate,
@@ -89,11 +90,11 @@ print(audit_before.by_group.round(3).to_string())
 print("Differences:", audit_before.difference().round(3).to_dict())
 
 # %%
-# What a smaller difference costs
-# -------------------------------
-# A search over ``eta`` with two scorers, accuracy and minus the difference of selection rates,
-# gives the trade-off on rows held out from each fit. We ask for the most accurate model whose
-# difference is 0.02 at most.
+# The cost of a smaller difference
+# --------------------------------
+# A search over ``eta`` with two scorers, accuracy and the negated difference of selection rates,
+# estimates the trade-off on the held-out samples of each fold. ``best_under(0.02)`` selects the
+# most accurate model with a difference of at most 0.02.
 
 etas = [0, 0.3, 1, 3, 10, 30]
 search = GridSearchCV(
@@ -123,7 +124,7 @@ display.ax_.set_title("Trade-off over eta: 3-fold cross-validation, mean and std
 # %%
 # The two audits side by side
 # ---------------------------
-# The test rows are read once, now that the choice is made.
+# The test samples were not used for the choice.
 
 constrained = search.best_estimator_
 audit_after = audit(constrained)
@@ -142,15 +143,15 @@ AuditDisplay.from_estimator(
 )
 
 # %%
-# Read the whole audit, not one line of it. Equal selection rates where incomes differ mean that
-# the errors differ: the difference of true positive rates has grown. Which difference matters is
-# for the people who are affected and for the law to say, not for a data set.
+# Read the whole audit, not a single line of it. If incomes differ between groups, equal selection
+# rates imply different error rates: the difference of true positive rates has grown. The people
+# affected and the law decide which difference matters; a data set cannot.
 
 # %%
 # Scores and decisions
 # --------------------
-# Decisions can agree between groups while scores do not; such a model turns unequal as soon as
-# somebody moves the threshold. So look at both.
+# The decisions can agree between groups while the scores do not. The decisions of such a model
+# differ between groups as soon as someone moves the threshold. Check both.
 
 for name, model in (("eta 0", unconstrained), (f"eta {eta:g}", constrained)):
     scores = pd.Series(model.predict_proba(X_test)[:, 1], index=sex_test.index)

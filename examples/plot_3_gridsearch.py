@@ -2,19 +2,19 @@ r"""
 Tune a pipeline under a bound
 =============================
 
-``eta`` is one setting among others. :class:`sklearn.model_selection.GridSearchCV` tunes it together
-with the rest of a pipeline, by two scorers, and :func:`fairbinn_sklearn.metrics.best_under` takes
-the most accurate candidate whose difference meets a bound. If ``eta`` is all there is to choose,
-:class:`fairbinn_sklearn.FairBiNNClassifierCV` gives the choice for less time.
+:class:`sklearn.model_selection.GridSearchCV` tunes ``eta`` together with the other parameters of a
+pipeline. It uses two scorers, and :func:`fairbinn_sklearn.metrics.best_under` selects the most
+accurate candidate whose difference meets a bound. If ``eta`` is the only parameter to tune,
+:class:`fairbinn_sklearn.FairBiNNClassifierCV` takes less time.
 
-The whole script takes about a minute on two CPU cores.
+The script takes about a minute on two CPU cores.
 """
 
 # %%
-# A search over two settings
-# --------------------------
-# Metadata routing hands the sensitive features of each fold to the classifier and to the scorers.
-# To be quick we take 5,000 rows of Adult.
+# A search over two parameters
+# ----------------------------
+# Metadata routing passes the sensitive features of each fold to the classifier and to the scorers.
+# To save time, the example uses 5,000 samples of Adult.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -41,9 +41,9 @@ preprocessor = make_column_transformer(
         make_column_selector(dtype_exclude="number"),
     ),
 )
-settings = FairBiNNClassifier(random_state=0)
+estimator = FairBiNNClassifier(random_state=0)
 search = GridSearchCV(
-    make_pipeline(preprocessor, settings),
+    make_pipeline(preprocessor, estimator),
     {
         "fairbinnclassifier__eta": [0, 1, 3, 10],
         "fairbinnclassifier__lr": [1e-3, 3e-3],
@@ -57,9 +57,9 @@ search.fit(X, y, sensitive_features=sex)
 print("Chosen:", search.best_params_)
 
 # %%
-# Differences are negated in ``cv_results_``, as scikit-learn does with losses. Beside the
-# difference of decisions stands that of mean scores: it tells whether parity would survive another
-# threshold.
+# Differences are negated in ``cv_results_``, as scikit-learn does with losses. The table has the
+# difference of decisions and the difference of mean scores. The latter indicates whether parity
+# would hold at another threshold.
 
 table = pd.DataFrame(search.cv_results_)[
     [
@@ -70,24 +70,25 @@ table = pd.DataFrame(search.cv_results_)[
         "mean_test_mean_score_difference",
     ]
 ]
-table.columns = ["eta", "lr", "accuracy", "- difference", "- of scores"]
+table.columns = ["eta", "lr", "accuracy", "-difference", "-score difference"]
 print(table.round(4).to_string(index=False))
 
 # %%
-# All candidates in one picture, with the standard deviation over the folds:
+# All candidates in one figure, with the standard deviation over the folds:
 
 display = ParetoFrontDisplay.from_cv_results(search.cv_results_, bound=0.05)
 display.ax_.set_title("Candidates of the search, 3 folds")
 
 # %%
-# Only eta
-# --------
-# ``FairBiNNClassifierCV`` trains the nets of all ``eta`` side by side, once a fold and once on all
-# rows, on folds that are stratified by label and group. It goes where the classifier goes.
+# Tuning eta only
+# ---------------
+# ``FairBiNNClassifierCV`` trains the networks for all values of ``eta`` side by side, once per fold
+# and once on all samples. The folds are stratified by label and group. It replaces the classifier
+# in a pipeline.
 
 by_cv = make_pipeline(
     preprocessor,
-    FairBiNNClassifierCV([0, 0.3, 1, 3, 10, 30], estimator=settings, cv=3, bound=0.05),
+    FairBiNNClassifierCV([0, 0.3, 1, 3, 10, 30], estimator=estimator, cv=3, bound=0.05),
 )
 by_cv.fit(X, y, sensitive_features=sex)
 chosen = by_cv[-1]
@@ -95,8 +96,8 @@ print(f"Chosen: eta {chosen.eta_:g}")
 print(chosen.path_.to_frame().round(4).to_string(index=False))
 
 # %%
-# These figures are those of the path on all rows, which it was trained on. The choice went by
-# those of the folds:
+# These are the metrics of the path on all samples, on which it was trained. The choice is based on
+# the metrics of the folds:
 
 display = ParetoFrontDisplay.from_cv_results(chosen.cv_results_, bound=0.05)
 display.ax_.set_title("eta by cross-validation, 3 folds")

@@ -1,14 +1,16 @@
 r"""
-Search several settings with Optuna
+Tune several parameters with Optuna
 ===================================
 
-A grid over ``eta`` leaves the other settings at their defaults. `Optuna <https://optuna.org>`_
-searches several at once for two aims: high accuracy and a small demographic parity difference.
-There is no single best trial then, but a front: the trials that no other one beats in both.
+A grid over ``eta`` leaves the other parameters at their defaults. `Optuna <https://optuna.org>`_
+tunes several parameters at once for two objectives: high accuracy and a small demographic parity
+difference. The result is not a single best trial but a Pareto front, the trials that no other trial
+beats in both objectives.
 
 To run: ``python -m pip install ".[examples,search]"``, then ``python
-examples/search_with_optuna.py``. It takes about a minute on one CPU core. 6,000 of Adult's
-training rows fit the nets, the other training rows measure them; the test rows are not read.
+examples/search_with_optuna.py``. The script takes about a minute on one CPU core. The networks are
+trained on 6,000 of Adult's training samples and evaluated on the others; the test samples are not
+used.
 """
 
 import matplotlib.pyplot as plt
@@ -40,7 +42,7 @@ X_fit, X_valid = preprocessor.fit_transform(X_fit), preprocessor.transform(X_val
 
 
 def objective(trial):
-    """Fit with the settings of a trial; return accuracy and difference on the validation rows."""
+    """Return accuracy and difference on the validation samples for the parameters of a trial."""
     clf = FairBiNNClassifier(
         eta=trial.suggest_float("eta", 0.1, 100, log=True),
         lr=trial.suggest_float("lr", 1e-4, 1e-2, log=True),
@@ -49,10 +51,10 @@ def objective(trial):
         max_epochs=10,
         random_state=0,
     )
-    decisions = clf.fit(X_fit, y_fit, sensitive_features=sex_fit).predict(X_valid)
-    trial.set_user_attr("selected", decisions.mean())
-    difference = demographic_parity_difference(y_valid, decisions, sensitive_features=sex_valid)
-    return (decisions == y_valid).mean(), difference
+    y_pred = clf.fit(X_fit, y_fit, sensitive_features=sex_fit).predict(X_valid)
+    trial.set_user_attr("selection rate", y_pred.mean())
+    difference = demographic_parity_difference(y_valid, y_pred, sensitive_features=sex_valid)
+    return (y_pred == y_valid).mean(), difference
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -65,15 +67,19 @@ front = sorted(study.best_trials, key=lambda trial: trial.values[1])
 print(f"{len(front)} of {N_TRIALS} trials are on the front:")
 for trial in front:
     params = ", ".join(f"{name} {value:.2g}" for name, value in trial.params.items())
-    figures = *trial.values, trial.user_attrs["selected"]
-    print("accuracy {:.4f}, difference {:.4f}, selected {:.4f}:".format(*figures), params)
+    accuracy, difference = trial.values
+    print(
+        f"accuracy {accuracy:.4f}, difference {difference:.4f}, "
+        f"selection rate {trial.user_attrs['selection rate']:.4f}: {params}"
+    )
 
 # %%
-# Look at the share selected too: a net that turns everybody down has no difference at all, so it is
-# on the front. And the front was chosen on the rows that measured it: audit a choice on others.
+# Check the selection rate too: a network that predicts the negative class for every sample has no
+# difference, so it is on the front. The front was selected on the validation samples, so audit the
+# chosen trial on other samples.
 scores, differences = zip(*(trial.values for trial in study.trials), strict=True)
 on_front = {trial.number for trial in front}
 texts = [f"eta {t.params['eta']:.2g}" if t.number in on_front else "" for t in study.trials]
 ParetoFrontDisplay(differences, scores, texts=texts).plot()
-plt.title(f"{N_TRIALS} trials on validation rows; pale: beaten by another")
+plt.title(f"{N_TRIALS} trials on validation samples; dominated trials are pale")
 plt.show()

@@ -1,8 +1,9 @@
-"""Accuracy and differences on Adult over eta for each update rule, test means over seeds.
+"""Measure accuracy and differences on Adult over eta for each update rule.
 
-Run ``python examples/benchmarks/adult_eta.py``. ``--save FILE`` writes one row a fit as CSV,
-``--summary FILE`` one row a rule and eta. Settings are the defaults, and nothing is chosen on the
-test rows: every eta given is reported. Times are CPU seconds of this process.
+Run ``python examples/benchmarks/adult_eta.py``. ``--save FILE`` writes one row per fit as CSV,
+``--summary FILE`` one row per rule and eta, with means over seeds. All other parameters have their
+defaults. Every eta is reported, so nothing is selected on the test samples. Times are CPU seconds
+of this process.
 """
 
 import argparse
@@ -20,13 +21,13 @@ METHODS = ["lagrangian", "bilevel", "alternating", "unrolled"]
 
 
 def measure(data, *, eta, seed, **params):
-    """Fit once; return the figures on the rows held out: data is X, y, sex of both parts."""
+    """Fit once; return the metrics on the test samples. `data` is X, y and sex of both parts."""
     X_train, y_train, sex_train, X_test, y_test, sex_test = data
     clf = FairBiNNClassifier(eta=eta, random_state=seed, **params)
     start = time.process_time()
     clf.fit(X_train, y_train, sensitive_features=sex_train)
     seconds = time.process_time() - start
-    decisions, scores = clf.predict(X_test), clf.predict_proba(X_test)[:, 1]
+    y_pred, scores = clf.predict(X_test), clf.predict_proba(X_test)[:, 1]
     hard, soft = (
         MetricFrame(
             metrics=selection_rate if kind == "hard" else mean_score,
@@ -34,42 +35,44 @@ def measure(data, *, eta, seed, **params):
             y_pred=values,
             sensitive_features=sex_test,
         ).difference()
-        for kind, values in (("hard", decisions), ("soft", scores))
+        for kind, values in (("hard", y_pred), ("soft", scores))
     )
     return {
         **params,
         "eta": eta,
         "seed": seed,
-        "accuracy": (decisions == y_test).mean(),
+        "accuracy": (y_pred == y_test).mean(),
         "hard_dp": hard,
         "soft_dp": soft,
-        "selection_rate": decisions.mean(),
+        "selection_rate": y_pred.mean(),
         "seconds": seconds,
     }
 
 
 def mean_score(y_true, y_pred):
-    """Mean of the scores, as a metric in fairlearn's form."""
+    """Return the mean score, with the signature of a fairlearn metric."""
     return y_pred.mean()
 
 
 def main():
-    """Print, and save if asked, one row an eta."""
+    """Print, and optionally save, one row per rule and eta."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--etas", type=float, nargs="+", default=ETAS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--save", help="CSV file for the figures of each fit")
+    parser.add_argument("--save", help="CSV file for the metrics of each fit")
     parser.add_argument("--summary", help="CSV file for means and standard deviations")
     args = parser.parse_args()
     torch.set_num_threads(1)
     data = adult_features()
-    print(f"columns {data[0].shape[1]}, training rows {len(data[0])}, test rows {len(data[3])}")
+    print(
+        f"{data[0].shape[1]} features, {len(data[0])} training samples, {len(data[3])} test samples"
+    )
     print("method, eta; mean and std over seeds: accuracy, hard DP, soft DP, selection rate")
     records = []
     for eta in args.etas:
-        for seed in range(args.seeds):  # all methods in turn, so that their times compare
-            records += [measure(data, eta=eta, seed=seed, method=one) for one in args.methods]
+        for seed in range(args.seeds):  # methods take turns, so that their times are comparable
+            records += [measure(data, eta=eta, seed=seed, method=method) for method in args.methods]
         table = summary(records[-args.seeds * len(args.methods) :], "method")
         print(table.to_string(index=False, header=False), flush=True)
     records.sort(key=lambda record: args.methods.index(record["method"]))
@@ -89,16 +92,16 @@ def main():
 
 
 def summary(records, setting):
-    """Mean and standard deviation over the seeds by setting and eta, as text."""
-    figures = {
+    """Return mean and standard deviation over the seeds by setting and eta, as text."""
+    columns = {
         "accuracy": "accuracy",
         "hard_dp": "hard DP",
         "soft_dp": "soft DP",
         "selection_rate": "selection rate",
     }
-    runs = pd.DataFrame(records).groupby([setting, "eta"], sort=False)[list(figures)]
+    runs = pd.DataFrame(records).groupby([setting, "eta"], sort=False)[list(columns)]
     mean, std = (table.map("{:.4f}".format) for table in (runs.mean(), runs.std()))
-    return (mean + " ± " + std).rename(columns=figures).reset_index()
+    return (mean + " ± " + std).rename(columns=columns).reset_index()
 
 
 if __name__ == "__main__":

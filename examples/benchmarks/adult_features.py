@@ -1,7 +1,7 @@
-"""Adult as all benchmarks here see it: official split, complete rows, one-hot and min-max columns.
+"""Load Adult as used by the benchmarks: official split, complete samples, encoded features.
 
-Numeric columns are scaled to [0, 1] and the others one-hot encoded, both fitted on the training
-rows; sex is one of the columns.
+Numeric features are scaled to [0, 1] and the others are one-hot encoded, both fitted on the
+training samples. Sex is one of the features.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from fairbinn_sklearn.datasets import load_adult
 
 
 def adult_features():
-    """Return X, y and sex of the training rows, then of the test rows, as arrays."""
+    """Return X, y and sex of the training samples, then of the test samples, as arrays."""
     preprocessor = make_column_transformer(
         (MinMaxScaler(), make_column_selector(dtype_include="number")),
         (

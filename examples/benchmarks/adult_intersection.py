@@ -1,7 +1,7 @@
-"""Sex and race together on Adult: selection rates of the ten intersections over eta.
+"""Measure selection rates of the ten intersections of sex and race on Adult over eta.
 
 Run ``python examples/benchmarks/adult_intersection.py``; ``--summary FILE`` writes the table as
-CSV, ``--validation`` reads held-out training rows in place of the test rows.
+CSV, ``--validation`` evaluates on held-out training samples instead of the test samples.
 """
 
 import argparse
@@ -25,10 +25,12 @@ SETTINGS = [
 
 
 def main():
-    """Print, and save if asked, one row a setting and eta."""
+    """Print, and optionally save, one row per setting and eta."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--smallest", type=int, default=200, help="rows of the groups looked at")
+    parser.add_argument(
+        "--smallest", type=int, default=200, help="size of the smallest large group"
+    )
     parser.add_argument("--validation", action="store_true")
     parser.add_argument("--summary", help="CSV file to write")
     args = parser.parse_args()
@@ -45,7 +47,7 @@ def main():
     names = groups_test.agg(", ".join, axis=1).to_numpy()
     sizes = pd.Series(names).value_counts()
     large = sizes.index[sizes >= args.smallest]
-    print(f"groups looked at: {dict(sizes[large])}; left out: {dict(sizes.drop(large))}")
+    print(f"large groups: {dict(sizes[large])}; small groups: {dict(sizes.drop(large))}")
     records = []
     for setting, params, etas in SETTINGS:
         for eta in etas:
@@ -53,22 +55,22 @@ def main():
             for seed in range(args.seeds):
                 clf = FairBiNNClassifier(eta=eta, random_state=seed, **params)
                 clf.fit(X_train, y_train, sensitive_features=groups_train)
-                decisions = clf.predict(X_test)
-                rates = pd.Series(decisions).groupby(names).mean()
+                y_pred = clf.predict(X_test)
+                rates = pd.Series(y_pred).groupby(names).mean()
                 runs.append(
                     {
-                        "accuracy": np.mean(decisions == y_test),
-                        f"largest difference, groups of {args.smallest} rows": np.ptp(rates[large]),
+                        "accuracy": np.mean(y_pred == y_test),
+                        f"largest difference, groups of {args.smallest} samples": np.ptp(
+                            rates[large]
+                        ),
                         "largest difference, all groups": np.ptp(rates),
-                        "selection rate": decisions.mean(),
+                        "selection rate": y_pred.mean(),
                     }
                 )
             table = pd.DataFrame(runs)
             print(setting, eta, table.mean().round(4).to_dict(), flush=True)
-            figures = {
-                name: f"{table[name].mean():.4f} ± {table[name].std():.4f}" for name in table
-            }
-            records.append({"groups": setting, "eta": eta, **figures})
+            row = {name: f"{table[name].mean():.4f} ± {table[name].std():.4f}" for name in table}
+            records.append({"groups": setting, "eta": eta, **row})
     if args.summary:
         pd.DataFrame(records).to_csv(args.summary, index=False)
 

@@ -1,12 +1,13 @@
-"""One search or path, dealt out by each backend of joblib: time as a ratio to loky, same scores?
+"""Compare the backends of joblib on one search or path: time relative to loky, and equal scores.
 
-Run ``python examples/benchmarks/backends.py``, or name some of loky, sequential, threading, dask
-and ray. It takes about six minutes on two CPU cores. A search has 8 etas and 5 folds on 6,000 of
-Adult's training rows, 5 epochs a fit, by 2 workers of one thread ("sequential" is this process
-alone). With ``--work path`` it is a path of the same etas for 6 seeds, which are what is dealt out.
-The first run of a backend starts its workers, later ones find them there if the backend keeps them.
-Backends take turns, and the ratios are taken round by round; their median is quoted, with the
-smallest and the largest. ``--save FILE`` writes them as CSV.
+Run ``python examples/benchmarks/backends.py``, optionally followed by some of loky, sequential,
+threading, dask and ray. The script takes about six minutes on two CPU cores. The search has 8
+values of eta and 5 folds on 6,000 of Adult's training samples, with 5 epochs per fit and 2 workers
+of one thread ("sequential" is this process alone). ``--work path`` runs a path of the same values
+for 6 seeds; the seeds are distributed to the workers. The first run of a backend starts its
+workers, and later runs reuse them if the backend keeps them. Backends take turns. Ratios are
+computed within each round, and their median, minimum and maximum are reported. ``--save FILE``
+writes them as CSV.
 """
 
 import argparse
@@ -31,22 +32,22 @@ ETAS, WORKERS = [0, 0.3, 1, 3, 5, 10, 15, 20], 2
 
 
 def start_loky(stack):
-    """Processes that joblib starts and keeps; the default of scikit-learn."""
+    """Return the configuration of loky, scikit-learn's default: processes that joblib reuses."""
     return {"backend": "loky", "inner_max_num_threads": 1}
 
 
 def start_sequential(stack):
-    """No worker but this process."""
+    """Return the configuration without workers: this process only."""
     return {"backend": "sequential"}
 
 
 def start_threading(stack):
-    """Threads of this process."""
+    """Return the configuration with threads of this process."""
     return {"backend": "threading"}
 
 
 def start_dask(stack):
-    """Workers of a dask cluster, here on this machine."""
+    """Start a dask cluster on this machine; return the configuration."""
     from distributed import Client, LocalCluster
 
     cluster = LocalCluster(
@@ -61,7 +62,7 @@ def start_dask(stack):
 
 
 def start_ray(stack):
-    """Actors of a ray cluster, here on this machine."""
+    """Start a ray cluster on this machine; return the configuration."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     from ray.util.joblib import register_ray
@@ -72,7 +73,7 @@ def start_ray(stack):
     return {"backend": "ray"}
 
 
-# Name: how to start the backend, the package that it is from, and how pip calls that.
+# Name: function that starts the backend, its package, and the name of the package for pip.
 BACKENDS = {
     "loky": (start_loky, "joblib", "joblib"),
     "sequential": (start_sequential, "joblib", "joblib"),
@@ -83,24 +84,24 @@ BACKENDS = {
 
 
 def estimator():
-    """What both kinds of work train."""
+    """Return the classifier that both kinds of work train."""
     return FairBiNNClassifier(lr=5e-3, max_epochs=5, batch_size=256, device="cpu", random_state=0)
 
 
-def path(X, y, sex):
-    """Path for some seeds; return the figures and the choice."""
-    found = fairness_path(
+def fit_path(X, y, sex):
+    """Fit a path for 6 seeds; return the metrics and the chosen eta."""
+    path = fairness_path(
         *(X, y, sex), etas=ETAS, seeds=range(6), estimator=estimator(), n_jobs=WORKERS
     )
-    table = found.to_frame()
+    table = path.to_frame()
     return {
         **{name: table[name].to_numpy() for name in table},
-        "eta chosen": found.best_under(0.05).eta,
+        "chosen eta": path.best_under(0.05).eta,
     }
 
 
-def search(X, y, sex):
-    """Search over eta; return the scores and the choice."""
+def fit_search(X, y, sex):
+    """Search over eta; return the scores and the chosen eta."""
     grid = GridSearchCV(
         estimator(),
         {"eta": ETAS},
@@ -111,16 +112,16 @@ def search(X, y, sex):
     )
     grid.fit(X, y, sensitive_features=sex)
     scores = {name: grid.cv_results_[name] for name in grid.cv_results_ if "_test_" in name}
-    return {**scores, "eta chosen": grid.best_params_["eta"]}
+    return {**scores, "chosen eta": grid.best_params_["eta"]}
 
 
-def same(result, reference):
-    """Whether all scores and the choice are equal to the bit."""
+def equal(result, reference):
+    """Return whether all scores and the chosen eta are identical bit for bit."""
     return all(np.array_equal(result[name], reference[name]) for name in reference)
 
 
 def start_all(names, stack):
-    """Start backends; return what joblib.parallel_config takes and the seconds of each."""
+    """Start backends; return the arguments for joblib.parallel_config and the start times."""
     configs, seconds = {}, {}
     for name in names:
         start, _, package = BACKENDS[name]
@@ -134,7 +135,7 @@ def start_all(names, stack):
 
 
 def run_in_turn(work, configs, data, rounds):
-    """Results and seconds of all runs of the work by each backend, the backends taking turns."""
+    """Run the work on each backend in turns; return all results and times in seconds."""
     results, seconds = ({name: [] for name in configs} for _ in range(2))
     for _ in range(rounds):
         for name, config in configs.items():
@@ -147,29 +148,29 @@ def run_in_turn(work, configs, data, rounds):
 
 
 def main():
-    """Print one row a backend, and save them if asked."""
+    """Print, and optionally save, one row per backend."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("backends", nargs="*", help=f"of {', '.join(BACKENDS)}; none means all")
+    parser.add_argument("backends", nargs="*", help=f"some of {', '.join(BACKENDS)}; default: all")
     parser.add_argument("--work", choices=["search", "path"], default="search")
-    parser.add_argument("--rows", type=int, default=6000)
-    parser.add_argument("--repeats", type=int, default=2, help="runs behind the first one")
+    parser.add_argument("--samples", type=int, default=6000)
+    parser.add_argument("--repeats", type=int, default=2, help="runs after the first one")
     parser.add_argument("--save", help="CSV file to write")
     args = parser.parse_args()
-    if strange := set(args.backends) - set(BACKENDS):
-        parser.error(f"backends must be of {list(BACKENDS)}, got {sorted(strange)}")
+    if unknown := set(args.backends) - set(BACKENDS):
+        parser.error(f"backends must be some of {list(BACKENDS)}, got {sorted(unknown)}")
     if args.repeats < 1:
         parser.error(f"--repeats must be 1 or more, got {args.repeats}")
     sklearn.set_config(enable_metadata_routing=True)
-    torch.set_num_threads(1)  # of this process, and by the next line of those that it starts
+    torch.set_num_threads(1)  # in this process; the next line does it for its child processes
     os.environ["OMP_NUM_THREADS"] = "1"
-    some = np.random.default_rng(0).permutation(30_162)[: args.rows]
-    data = [values[some] for values in adult_features()[:3]]
+    index = np.random.default_rng(0).permutation(30_162)[: args.samples]
+    data = [values[index] for values in adult_features()[:3]]
 
     names = ["loky", *(name for name in args.backends or BACKENDS if name != "loky")]
     with ExitStack() as stack:
         configs, started = start_all(names, stack)
         results, seconds = run_in_turn(
-            {"search": search, "path": path}[args.work], configs, data, 1 + args.repeats
+            {"search": fit_search, "path": fit_path}[args.work], configs, data, 1 + args.repeats
         )
     reference = results["loky"][0]
     records = []
@@ -186,8 +187,8 @@ def main():
                 "later run / loky": np.median(ratios).round(2),
                 "smallest": ratios.min(),
                 "largest": ratios.max(),
-                "scores equal to loky": all(same(one, reference) for one in results[name]),
-                "eta chosen": results[name][0]["eta chosen"],
+                "scores equal to loky": all(equal(result, reference) for result in results[name]),
+                "chosen eta": results[name][0]["chosen eta"],
             }
         )
     table = pd.DataFrame(records)

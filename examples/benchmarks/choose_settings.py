@@ -1,7 +1,7 @@
-"""What the default settings were chosen by: figures on a validation part of Adult's training rows.
+"""Compare candidates for the default settings on held-out training samples of Adult.
 
-Run ``python examples/benchmarks/choose_settings.py``. One setting at a time departs from the
-defaults. 6,000 of the training rows are held out; the test rows are not touched.
+Run ``python examples/benchmarks/choose_settings.py``. Each candidate changes one default. 6,000 of
+the training samples are held out; the test samples are not used.
 """
 
 import argparse
@@ -28,7 +28,7 @@ CANDIDATES = [
 
 
 def main():
-    """Print, and save if asked, one row a setting and eta."""
+    """Print, and optionally save, one row per setting and eta."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--etas", type=float, nargs="+", default=[0, 3, 10, 30])
     parser.add_argument("--seeds", type=int, default=2)

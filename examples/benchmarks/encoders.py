@@ -1,9 +1,9 @@
-"""Encodings of Adult's numeric columns: what an accuracy-only net reaches on rows held out.
+"""Compare encodings of Adult's numeric features for a network trained for accuracy only.
 
-Run ``python examples/benchmarks/encoders.py``. The other columns are one-hot encoded in each case.
-Training rows are split into three folds, each held out once; the test rows are not touched. Nets
-are trained on the other folds, and on 2,000 rows of them for twice the epochs. The rows of
-rtdl_num_embeddings [1]_ are left out where that package is not installed.
+Run ``python examples/benchmarks/encoders.py``. The other features are always one-hot encoded. The
+training samples are split into three folds, and each fold is held out once; the test samples are
+not used. Networks are trained on the other two folds, and on 2,000 samples of them for twice the
+epochs. The encodings of rtdl_num_embeddings [1]_ are skipped if that package is not installed.
 
 .. [1] https://pypi.org/project/rtdl-num-embeddings
 """
@@ -35,7 +35,7 @@ SMALL = 2_000
 
 
 class RtdlEncoding(TransformerMixin, BaseEstimator):
-    """The encoding of rtdl_num_embeddings as a transformer; `tree` is None for quantiles."""
+    """Wrap the encoding of rtdl_num_embeddings as a transformer; `tree=None` means quantiles."""
 
     def __init__(self, n_bins=64, tree=None):
         self.n_bins = n_bins
@@ -53,7 +53,7 @@ class RtdlEncoding(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Encode rows."""
+        """Encode samples."""
         return self.encoding_(self._tensor(X)).numpy()
 
     @staticmethod
@@ -62,7 +62,7 @@ class RtdlEncoding(TransformerMixin, BaseEstimator):
 
 
 def candidates():
-    """Yield the encodings by name."""
+    """Yield the name and the transformer of each encoding."""
     yield "StandardScaler", StandardScaler()
     yield "MinMaxScaler", MinMaxScaler()
     yield "SplineTransformer, 48 uniform knots", SplineTransformer(48)
@@ -84,50 +84,50 @@ def candidates():
 
 
 def measure(encoder, seeds):
-    """Figures of an encoding, one dict a fold and seed."""
+    """Yield the metrics of an encoding, one dict per fold and seed."""
     adult = load_adult(subset="train", dropna=True)
     X, y = adult.data, adult.target.to_numpy()
     folds = StratifiedKFold(3, shuffle=True, random_state=0).split(X, y)
     for fold, (train, held_out) in enumerate(folds):
-        # Folds are shuffled, but their rows are sorted: shuffle them to take the first of them.
-        few = np.random.default_rng(fold).permutation(train)[:SMALL]
+        # Shuffle before taking a subset, because the indices of a fold are sorted.
+        subset = np.random.default_rng(fold).permutation(train)[:SMALL]
         records = [{"fold": fold, "seed": seed} for seed in range(seeds)]
-        for rows, n_rows, epochs in ((train, "all rows", 10), (few, f"{SMALL:,} rows", 20)):
+        for index, size, epochs in ((train, "all samples", 10), (subset, f"{SMALL:,} samples", 20)):
             preprocessor = tabular_preprocessor(encoder=encoder)
-            encoded = preprocessor.fit_transform(X.iloc[rows], y[rows]).astype(np.float32)
+            encoded = preprocessor.fit_transform(X.iloc[index], y[index]).astype(np.float32)
             encoded_held_out = preprocessor.transform(X.iloc[held_out]).astype(np.float32)
             for record in records:
                 clf = FairBiNNClassifier(
                     eta=0, max_epochs=epochs, batch_size=256, random_state=record["seed"]
                 )
-                clf.fit(encoded, y[rows])
+                clf.fit(encoded, y[index])
                 scores = clf.predict_proba(encoded_held_out)
-                record[f"columns, {n_rows}"] = encoded.shape[1]
-                record[f"accuracy, {n_rows}"] = accuracy_score(y[held_out], scores.argmax(axis=1))
-                record[f"log loss, {n_rows}"] = log_loss(y[held_out], scores)
+                record[f"features, {size}"] = encoded.shape[1]
+                record[f"accuracy, {size}"] = accuracy_score(y[held_out], scores.argmax(axis=1))
+                record[f"log loss, {size}"] = log_loss(y[held_out], scores)
         yield from records
 
 
 def main():
-    """Print and save one row an encoding."""
+    """Print and save one row per encoding."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--summary", default=RESULTS, help="CSV file to write")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    # Bins that tied values leave without width are merged; that is what is measured here.
+    # KBinsDiscretizer merges bins without width, which tied values cause; this is intended here.
     warnings.filterwarnings("ignore", message="Bins whose width are too small")
     rows = []
     for name, encoder in candidates():
         table = pd.DataFrame(measure(encoder, args.seeds)).drop(columns=["fold", "seed"])
         mean, std = table.mean(), table.std()
-        figures = {
-            figure: f"{mean[figure]:.0f}"
-            if figure.startswith("columns")
-            else f"{mean[figure]:.4f} ± {std[figure]:.4f}"
-            for figure in table
+        row = {
+            column: f"{mean[column]:.0f}"
+            if column.startswith("features")
+            else f"{mean[column]:.4f} ± {std[column]:.4f}"
+            for column in table
         }
-        rows.append({"encoding": name, **figures})
+        rows.append({"encoding": name, **row})
         print(*rows[-1].values(), sep=", ", flush=True)
         pd.DataFrame(rows).to_csv(args.summary, index=False)
 

@@ -1,20 +1,19 @@
 """
-Accuracy against parity: FairBiNN and its peers on the same rows, columns and seeds.
+Compare accuracy and parity of FairBiNN and other methods on the same samples, features and seeds.
 
     python examples/benchmarks/frontier.py --data adult
     python examples/benchmarks/frontier.py --data health --file HHP.csv --methods bilevel hgb
 
-Each method is fitted at each of its settings and for each seed twice: on 80 % of the training rows,
-to choose settings by the other 20 %, and on all training rows, to be measured on the test rows. No
-choice looks at the test rows. Results are appended to a CSV method by method and seed by seed, so
-an interrupted run goes on where it stopped; ``--report`` makes tables and picture from what there
-is.
+Each method is fitted twice for each of its settings and each seed: on 80 % of the training samples,
+to choose settings on the other 20 %, and on all training samples, to be evaluated on the test
+samples. No choice uses the test samples. Results are appended to a CSV file by method and seed, so
+an interrupted run can be resumed. ``--report`` makes tables and figure from the existing results.
 
-Nets and linear models get the columns of `tabular_preprocessor`, gradient boosting the columns as
-they are; the sensitive column is among them. "on boosted scores" adds a column: the log-odds of
-unmitigated gradient boosting, cross-fitted on the training rows by `CrossFittedScores`. Times are
-CPU seconds of a fit with one thread; those of a path, gradient boosting included, are divided by
-its points.
+Networks and linear models use the features of `tabular_preprocessor`. Gradient boosting uses the
+original columns. The sensitive feature is among the features. "on boosted scores" adds one feature:
+the log-odds of unmitigated gradient boosting, cross-fitted on the training samples by
+`CrossFittedScores`. Times are CPU seconds of a fit with one thread; the time of a path, including
+gradient boosting, is divided by its number of points.
 """
 
 import argparse
@@ -48,56 +47,56 @@ from fairbinn_sklearn.preprocessing import (
 )
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
-# Chosen on folds of Adult's training rows by frontier_settings.py.
+# Chosen on folds of Adult's training samples by frontier_settings.py.
 NET = {"lr": 3e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
 TARGETS = (0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14)
-BETWEEN = (0.0025, 0.0075, 0.0125, 0.0175, 0.025, 0.035, 0.04, 0.045, 0.06, 0.09)
-# For each data set: differences to report at, the worst point of the area (difference, accuracy),
-# settings of the methods, of the columns and of the net.
+EXTRA_TARGETS = (0.0025, 0.0075, 0.0125, 0.0175, 0.025, 0.035, 0.04, 0.045, 0.06, 0.09)
+# For each data set: bounds to report at, reference point of the area (difference, accuracy),
+# settings of the methods, of the encoder and of the network.
 PLANS = {
     "adult": {
         "bounds": (0.01, 0.02, 0.05, 0.10),
-        "corner": (0.20, 0.75),
+        "reference": (0.20, 0.75),
         "targets": TARGETS,
-        "fine targets": sorted(TARGETS + BETWEEN),
+        "fine targets": sorted(TARGETS + EXTRA_TARGETS),
         "etas": (0.5, 1, 1.5, 2, 4, 8, 12, 16, 24, 32, 48),
         "difference_bound": (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.065, 0.08),
         "tol": (0, 0.01, 0.02, 0.035, 0.05, 0.065, 0.08, 0.1),
-        "columns": {"n_tail_bins": 128},
+        "encoder": {"n_tail_bins": 128},
         "net": NET,
     },
     "german": {
         "bounds": (0.02, 0.05, 0.10),
-        "corner": (0.20, 0.65),
+        "reference": (0.20, 0.65),
         "targets": (0.01, 0.03, 0.05, 0.1),
         "fine targets": (0.01, 0.03, 0.05, 0.1),
         "etas": (0.5, 2, 8, 32),
         "difference_bound": (0.01, 0.03, 0.05, 0.1),
         "tol": (0, 0.03, 0.05, 0.1),
-        "columns": {"n_bins": 4, "n_tail_bins": 0},
+        "encoder": {"n_bins": 4, "n_tail_bins": 0},
         "net": {"lr": 1e-3, "batch_size": 64, "max_epochs": 20, "device": "cpu"},
     },
     "health": {
         "bounds": (0.05, 0.1, 0.2, 0.3),
-        "corner": (0.60, 0.68),
+        "reference": (0.60, 0.68),
         "targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
         "fine targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
         "etas": (0.1, 0.3, 0.5, 1, 2, 4, 8),
         "difference_bound": (0.05, 0.1, 0.2, 0.3),
         "tol": (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
-        "columns": {"n_bins": 16, "n_tail_bins": 0},
+        "encoder": {"n_bins": 16, "n_tail_bins": 0},
         "net": {**NET, "constraint": DemographicParity(aggregation="max")},
     },
 }
 
 
 def load(data, file):
-    """Rows for training and for the test: columns, labels as 0 and 1, groups."""
+    """Return the training and the test samples as features, labels 0 and 1, and groups."""
     if data == "adult":
         parts = [load_adult(subset=subset, dropna=True) for subset in ("train", "test")]
         return [
             (
-                part.data.drop(columns="fnlwgt"),  # a weight of the sample, no attribute
+                part.data.drop(columns="fnlwgt"),  # sampling weight, not a feature
                 part.target.to_numpy(),
                 part.data["sex"].astype(str).to_numpy(),
             )
@@ -105,62 +104,62 @@ def load(data, file):
         ]
     if data == "german":
         german = load_german(sensitive_features="age")
-        old = np.where(german.data["age"] > 25, "above 25", "25 at most")
+        group = np.where(german.data["age"] > 25, "over 25", "25 or younger")
         y = german.target.to_numpy()
         parts = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
-        return [(german.data.iloc[part], y[part], old[part]) for part in parts]
+        return [(german.data.iloc[part], y[part], group[part]) for part in parts]
     health = load_health(file, sensitive_features="age")
     age = health.sensitive_features["age"].astype(str).to_numpy()
-    parts = [(health.split == subset) for subset in ("train", "test")]
-    return [(health.data[rows], health.target.to_numpy()[rows], age[rows]) for rows in parts]
+    masks = [(health.split == subset) for subset in ("train", "test")]
+    return [(health.data[mask], health.target.to_numpy()[mask], age[mask]) for mask in masks]
 
 
-def encoded_columns(X, y, **bins):
-    """Columns of the preprocessor, and the function that makes those of other rows."""
+def encoded_features(X, y, **bins):
+    """Return the encoded features, and the function that encodes other samples."""
     encoder = PiecewiseLinearEncoder(**bins, handle_missing="median", dtype=np.float32)
     preprocessor = tabular_preprocessor(encoder=encoder)
     return preprocessor.fit_transform(X), preprocessor.transform
 
 
-def boosted_columns(X, y, **bins):
-    """The same, and the log-odds of gradient boosting, cross-fitted for these rows."""
-    columns, encoded = encoded_columns(X, y, **bins)
+def boosted_features(X, y, **bins):
+    """Return the encoded features with the cross-fitted log-odds of gradient boosting added."""
+    encoded, transform = encoded_features(X, y, **bins)
     scores = CrossFittedScores(gradient_boosting(0))
 
     def join(*parts):
         return np.column_stack(parts).astype(np.float32)
 
-    own = join(columns, scores.fit_transform(X, y))
-    return own, lambda X: join(encoded(X), scores.transform(X))
+    features = join(encoded, scores.fit_transform(X, y))
+    return features, lambda X: join(transform(X), scores.transform(X))
 
 
-def paths(columns=encoded_columns, by="targets", **settings):
-    """FairBiNN at all targets, or etas, by one path, and without fairness."""
+def paths(encode=encoded_features, by="targets", **settings):
+    """Return a method: FairBiNN with one path over targets or etas, and without fairness loss."""
 
     def fit(X, y, group, seed, plan):
         start = time.process_time()
-        X, encoded = columns(X, y, **plan["columns"])
+        X, transform = encode(X, y, **plan["encoder"])
         estimator = FairBiNNClassifier(**{**plan["net"], **settings}, random_state=seed)
         points = {by.split()[-1]: plan[by]}
         path = fairness_path(X, y, group, estimator=estimator, **points)
         plain = estimator.set_params(eta=0).fit(X, y)
         seconds = (time.process_time() - start) / (len(path) + 1)
-        for one in (plain, *path):
-            setting = one.eta if by == "etas" else one.fairness_target or 1
-            yield setting, seconds, lambda X, _, one=one: one.predict_proba(encoded(X))[:, 1]
+        for clf in (plain, *path):
+            setting = clf.eta if by == "etas" else clf.fairness_target or 1
+            yield setting, seconds, lambda X, _, clf=clf: clf.predict_proba(transform(X))[:, 1]
 
     return fit
 
 
 def boosted(X, y, group, seed, plan):
-    """Gradient boosting without any mitigation."""
+    """Fit gradient boosting without mitigation."""
     start = time.process_time()
     model = gradient_boosting(seed).fit(X, y)
     yield 0, time.process_time() - start, lambda X, _: model.predict_proba(X)[:, 1]
 
 
 def thresholds(X, y, group, seed, plan):
-    """ThresholdOptimizer on gradient boosting; needs the group to predict, and has no scores."""
+    """Fit ThresholdOptimizer on gradient boosting; it needs the group to predict, has no scores."""
     for tol in plan["tol"]:
         start = time.process_time()
         model = ThresholdOptimizer(
@@ -176,34 +175,34 @@ def thresholds(X, y, group, seed, plan):
         )
 
 
-def as_they_are(X, y, **bins):
-    """Columns of the table, which gradient boosting takes."""
+def original_columns(X, y, **bins):
+    """Return the columns unchanged, for gradient boosting."""
     return X, lambda X: X
 
 
-def reduction(make, columns, every=1):
-    """ExponentiatedGradient, whose decisions are drawn at random, by every k-th of the bounds."""
+def reduction(make, encode, every=1):
+    """Return a method: ExponentiatedGradient with every k-th bound; it predicts at random."""
 
     def fit(X, y, group, seed, plan):
-        X, encoded = columns(X, y, **plan["columns"])
+        X, transform = encode(X, y, **plan["encoder"])
         for bound in plan["difference_bound"][::every]:
             start = time.process_time()
             parity = reductions.DemographicParity(difference_bound=bound)
             model = reductions.ExponentiatedGradient(make(seed), parity)
             model.fit(X, y, sensitive_features=group)
 
-            def drawn(X, _, model=model):
-                share = model._pmf_predict(encoded(X))[:, 1]
-                return share, np.random.default_rng(seed).random(len(share)) < share
+            def predict(X, _, model=model):
+                scores = model._pmf_predict(transform(X))[:, 1]
+                return scores, np.random.default_rng(seed).random(len(scores)) < scores
 
-            yield bound, time.process_time() - start, drawn
+            yield bound, time.process_time() - start, predict
 
     return fit
 
 
 def adversarial(X, y, group, seed, plan):
-    """AdversarialFairnessClassifier; nets of two layers and more decide the same for everybody."""
-    X, encoded = encoded_columns(X, y, **plan["columns"])
+    """Fit AdversarialFairnessClassifier with one layer; deeper networks predict a constant."""
+    X, transform = encoded_features(X, y, **plan["encoder"])
     for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):
         torch.manual_seed(seed)
         start = time.process_time()
@@ -219,53 +218,53 @@ def adversarial(X, y, group, seed, plan):
         )
         try:
             model.fit(X, y, sensitive_features=group)
-        except RuntimeError:  # its scores have become NaN
+        except RuntimeError:  # raised when its scores become NaN
             print(f"adversarial: training failed at alpha {alpha}, seed {seed}")
             continue
         seconds = time.process_time() - start
-        yield alpha, seconds, lambda X, _, m=model: np.ravel(m._raw_predict(encoded(X)))
+        yield alpha, seconds, lambda X, _, m=model: np.ravel(m._raw_predict(transform(X)))
 
 
 def penalised(X, y, group, seed, plan):
-    """Plain torch: cross-entropy plus a factor times the gap of mean scores in the batch."""
-    X, encoded = encoded_columns(X, y, **plan["columns"])
-    settings, rows = plan["net"], (torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32))
+    """Train in plain torch on the cross-entropy plus a penalty on the score gap of the batch."""
+    X, transform = encoded_features(X, y, **plan["encoder"])
+    settings, X, y = plan["net"], torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32)
     codes = torch.as_tensor(np.unique(group, return_inverse=True)[1])
     for factor in (0.1, 0.3, 1.0, 3.0, 10.0):
         torch.manual_seed(seed)
         start = time.process_time()
         layers = []
-        for width in (rows[0].shape[1], 128, 128):
+        for width in (X.shape[1], 128, 128):
             layers += [nn.Linear(width, 128), nn.ReLU()]
         net = nn.Sequential(*layers, nn.Linear(128, 1))
         adam = torch.optim.Adam(net.parameters(), lr=settings["lr"], weight_decay=3e-4)
-        course = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings["max_epochs"])
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings["max_epochs"])
         for _ in range(settings["max_epochs"]):
             for index in torch.randperm(len(y)).split(settings["batch_size"]):
-                logits = net(rows[0][index])[:, 0]
-                scores, own = logits.sigmoid(), codes[index]
-                means = torch.stack([scores[own == g].mean() for g in own.unique()])
-                loss = nn.functional.binary_cross_entropy_with_logits(logits, rows[1][index])
+                logits = net(X[index])[:, 0]
+                scores, group_codes = logits.sigmoid(), codes[index]
+                means = torch.stack([scores[group_codes == g].mean() for g in group_codes.unique()])
+                loss = nn.functional.binary_cross_entropy_with_logits(logits, y[index])
                 adam.zero_grad()
                 (loss + factor * (means.max() - means.min())).backward()
                 adam.step()
-            course.step()
+            schedule.step()
         seconds = time.process_time() - start
 
-        def scored(X, _, net=net):
+        def predict(X, _, net=net):
             with torch.no_grad():
-                return net(torch.as_tensor(encoded(X)))[:, 0].sigmoid().numpy()
+                return net(torch.as_tensor(transform(X)))[:, 0].sigmoid().numpy()
 
-        yield factor, seconds, scored
+        yield factor, seconds, predict
 
 
 def gradient_boosting(seed):
-    """Gradient boosting that takes categories as they are."""
+    """Return gradient boosting with native categories."""
     return HistGradientBoostingClassifier(random_state=seed, categorical_features="from_dtype")
 
 
 def logistic_regression(seed):
-    """Logistic regression on the encoded columns."""
+    """Return logistic regression for the encoded features."""
     return LogisticRegression(max_iter=300)
 
 
@@ -280,24 +279,30 @@ METHODS = {
     ),
     "boosted": (
         "FairBiNN, bilevel, on boosted scores",
-        paths(boosted_columns, "fine targets", equalize="both", fairness_position=1),
+        paths(boosted_features, "fine targets", equalize="both", fairness_position=1),
     ),
-    "lagrangian": ("FairBiNN net, lagrangian", paths(equalize="both", method="lagrangian")),
+    "lagrangian": ("FairBiNN, lagrangian", paths(equalize="both", method="lagrangian")),
     "hgb": ("HistGradientBoosting, unmitigated", boosted),
     "thresholds": ("ThresholdOptimizer on HGB (needs group)", thresholds),
-    "reduction_hgb": ("ExponentiatedGradient, HGB", reduction(gradient_boosting, as_they_are)),
+    "reduction_hgb": ("ExponentiatedGradient, HGB", reduction(gradient_boosting, original_columns)),
     "reduction_lr": (
         "ExponentiatedGradient, LR",
-        reduction(logistic_regression, encoded_columns, every=2),  # minutes each
+        reduction(logistic_regression, encoded_features, every=2),  # one fit takes a minute
     ),
     "adversarial": ("AdversarialFairnessClassifier", adversarial),
     "penalty": ("torch, gap penalty", penalised),
 }
 
 
-def measure(answer, y, group):
-    """Accuracy, and the largest difference of decisions and of scores between groups."""
-    scores, decisions = answer if isinstance(answer, tuple) else (answer, answer > 0.5)
+def measure(predictions, y, group):
+    """Return accuracy, and the largest differences of decisions and of scores between groups.
+
+    `predictions` are scores, or a tuple of scores and decisions.
+    """
+    if isinstance(predictions, tuple):
+        scores, decisions = predictions
+    else:
+        scores, decisions = predictions, predictions > 0.5
     only_decisions = set(np.unique(scores)) <= {0, 1}
     groups = pd.Series(group)
 
@@ -310,7 +315,7 @@ def measure(answer, y, group):
 
 
 def run(method, seed, train, test, plan):
-    """Rows of the table for one method and seed."""
+    """Yield the rows of the table for one method and seed."""
     X, y, group = train
     strata = pd.Series(y).astype(str) + pd.Series(group)
     fit, valid = train_test_split(
@@ -320,18 +325,17 @@ def run(method, seed, train, test, plan):
         "validation": [(X.iloc[part], y[part], group[part]) for part in (fit, valid)],
         "test": [train, test],
     }
-    for stage, (fitted_on, (X_new, y_new, group_new)) in stages.items():
-        for setting, seconds, answer in METHODS[method][1](*fitted_on, seed, plan):
-            figures = measure(answer(X_new, group_new), y_new, group_new)
+    for stage, (fit_part, (X_new, y_new, group_new)) in stages.items():
+        for setting, seconds, predict in METHODS[method][1](*fit_part, seed, plan):
             yield {
                 **{"method": method, "setting": setting, "seed": seed, "stage": stage},
-                **figures,
+                **measure(predict(X_new, group_new), y_new, group_new),
                 "seconds": seconds,
             }
 
 
-def chosen(means, stds, names, bounds):
-    """Test figures of the setting that does best on validation rows, by method and bound."""
+def choose(means, stds, names, bounds):
+    """Return the test metrics of the best setting on validation samples by method and bound."""
     rows = []
     for method in means.index.unique("method"):
         on_valid, mean, std = (
@@ -352,7 +356,7 @@ def chosen(means, stds, names, bounds):
 
 
 def report(data, table):
-    """Print and save the choices and the areas; draw the fronts on test rows."""
+    """Print and save the choices and the areas; draw the fronts on the test samples."""
     import matplotlib.pyplot as plt
     from moocore import hypervolume
 
@@ -360,37 +364,32 @@ def report(data, table):
     grouped = table.groupby(keys, sort=False)[["accuracy", "hard", "soft", "seconds"]]
     means, stds = grouped.mean(), grouped.std(ddof=0)
     for names in (["hard"], ["hard", "soft"]):
-        found = chosen(means, stds, names, PLANS[data]["bounds"])
-        print(f"\nSettings chosen on validation rows by {' and '.join(names)}; test rows:")
-        print(found.to_string(index=False))
-        found.to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
-    corner = PLANS[data]["corner"]
+        choices = choose(means, stds, names, PLANS[data]["bounds"])
+        print(f"\nSettings chosen on validation samples by {' and '.join(names)}; test metrics:")
+        print(choices.to_string(index=False))
+        choices.to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
+    reference = PLANS[data]["reference"]
     areas = []
-    of_test = table[table["stage"] == "test"]
-    for method, rows in of_test.groupby("method", sort=False):
-        by_seed = [
-            1000
-            * hypervolume(
-                np.column_stack([one["hard"], -one["accuracy"]]), ref=[corner[0], -corner[1]]
-            )
-            for _, one in rows.groupby("seed")
-        ]
-        mean = means.loc[(method, "test")]
-        of_means = hypervolume(
-            np.column_stack([mean["hard"], -mean["accuracy"]]), ref=[corner[0], -corner[1]]
-        )
+    test_table = table[table["stage"] == "test"]
+
+    def area(points):
+        values = np.column_stack([points["hard"], -points["accuracy"]])
+        return 1000 * hypervolume(values, ref=[reference[0], -reference[1]])
+
+    for method, rows in test_table.groupby("method", sort=False):
+        seed_areas = [area(points) for _, points in rows.groupby("seed")]
         areas.append(
             {
                 "method": METHODS[method][0],
-                "area of means": 1000 * of_means,
-                "mean of areas": np.mean(by_seed),
-                "std": np.std(by_seed),
-                "seeds": len(by_seed),
-                "CPU s a fit": rows["seconds"].mean(),
+                "area of means": area(means.loc[(method, "test")]),
+                "mean of areas": np.mean(seed_areas),
+                "std": np.std(seed_areas),
+                "seeds": len(seed_areas),
+                "CPU s per fit": rows["seconds"].mean(),
             }
         )
     areas = pd.DataFrame(areas).round(2)
-    print(f"\nArea dominated on test rows, thousandths, from {corner}:")
+    print(f"\nArea dominated on test samples, in thousandths, relative to {reference}:")
     print(areas.to_string(index=False))
     areas.to_csv(RESULTS / f"frontier_{data}_area.csv", index=False)
 
@@ -405,35 +404,35 @@ def report(data, table):
             label=METHODS[method][0],
         ).plot(ax)
     accuracies = means.xs("test", level="stage")["accuracy"]
-    ax.set_ylim(bottom=accuracies.quantile(0.05) - 0.005)  # nets that tell nothing lie below
+    ax.set_ylim(bottom=accuracies.quantile(0.05) - 0.005)  # leave out constant predictions
     n_seeds = sorted(table.groupby("method")["seed"].nunique().unique())
     ax.set_title(
-        f"{data.capitalize()}, test rows: mean and std of {' or '.join(map(str, n_seeds))} seeds"
+        f"{data.capitalize()}, test samples: mean and std of {' or '.join(map(str, n_seeds))} seeds"
     )
     fig.savefig(RESULTS / f"frontier_{data}.png", dpi=110)
 
 
 def main():
-    """Run what is missing, then report."""
+    """Run the missing methods and seeds, then report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--data", choices=sorted(PLANS), default="adult")
     parser.add_argument("--file", help="the Heritage Health table, for --data health")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--report", action="store_true", help="only report what there is")
-    given = parser.parse_args()
+    parser.add_argument("--report", action="store_true", help="only report the existing results")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    file = RESULTS / f"frontier_{given.data}.csv"
+    file = RESULTS / f"frontier_{args.data}.csv"
     table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["method", "seed"])
-    if not given.report:
-        train, test = load(given.data, given.file)
-        plan = PLANS[given.data]
+    if not args.report:
+        train, test = load(args.data, args.file)
+        plan = PLANS[args.data]
         done = set(zip(table["method"], table["seed"], strict=True))
         todo = [
             (method, seed)
-            for seed in range(given.seeds)
-            for method in given.methods
+            for seed in range(args.seeds)
+            for method in args.methods
             if (method, seed) not in done
         ]
         with Progress() as progress:
@@ -443,7 +442,7 @@ def main():
                 rows = pd.DataFrame(run(method, seed, train, test, plan)).round(5)
                 rows.to_csv(file, mode="a", header=not file.exists(), index=False)
                 progress.advance(task)
-    report(given.data, pd.read_csv(file))
+    report(args.data, pd.read_csv(file))
 
 
 if __name__ == "__main__":

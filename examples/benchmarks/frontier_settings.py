@@ -1,13 +1,13 @@
 """
-What the settings of the frontier on Adult were chosen by: folds of the training rows.
+Compare settings for frontier.py on folds of Adult's training samples.
 
     python examples/benchmarks/frontier_settings.py --save docs/results/frontier_settings.csv
 
-One setting at a time departs from the base. For each of three folds the nets are
-trained on the other two, without fairness and at each target; the predictions of the held-out rows
-are pooled. The table has the accuracy without fairness, and the accuracy at some demographic parity
-differences, by straight lines between the pooled points of the targets; CPU seconds of a fit, one
-thread. No test row is looked at. Differences below about 0.001 are noise.
+Each variant changes one setting of the base. For each of three folds, networks are trained on the
+other two folds, without a fairness loss and at each target, and the predictions of the held-out
+folds are pooled. The table has the accuracy without a fairness loss, the accuracy at some
+demographic parity differences, interpolated linearly between the targets, and the CPU seconds per
+fit with one thread. The test samples are not used. Differences below about 0.001 are noise.
 """
 
 import argparse
@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import torch
-from frontier import NET, PLANS, boosted_columns, encoded_columns, load, measure
+from frontier import NET, PLANS, boosted_features, encoded_features, load, measure
 from sklearn.model_selection import StratifiedKFold
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
@@ -31,14 +31,13 @@ ETAS = (0.5, 1, 2, 4, 8, 16, 24)
 
 VARIANTS = {
     "base": {},
-    "etas in place of targets": {"etas": ETAS},
+    "etas instead of targets": {"etas": ETAS},
     "fairness_position=-1": {"fairness_position": -1},
     "lagrangian": {"method": "lagrangian", "fairness_position": -1},
     "10 epochs": {"max_epochs": 10},
     "40 epochs": {"max_epochs": 40},
     "40 epochs, lr=2e-3": {"max_epochs": 40, "lr": 2e-3},
     "batch_size=256, lr=1e-3": {"batch_size": 256, "lr": 1e-3},
-    "fairness_batch_size=4096": {"fairness_batch_size": 4096},
     "rate_window=3000": {"rate_window": 3000},
     "equalize='scores'": {"equalize": "scores"},
     "equalize='both'": {"equalize": "both"},
@@ -48,35 +47,35 @@ VARIANTS = {
     "weight_decay=0": {"weight_decay": 0.0},
     "weight_decay=3e-3": {"weight_decay": 3e-3},
     "32 tail bins": {"n_tail_bins": 32},
-    "boosted scores": {"columns": boosted_columns},
-    "boosted scores, equalize='both'": {"columns": boosted_columns, "equalize": "both"},
-    "boosted scores, 10 epochs": {"columns": boosted_columns, "max_epochs": 10},
+    "boosted scores": {"encode": boosted_features},
+    "boosted scores, equalize='both'": {"encode": boosted_features, "equalize": "both"},
+    "boosted scores, 10 epochs": {"encode": boosted_features, "max_epochs": 10},
     "boosted scores, 40 epochs, lr=2e-3": {
-        **{"columns": boosted_columns, "max_epochs": 40, "lr": 2e-3}
+        **{"encode": boosted_features, "max_epochs": 40, "lr": 2e-3}
     },
 }
 
 
-def figures(variant, X, y, group, folds):
-    """Row of the table."""
+def evaluate(variant, X, y, group, folds):
+    """Return the table row of a variant."""
     settings = {"fairness_position": 1, **NET, **VARIANTS[variant]}
-    columns = settings.pop("columns", encoded_columns)
-    bins = {"n_tail_bins": settings.pop("n_tail_bins", PLANS["adult"]["columns"]["n_tail_bins"])}
+    encode = settings.pop("encode", encoded_features)
+    bins = {"n_tail_bins": settings.pop("n_tail_bins", PLANS["adult"]["encoder"]["n_tail_bins"])}
     points = {"targets": TARGETS}
     if "etas" in settings:
         points = {"etas": settings.pop("etas")}
     scores, seconds = {}, []
     for train, held_out in folds:
-        X_train, transform = columns(X.iloc[train], y[train], **bins)
+        X_train, transform = encode(X.iloc[train], y[train], **bins)
         X_new = transform(X.iloc[held_out])
         estimator = FairBiNNClassifier(**settings, random_state=0)
         start = time.process_time()
         path = fairness_path(X_train, y[train], group[train], estimator=estimator, **points)
         seconds.append((time.process_time() - start) / len(path))
         plain = estimator.set_params(eta=0).fit(X_train, y[train])
-        for one in (plain, *path):
-            key = None if one is plain else (one.eta, one.fairness_target)
-            scores.setdefault(key, []).append(one.predict_proba(X_new)[:, 1])
+        for clf in (plain, *path):
+            key = None if clf is plain else (clf.eta, clf.fairness_target)
+            scores.setdefault(key, []).append(clf.predict_proba(X_new)[:, 1])
     order = np.concatenate([held_out for _, held_out in folds])
     table = pd.DataFrame(
         [measure(np.concatenate(parts), y[order], group[order]) for parts in scores.values()]
@@ -96,24 +95,24 @@ def figures(variant, X, y, group, folds):
 
 
 def main():
-    """Run the variants, and print and save the table."""
+    """Run the variants; print and optionally save the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--save", help="CSV to write")
+    parser.add_argument("--save", help="CSV file to write")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     (X, y, group), _ = load("adult", None)
     strata = pd.Series(y).astype(str) + group
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, strata))
     rows = []
-    for variant in given.variants:
-        rows.append(figures(variant, X, y, group, folds))
+    for variant in args.variants:
+        rows.append(evaluate(variant, X, y, group, folds))
         print(
             {k: v if isinstance(v, str) else round(v, 4) for k, v in rows[-1].items()}, flush=True
         )
-    if given.save:
-        pd.DataFrame(rows).round(4).to_csv(given.save, index=False)
+    if args.save:
+        pd.DataFrame(rows).round(4).to_csv(args.save, index=False)
 
 
 if __name__ == "__main__":

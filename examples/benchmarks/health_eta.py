@@ -1,9 +1,9 @@
-"""Accuracy and differences on Heritage Health over eta: nine age groups, means over seeds.
+"""Measure accuracy and differences between nine age groups on Heritage Health over eta.
 
 Run ``python examples/benchmarks/health_eta.py --health PATH``, where PATH is your copy of the data
-(see ``fairbinn_sklearn.datasets.load_health``). ``--validation`` reads 8,000 held-out training rows
-in place of the test rows and compares settings, by which those of the table were chosen;
-``--summary FILE`` writes the table as CSV.
+(see ``fairbinn_sklearn.datasets.load_health``). ``--validation`` compares settings on 8,000
+held-out training samples instead of the test samples; the settings of the table were chosen this
+way. ``--summary FILE`` writes the table as CSV.
 """
 
 import argparse
@@ -28,13 +28,13 @@ COMPARED = [
 ]
 
 
-def spread(values, age):
-    """Largest difference of the means of two groups."""
+def largest_difference(values, age):
+    """Return the largest difference between the means of two groups."""
     return np.ptp(pd.Series(values).groupby(age).mean())
 
 
 def main():
-    """Print, and save if asked, one row a setting and eta."""
+    """Print, and optionally save, one row per setting and eta."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--health", required=True, help="file with the data")
     parser.add_argument("--etas", type=float, nargs="+", default=[0, 0.1, 0.3, 1, 3, 10])
@@ -48,7 +48,7 @@ def main():
         X_train, X_test, y_train, y_test, age_train, age_test = train_test_split(
             X_train, y_train, age_train, test_size=8000, random_state=0, stratify=y_train
         )
-    print(f"training rows {X_train.shape}, rows looked at {X_test.shape}")
+    print(f"training samples {X_train.shape}, evaluated samples {X_test.shape}")
     records = []
     for params in COMPARED if args.validation else [CHOSEN]:
         setting = ", ".join(f"{name}={value}" for name, value in params.items()) or "defaults"
@@ -57,23 +57,19 @@ def main():
             for seed in range(args.seeds):
                 clf = FairBiNNClassifier(eta=eta, random_state=seed, **params)
                 clf.fit(X_train, y_train, sensitive_features=age_train)
-                decisions, scores = clf.predict(X_test), clf.predict_proba(X_test)[:, 1]
+                y_pred, scores = clf.predict(X_test), clf.predict_proba(X_test)[:, 1]
                 runs.append(
                     {
-                        "accuracy": np.mean(decisions == y_test),
-                        "hard DP": spread(decisions, age_test),
-                        "soft DP": spread(scores, age_test),
-                        "selection rate": decisions.mean(),
+                        "accuracy": np.mean(y_pred == y_test),
+                        "hard DP": largest_difference(y_pred, age_test),
+                        "soft DP": largest_difference(scores, age_test),
+                        "selection rate": y_pred.mean(),
                     }
                 )
             table = pd.DataFrame(runs)
             print(setting, eta, table.mean().round(4).to_dict(), flush=True)
-            figures = {
-                name: f"{table[name].mean():.4f} ± {table[name].std():.4f}" for name in table
-            }
-            records.append(
-                {**({"setting": setting} if args.validation else {}), "eta": eta, **figures}
-            )
+            row = {name: f"{table[name].mean():.4f} ± {table[name].std():.4f}" for name in table}
+            records.append({**({"setting": setting} if args.validation else {}), "eta": eta, **row})
     if args.summary:
         pd.DataFrame(records).to_csv(args.summary, index=False)
 

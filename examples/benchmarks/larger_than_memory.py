@@ -1,14 +1,14 @@
 """
-Memory and time of a fit on rows that stay on disk: memory-mapped, Parquet, CSR, or by chunks.
+Measure memory and time of a fit on data that stay on disk, in CSR, or in chunks.
 
     python examples/benchmarks/larger_than_memory.py --rows 10000000 --folder FOLDER
 
-Made-up rows of 100 columns in float32, 10 million of them 4 GB, written chunk by chunk if they are
-not there. Each way of reading them is a process of its own, which tells what training for an epoch
-and then predict_proba for all rows add to its memory once everything is imported and label and
-group are loaded: of memory of its own ("anonymous"), and with the pages of files that the system
-keeps in memory as long as it has room ("resident"), both as the highest value of /proc/self/status,
-looked at 50 times a second. Linux only.
+The data are synthetic rows of 100 columns in float32; 10 million rows take 4 GB. They are written
+in chunks if the files do not exist. Each way of reading them runs in a separate process. The
+process trains for one epoch, calls predict_proba on all rows, and reports the peak memory of both,
+less the memory after all imports with labels and groups loaded. "anonymous" is the memory that the
+process allocates; "resident" also counts the file pages that the system maps and can reclaim. Both
+are the highest values in /proc/self/status, read 50 times a second. Linux only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ WAYS = ("memmap", "spans", "parquet", "partial_fit", "csr")
 
 
 def write(folder, n_rows):
-    """Rows, labels and groups, by chunks; some columns differ between the groups."""
+    """Write rows, labels and groups in chunks; some columns differ between the groups."""
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "group.npy").exists() and len(np.load(folder / "group.npy")) == n_rows:
         return
@@ -49,13 +49,13 @@ def write(folder, n_rows):
 
 
 def write_parquet(folder):
-    """The same rows as one file, with row groups of 10,000."""
+    """Write the same rows to one Parquet file with row groups of 10,000."""
     import pyarrow as pa
     from pyarrow import parquet
 
     if (folder / "X.parquet").exists():
         return
-    X = mapped(folder)
+    X = read_mapped(folder)
     names = [f"x{j}" for j in range(COLUMNS)]
     schema = pa.schema([(name, pa.float32()) for name in names])
     with parquet.ParquetWriter(
@@ -67,40 +67,40 @@ def write_parquet(folder):
     (folder / "part").rename(folder / "X.parquet")
 
 
-def mapped(folder):
-    """X, read when it is looked at."""
+def read_mapped(folder):
+    """Return X as a memory-mapped array."""
     n_rows = len(np.load(folder / "y.npy", mmap_mode="r"))
     return np.memmap(folder / "X.f32", np.float32, "r", shape=(n_rows, COLUMNS))
 
 
-class Watch(threading.Thread):
-    """Highest memory of this process while it runs, in MB."""
+class PeakMemory(threading.Thread):
+    """Record the peak memory of this process in MB."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.before = self.peak = self.now()
-        self.ended = threading.Event()
+        self.before = self.peak = self.read()
+        self.stopped = threading.Event()
 
-    def now(self):
-        """Memory of its own, and with pages of files."""
+    def read(self):
+        """Return the anonymous and the resident memory."""
         lines = Path("/proc/self/status").read_text().splitlines()
         kilobytes = {line.split(":")[0]: line.split()[1] for line in lines if "kB" in line}
         return np.array([float(kilobytes[name]) for name in ("RssAnon", "VmRSS")]) / 1024
 
     def run(self):
-        """Look until told to end."""
-        while not self.ended.wait(0.02):
-            self.peak = np.maximum(self.peak, self.now())
+        """Read the memory until `stop` is called."""
+        while not self.stopped.wait(0.02):
+            self.peak = np.maximum(self.peak, self.read())
 
-    def end(self):
-        """Rise of both figures."""
-        self.ended.set()
+    def stop(self):
+        """Stop, and return the increase of both values."""
+        self.stopped.set()
         self.join()
-        return np.maximum(self.peak, self.now()) - self.before
+        return np.maximum(self.peak, self.read()) - self.before
 
 
 def measure(folder, way, threads):
-    """Train an epoch and predict; figures of both."""
+    """Train for one epoch and predict; return memory and time of both."""
     import torch
 
     from fairbinn_sklearn import FairBiNNClassifier
@@ -109,20 +109,20 @@ def measure(folder, way, threads):
     torch.set_num_threads(threads)
     small = np.random.default_rng(0).normal(size=(3000, COLUMNS)).astype(np.float32)
     settings = {"device": "cpu", "max_epochs": 1, "random_state": 0}
-    warm_up = FairBiNNClassifier(**settings)  # what is loaded with the first fit is no data
+    warm_up = FairBiNNClassifier(**settings)  # the first fit loads code, which is not counted
     warm_up.fit(small, np.arange(3000) % 2, sensitive_features=np.arange(3000) % 3)
     y, group = np.load(folder / "y.npy"), np.load(folder / "group.npy")
     clf = FairBiNNClassifier(**settings, batch_size=4096, lr=3e-3)
     if way == "csr":
         import scipy.sparse as sp
 
-        # Few numbers that are not 0, as many columns as the dense rows have and 1,900 more.
+        # One value in a hundred is not 0.
         n_rows = len(y) // 10
         X = sp.random(n_rows, 2000, 0.01, "csr", dtype=np.float32, rng=np.random.default_rng(0))
         y, group = np.ravel(X[:, :1000].sum(1) > X[:, 1000:].sum(1)), group[:n_rows]
     else:
-        X = mapped(folder)
-    watch = Watch()
+        X = read_mapped(folder)
+    watch = PeakMemory()
     watch.start()
     start = time.perf_counter()
     if way == "parquet":
@@ -136,15 +136,15 @@ def measure(folder, way, threads):
     else:
         clf.fit(X, y, sensitive_features=group)
     fit_seconds = time.perf_counter() - start
-    after_fit = np.maximum(watch.peak, watch.now()) - watch.before
+    after_fit = np.maximum(watch.peak, watch.read()) - watch.before
     start = time.perf_counter()
     scores = clf.predict_proba(X)
     predict_seconds = time.perf_counter() - start
-    anonymous, resident = watch.end()
+    anonymous, resident = watch.stop()
     return {
         "way": way,
-        "rows": len(y),
-        "columns": X.shape[1] if hasattr(X, "shape") else COLUMNS,
+        "samples": len(y),
+        "features": X.shape[1] if hasattr(X, "shape") else COLUMNS,
         "fit, MB anonymous": after_fit[0],
         "fit, MB resident": after_fit[1],
         "with predict_proba, MB anonymous": anonymous,
@@ -156,39 +156,39 @@ def measure(folder, way, threads):
 
 
 def main():
-    """Write the rows, and measure each way in a process of its own."""
+    """Write the rows, and measure each way in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--one", choices=WAYS, help="measure this way in this process")
+    parser.add_argument("--measure", choices=WAYS, help="measure this way in this process")
     parser.add_argument("--save", action="store_true", help="write the table for the docs")
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(measure(given.folder, given.one, given.threads)))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(args.folder, args.measure, args.threads)))
         return
-    write(given.folder, given.rows)
-    if "parquet" in given.ways:
-        write_parquet(given.folder)
+    write(args.folder, args.rows)
+    if "parquet" in args.ways:
+        write_parquet(args.folder)
     rows = []
-    for way in given.ways:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", __file__, "--one", way]
-            + ["--folder", str(given.folder), "--threads", str(given.threads)],
+    for way in args.ways:
+        process = subprocess.run(
+            [sys.executable, "-W", "ignore", __file__, "--measure", way]
+            + ["--folder", str(args.folder), "--threads", str(args.threads)],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-        rows.append(json.loads(done.stdout))
+        rows.append(json.loads(process.stdout))
         print(
             {k: v if isinstance(v, str) else round(v, 3) for k, v in rows[-1].items()}, flush=True
         )
     table = pd.DataFrame(rows)
-    figures = table.columns[3:9]
-    table[figures] = table[figures].round(1)
+    measurements = table.columns[3:9]
+    table[measurements] = table[measurements].round(1)
     print(table.round(4).to_string(index=False))
-    if given.save:
+    if args.save:
         table.round(4).to_csv(RESULTS / "larger_than_memory.csv", index=False)
 
 

@@ -1,12 +1,12 @@
 """
-Default settings on few rows and on many: what batch_size="auto" was chosen by.
+Compare batch sizes on small and large samples, to choose batch_size="auto".
 
     python examples/benchmarks/sizes.py --save docs/results/sizes.csv
 
-Samples of Adult's training rows, measured on 8,000 others; no test row is looked at. The nets get
-the columns of `tabular_preprocessor`, fitted on the sample, and differ from the defaults in the
-size of a batch and in epochs alone. Logistic regression on the same columns and gradient boosting,
-without any mitigation, are there to compare.
+Networks are trained on subsets of Adult's training samples and evaluated on 8,000 others; the test
+samples are not used. The networks use the features of `tabular_preprocessor`, fitted on the subset,
+and differ from the defaults in batch size and epochs only. Logistic regression on the same features
+and gradient boosting, both without mitigation, are included for comparison.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 SIZES = (1_000, 3_000, 10_000)
-NETS = {
+BATCH_SETTINGS = {
     'batch_size="auto", the default': {},
     "batch_size=32": {"batch_size": 32},
     "batch_size=64": {"batch_size": 64},
@@ -33,7 +33,7 @@ NETS = {
     "batch_size=256": {"batch_size": 256},
     "batch_size=256, 100 epochs": {"batch_size": 256, "max_epochs": 100},
 }
-WISHES = {
+FAIRNESS_SETTINGS = {
     "eta=0": {"eta": 0},
     "eta=3": {"eta": 3},
     "fairness_target=0.05": {"fairness_target": 0.05},
@@ -41,11 +41,11 @@ WISHES = {
 
 
 def main():
-    """Fit all on samples of each size, and print and save means over the seeds."""
+    """Fit all models on subsets of each size; print and optionally save means over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--save", help="CSV to write")
-    given = parser.parse_args()
+    parser.add_argument("--save", help="CSV file to write")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     (X, y, group), _ = load("adult", None)
@@ -56,32 +56,31 @@ def main():
     X_new, y_new, group_new = X.iloc[held_out], y[held_out], group[held_out]
     rows = []
     for size in SIZES:
-        for seed in range(given.seeds):
+        for seed in range(args.seeds):
             part, _ = train_test_split(
                 pool, train_size=size, stratify=strata.iloc[pool], random_state=seed
             )
             preprocessor = tabular_preprocessor().fit(X.iloc[part])
-            columns, columns_new = map(preprocessor.transform, (X.iloc[part], X_new))
+            encoded, encoded_new = map(preprocessor.transform, (X.iloc[part], X_new))
 
-            def tell(model, wish, scores, size=size, seed=seed):
-                figures = measure(scores[:, 1], y_new, group_new)
-                rows.append({"rows": size, "wish": wish, "model": model, "seed": seed, **figures})
+            def record(model, setting, scores, size=size, seed=seed):
+                row = {"samples": size, "setting": setting, "model": model, "seed": seed}
+                rows.append({**row, **measure(scores[:, 1], y_new, group_new)})
 
             boosting = gradient_boosting(seed).fit(X.iloc[part], y[part])
-            tell("gradient boosting", "none", boosting.predict_proba(X_new))
-            linear = logistic_regression(seed).fit(columns, y[part])
-            tell("logistic regression", "none", linear.predict_proba(columns_new))
-            for wish, params in WISHES.items():
-                for net, settings in NETS.items():
-                    clf = FairBiNNClassifier(
-                        **{**params, **settings}, device="cpu", random_state=seed
-                    ).fit(columns, y[part], sensitive_features=group[part])
-                    tell(net, wish, clf.predict_proba(columns_new))
+            record("gradient boosting", "none", boosting.predict_proba(X_new))
+            linear = logistic_regression(seed).fit(encoded, y[part])
+            record("logistic regression", "none", linear.predict_proba(encoded_new))
+            for setting, fairness in FAIRNESS_SETTINGS.items():
+                for model, batches in BATCH_SETTINGS.items():
+                    clf = FairBiNNClassifier(**fairness, **batches, device="cpu", random_state=seed)
+                    clf.fit(encoded, y[part], sensitive_features=group[part])
+                    record(model, setting, clf.predict_proba(encoded_new))
     table = pd.DataFrame(rows).drop(columns="seed")
-    summary = table.groupby(["rows", "wish", "model"], sort=False).mean().round(4)
+    summary = table.groupby(["samples", "setting", "model"], sort=False).mean().round(4)
     print(summary.to_string())
-    if given.save:
-        summary.reset_index().to_csv(given.save, index=False)
+    if args.save:
+        summary.reset_index().to_csv(args.save, index=False)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Time of the estimator as ratios within one run: to bare loops, to peers, to a raw forward pass.
+"""Compare the estimator's time with a bare loop, another method and a raw forward pass.
 
-Run ``python examples/benchmarks/speed.py``. Each ratio is taken pair by pair, A B A B ..., and
-its median is quoted, with the smallest and the largest. ``--save FILE`` writes them as CSV.
+Run ``python examples/benchmarks/speed.py``. Ratios are computed in pairs, A B A B ..., and their
+median, minimum and maximum are reported. ``--save FILE`` writes them as CSV.
 
-``--released FOLDER`` adds an epoch of the code that the paper's authors released, a copy of which
-lies in the folder (github.com/yazdanimehdi/FairBiNN, with its data): its training script runs as it
-is, with its net and batches of 200, and tells its mean seconds an epoch from the 12th on; these
-hold a look at the test rows and a progress bar. Ours has the same net and batches.
+``--released FOLDER`` adds an epoch of the code released by the paper's authors. FOLDER is a copy of
+github.com/yazdanimehdi/FairBiNN with its data. Its training script runs unchanged, with its network
+and batches of 200, and reports the mean seconds per epoch from the 12th epoch on, which include an
+evaluation on the test samples and a progress bar. The estimator uses the same network and batches.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ETA, WINDOW, MAX_STEP = 10.0, 10_000, 0.01
 
 
 def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
-    """Train the default net by the default updates, in plain eager torch."""
+    """Train the default network with the default update rule in plain eager torch."""
     torch.manual_seed(seed)
     base = nn.Sequential(nn.Linear(X.shape[1], 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
     fairness = nn.Sequential(nn.Linear(128, 128), nn.ReLU())
@@ -52,15 +52,15 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
             scores = torch.sigmoid(logits)
             with torch.no_grad():
                 members = (group_b[:, None] == names).float()
-                keep = np.exp(-len(index) / WINDOW)
+                decay = np.exp(-len(index) / WINDOW)
                 batch_counts = members.sum(0)
-                counts.mul_(keep).add_(batch_counts)
+                counts.mul_(decay).add_(batch_counts)
                 values = torch.stack([scores, (logits > 0).float()])
-                sums.mul_(keep).add_(values @ members)
+                sums.mul_(decay).add_(values @ members)
                 rates = torch.lerp(*(sums / counts), epoch / max(epochs - 1, 1))
-                slopes = 4 * (rates - rates.mean())
-                per_row = members @ (slopes / batch_counts.clamp(min=1))
-            fairness_loss = ETA * (per_row * scores).sum()
+                rate_gradient = 4 * (rates - rates.mean())
+                score_gradient = members @ (rate_gradient / batch_counts.clamp(min=1))
+            fairness_loss = ETA * (score_gradient * scores).sum()
             leader_gradient = torch.autograd.grad(
                 accuracy_loss + fairness_loss, leader, retain_graph=True
             )
@@ -74,29 +74,29 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
             sgd.step()
             with torch.no_grad():
                 norms = [(new - old).norm() for new, old in zip(follower, before, strict=True)]
-                share = (MAX_STEP / torch.stack(norms).norm()).clamp(max=1)
+                step_size = (MAX_STEP / torch.stack(norms).norm()).clamp(max=1)
                 for new, old in zip(follower, before, strict=True):
-                    new.copy_(torch.lerp(old, new, share))
+                    new.copy_(torch.lerp(old, new, step_size))
     return base, fairness, head
 
 
 def seconds(function):
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
-def ratios(ours, other, repeats):
-    """Ratios of the times of two functions, taken in turn after a warm-up."""
-    ours(), other()
-    return np.array([seconds(ours) / seconds(other) for _ in range(repeats)])
+def ratios(function, reference, repeats):
+    """Return ratios of the times of two functions, called in turns after a warm-up."""
+    function(), reference()
+    return np.array([seconds(function) / seconds(reference) for _ in range(repeats)])
 
 
-def show(what, values):
-    """Print median and range; return them as a record."""
+def summarise(name, values):
+    """Print median and range; return them as a dict."""
     record = {
-        "what": what,
+        "measurement": name,
         "median": np.median(values).round(2),
         "smallest": np.min(values).round(2),
         "largest": np.max(values).round(2),
@@ -106,7 +106,7 @@ def show(what, values):
 
 
 def import_times(repeats=5):
-    """Seconds that the package takes to import once all that it needs is there."""
+    """Return the seconds to import the package after its dependencies."""
     code = (
         "import time, torch, sklearn, pandas, skorch, fairlearn; start = time.perf_counter();"
         "import fairbinn_sklearn; print(time.perf_counter() - start)"
@@ -118,7 +118,7 @@ def import_times(repeats=5):
 
 
 def compute_ratios(threads, epochs, repeats, data):
-    """Ratios of fit and of predict_proba at a number of threads."""
+    """Yield ratios of fit and predict_proba for a number of threads."""
     torch.set_num_threads(threads)
     X, y, sex = data
     tensors = (
@@ -127,7 +127,7 @@ def compute_ratios(threads, epochs, repeats, data):
         torch.tensor(sex == "Male", dtype=torch.long),
     )
     clf = FairBiNNClassifier(eta=ETA, max_epochs=epochs, device="cpu", random_state=0)
-    yield show(
+    yield summarise(
         f"fit / bare loop, {epochs} epochs of 256, {threads} thread(s)",
         ratios(
             lambda: clf.fit(X, y, sensitive_features=sex),
@@ -136,8 +136,8 @@ def compute_ratios(threads, epochs, repeats, data):
         ),
     )
     plain = FairBiNNClassifier(eta=0, max_epochs=epochs, device="cpu", random_state=0)
-    yield show(
-        f"fit / fit for accuracy alone, {epochs} epochs of 256, {threads} thread(s)",
+    yield summarise(
+        f"fit / fit for accuracy only, {epochs} epochs of 256, {threads} thread(s)",
         ratios(lambda: clf.fit(X, y, sensitive_features=sex), lambda: plain.fit(X, y), repeats),
     )
     adversarial = AdversarialFairnessClassifier(
@@ -146,11 +146,11 @@ def compute_ratios(threads, epochs, repeats, data):
         adversary_model=[],
         batch_size=256,
         epochs=epochs,
-        learning_rate=1e-4,  # with more its scores become NaN
+        learning_rate=1e-4,  # larger values make its scores NaN
         alpha=0.1,
         random_state=0,
     )
-    yield show(
+    yield summarise(
         f"fit / AdversarialFairnessClassifier, {epochs} epochs of 256, {threads} thread(s)",
         ratios(
             lambda: clf.fit(X, y, sensitive_features=sex),
@@ -158,22 +158,22 @@ def compute_ratios(threads, epochs, repeats, data):
             repeats,
         ),
     )
-    for n_rows in (30_000, 1_000_000):
-        rows = np.resize(X, (n_rows, X.shape[1]))
-        raw = torch.tensor(rows)
+    for n_samples in (30_000, 1_000_000):
+        X_new = np.resize(X, (n_samples, X.shape[1]))
+        tensor = torch.tensor(X_new)
 
-        def forward(raw=raw):
+        def forward(tensor=tensor):
             with torch.inference_mode():
-                clf.module_(raw)
+                clf.module_(tensor)
 
-        yield show(
-            f"predict_proba / raw forward pass, {n_rows:,} rows, {threads} thread(s)",
-            ratios(lambda rows=rows: clf.predict_proba(rows), forward, repeats),
+        yield summarise(
+            f"predict_proba / raw forward pass, {n_samples:,} samples, {threads} thread(s)",
+            ratios(lambda X_new=X_new: clf.predict_proba(X_new), forward, repeats),
         )
 
 
 def released_ratios(folder, repeats, data):
-    """Epoch of the estimator against one of the released code, with its net and batches."""
+    """Return ratios of an epoch to one of the released code, with its network and batches."""
     epochs = 5
     X, y, sex = data
     clf = FairBiNNClassifier(
@@ -185,15 +185,15 @@ def released_ratios(folder, repeats, data):
         device="cpu",
         random_state=0,
     )
-    # Its data loader asks for a name that numpy has dropped.
+    # The released data loader uses numpy.NAN, which numpy 2 has removed.
     code = (
         "import runpy, sys, numpy; numpy.NAN = numpy.nan; sys.path.insert(0, '.');"
         "sys.argv = 'train_tabular.py -m linear -ep 16'.split();"
         "runpy.run_path('train_tabular.py', run_name='__main__')"
     )
 
-    def theirs():
-        done = subprocess.run(
+    def released_seconds():
+        process = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
             env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
             cwd=folder,
@@ -201,16 +201,16 @@ def released_ratios(folder, repeats, data):
             capture_output=True,
             text=True,
         )
-        return float(done.stdout.split()[-1])
+        return float(process.stdout.split()[-1])
 
     return [
-        seconds(lambda: clf.fit(X, y, sensitive_features=sex)) / epochs / theirs()
+        seconds(lambda: clf.fit(X, y, sensitive_features=sex)) / epochs / released_seconds()
         for _ in range(repeats)
     ]
 
 
 def main():
-    """Print the ratios, and save them if asked."""
+    """Print, and optionally save, the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--epochs", type=int, default=5)
@@ -224,8 +224,8 @@ def main():
         records += compute_ratios(threads, args.epochs, args.repeats, data)
         if args.released:
             label = f"epoch / epoch of the released code, batches of 200, {threads} thread(s)"
-            records.append(show(label, released_ratios(args.released, 3, data)))
-    records.append(show("import, seconds beyond its dependencies", import_times()))
+            records.append(summarise(label, released_ratios(args.released, 3, data)))
+    records.append(summarise("import, seconds after its dependencies", import_times()))
     if args.save:
         pd.DataFrame(records).to_csv(args.save, index=False)
 

@@ -1,7 +1,7 @@
-"""What the scripts of this folder share: data, the settings of the paper, runs and tables.
+"""Shared code of the scripts in this folder: data, settings of the paper, runs and tables.
 
 The settings are those of Yazdani-Jahromi et al. (2024), https://arxiv.org/abs/2410.16432, and of
-the code released with it, as far as they are told there; the widths of layers are not.
+the released code, as far as they are reported. The widths of the layers are not reported.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from fairbinn_sklearn.losses import DemographicParity  # noqa: E402
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
 
-# Figures of the paper: two layers before the fairness layer, batches of 100, two Adams, the largest
-# difference of mean scores between two groups, nothing that the package adds.
+# Settings of the paper: two layers before the fairness layer, batches of 100, Adam for both
+# players, the largest difference of mean scores between two groups, no additions of this package.
 PAPER = {
     "constraint": DemographicParity(aggregation="max"),
     "equalize": "scores",
@@ -42,89 +42,89 @@ PAPER = {
 
 
 def first_group_against_all(scores, y, groups):
-    """Loss of the released code: scores squashed again, and the first group against all rows.
+    """Return the loss of the released code up to a factor: first group against all samples.
 
-    Up to a factor: that code's eta of 1,000 weighs about as much as 4 times the squared gap.
+    The sigmoid is applied a second time, as in the released code. An eta of 1,000 there corresponds
+    to about 4 times the squared gap.
     """
-    twice = torch.sigmoid(scores)
+    scores = torch.sigmoid(scores)
     first = groups[:, 0]
-    own = (first * twice).sum() / first.sum().clamp(min=1)
-    return torch.where(first.sum() > 0, (own - twice.mean()).square(), 0 * own)
+    rate = (first * scores).sum() / first.sum().clamp(min=1)
+    return torch.where(first.sum() > 0, (rate - scores.mean()).square(), 0 * rate)
 
 
-# The updates of the released code: the leader steps along the gradients of both losses.
+# In the updates of the released code, the leader steps along the gradients of both losses.
 RELEASED = {**PAPER, "method": "bilevel", "constraint": first_group_against_all}
 
-# What the package does unless told otherwise, on batches and epochs of the paper.
+# Defaults of the package, with the batch size and the number of epochs of the paper.
 OURS = {"constraint": DemographicParity(aggregation="max"), "equalize": "scores", "batch_size": 100}
 
 
-def arguments(description):
-    """Command line that all scripts have."""
+def parse_args(description):
+    """Parse the command line that all scripts share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", choices=["adult", "health"], default="adult")
     parser.add_argument("--file", help="Heritage Health table, for --data health")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--rows", type=int, help="take so many training rows only, to try it out")
-    given = parser.parse_args()
-    if given.data == "health" and given.file is None:
+    parser.add_argument("--samples", type=int, help="number of training samples, for a trial run")
+    args = parser.parse_args()
+    if args.data == "health" and args.file is None:
         parser.error("--data health needs --file")
-    return given
+    return args
 
 
-def load(given):
-    """Training rows and test rows: X, y and groups."""
-    arrays = adult_features() if given.data == "adult" else health_features(given.file)
-    return [one[: given.rows] for one in arrays[:3]], arrays[3:]
+def load(args):
+    """Return X, y and groups of the training samples, then of the test samples."""
+    arrays = adult_features() if args.data == "adult" else health_features(args.file)
+    return [values[: args.samples] for values in arrays[:3]], arrays[3:]
 
 
 def measure(model, X, y, group):
-    """Accuracy, and the largest difference between groups of decisions and of mean scores."""
-    figures = {"accuracy": model.score(X, y)}
+    """Return accuracy and the largest differences of decisions and of mean scores."""
+    metrics = {"accuracy": model.score(X, y)}
     for name, values in (("hard", model.predict(X)), ("soft", model.predict_proba(X)[:, 1])):
-        figures[name] = np.ptp(pd.Series(values).groupby(group).mean())
-    return figures
+        metrics[name] = np.ptp(pd.Series(values).groupby(group).mean())
+    return metrics
 
 
-def sweep(label, settings, etas, given, data):
-    """Figures on the test rows for each eta and seed."""
+def sweep(label, settings, etas, args, data):
+    """Return the metrics on the test samples for each eta and seed."""
     train, test = data
-    settings = {"max_epochs": given.epochs, "device": "cpu", **settings}
+    settings = {"max_epochs": args.epochs, "device": "cpu", **settings}
     path = fairness_path(
-        *train, etas=etas, seeds=range(given.seeds), estimator=FairBiNNClassifier(**settings)
+        *train, etas=etas, seeds=range(args.seeds), estimator=FairBiNNClassifier(**settings)
     )
-    print(f"{label}: {len(path)} nets", flush=True)
+    print(f"{label}: {len(path)} networks", flush=True)
     rows = [
-        {"setting": label, "eta": one.eta, "seed": one.random_state, **measure(one, *test)}
-        for one in path
+        {"setting": label, "eta": clf.eta, "seed": clf.random_state, **measure(clf, *test)}
+        for clf in path
     ]
     return pd.DataFrame(rows)
 
 
-def finish(name, given, table, by=("setting", "eta")):
-    """Print mean and deviation over the seeds; save the table unless it is a trial."""
+def finish(name, args, table, by=("setting", "eta")):
+    """Print mean and standard deviation over the seeds; save the table except in a trial run."""
     grouped = table.drop(columns="seed").groupby(list(by), sort=False)
-    summary = grouped.agg(["mean", lambda one: one.std(ddof=0)]).round(4)
-    summary.columns = [
-        f"{figure} {what}" for figure in dict(summary.columns) for what in ("mean", "std")
-    ]
+    summary = grouped.agg(["mean", lambda values: values.std(ddof=0)]).round(4)
+    metrics = list(summary.columns.unique(level=0))
+    summary.columns = [f"{metric} {part}" for metric in metrics for part in ("mean", "std")]
     print(summary.to_string())
-    if given.rows is None:
-        told = {
-            figure: [
-                f"{mean:.4f} ± {std:.4f}" if given.seeds > 1 else f"{mean:.4f}"
-                for mean, std in summary[[f"{figure} mean", f"{figure} std"]].to_numpy()
+    if args.samples is None:
+        texts = {
+            metric: [
+                f"{mean:.4f} ± {std:.4f}" if args.seeds > 1 else f"{mean:.4f}"
+                for mean, std in summary[[f"{metric} mean", f"{metric} std"]].to_numpy()
             ]
-            for figure in dict(grouped.first())
+            for metric in metrics
         }
-        file = RESULTS / f"paper_{name}_{given.data}.csv"
-        pd.DataFrame(told, index=summary.index).reset_index().to_csv(file, index=False)
+        file = RESULTS / f"paper_{name}_{args.data}.csv"
+        pd.DataFrame(texts, index=summary.index).reset_index().to_csv(file, index=False)
     return summary
 
 
-def draw(name, given, summary):
-    """Picture of the trade-off: accuracy against the difference of mean scores, by setting."""
+def draw(name, args, summary):
+    """Draw accuracy against the difference of mean scores, by setting."""
     _, ax = plt.subplots(figsize=(8, 5), layout="constrained")
     for setting, rows in summary.groupby(level="setting", sort=False):
         ParetoFrontDisplay(
@@ -134,6 +134,8 @@ def draw(name, given, summary):
             score_std=rows["accuracy std"],
             label=setting,
         ).plot(ax)
-    ax.set(xlabel="Difference of mean scores", ylabel="Accuracy", title=f"{given.data}, test rows")
-    if given.rows is None:
-        ax.figure.savefig(RESULTS / f"paper_{name}_{given.data}.png", dpi=110)
+    ax.set(
+        xlabel="Difference of mean scores", ylabel="Accuracy", title=f"{args.data}, test samples"
+    )
+    if args.samples is None:
+        ax.figure.savefig(RESULTS / f"paper_{name}_{args.data}.png", dpi=110)

@@ -1,34 +1,35 @@
-"""Where the fairness layers stand, and how many there are: the ablations of the paper.
+"""Vary the position and the number of the fairness layers, as in the paper's ablations.
 
     python examples/paper/fairness_layers.py
 
-The paper finds them best just before the output; the areas over its curve for one, two and three
-layers are 0.411, 0.404 and 0.349 on Adult, 0.492, 0.513 and 0.531 on Heritage Health. How its area
-is cut off is not told, so ours, of the part with less difference and more accuracy than a corner,
-can be compared with each other only.
+In the paper, fairness layers just before the output are best. Its areas for one, two and three
+layers are 0.411, 0.404 and 0.349 on Adult and 0.492, 0.513 and 0.531 on Heritage Health. The paper
+does not report a reference point for its areas, so the areas of this script are only comparable
+with each other.
 """
 
 import numpy as np
-from common import OURS, arguments, draw, finish, load, pd, sweep
+from common import OURS, draw, finish, load, parse_args, pd, sweep
 from moocore import hypervolume
 
 ETAS = [0, 0.3, 1, 3, 10, 30]
-CORNER = {"adult": (0.25, 0.75), "health": (0.65, 0.65)}  # difference of mean scores, accuracy
+# Reference points: difference of mean scores, accuracy.
+REFERENCES = {"adult": (0.25, 0.75), "health": (0.65, 0.65)}
 
-given = arguments(__doc__)
-data = load(given)
+args = parse_args(__doc__)
+data = load(args)
 tables = [
-    sweep(f"position {position}", {**OURS, "fairness_position": position}, ETAS, given, data)
+    sweep(f"position {position}", {**OURS, "fairness_position": position}, ETAS, args, data)
     for position in (0, 1, 2)
 ]
 tables += [
-    sweep(f"{n} layers", {**OURS, "fairness_layer_sizes": (128,) * n}, ETAS, given, data)
-    for n in (1, 2, 3)
+    sweep(name, {**OURS, "fairness_layer_sizes": (128,) * n}, ETAS, args, data)
+    for n, name in ((1, "1 layer"), (2, "2 layers"), (3, "3 layers"))
 ]
 table = pd.concat(tables)
-draw("layers", given, finish("layers", given, table))
+draw("layers", args, finish("layers", args, table))
 
-difference, accuracy = CORNER[given.data]
+difference, accuracy = REFERENCES[args.data]
 areas = [
     {
         "setting": setting,
@@ -40,4 +41,4 @@ areas = [
     }
     for (setting, seed), rows in table.groupby(["setting", "seed"], sort=False)
 ]
-finish("layers_area", given, pd.DataFrame(areas), by=["setting"])
+finish("layers_area", args, pd.DataFrame(areas), by=["setting"])

@@ -1,16 +1,16 @@
-"""Nets from far too small to far too large: is overparameterisation needed, as the theory asks?
+"""Vary the width of the network: the theory assumes more parameters than samples.
 
 python examples/paper/widths.py
 """
 
-from common import OURS, arguments, finish, load, pd, sweep
+from common import OURS, finish, load, parse_args, pd, sweep
 
-given = arguments(__doc__)
-data = load(given)
+args = parse_args(__doc__)
+data = load(args)
 tables = [
     sweep(
-        f"2 x {width}", {**OURS, "hidden_layer_sizes": (width, width)}, [0, 1, 10, 100], given, data
+        f"2 x {width}", {**OURS, "hidden_layer_sizes": (width, width)}, [0, 1, 10, 100], args, data
     )
     for width in (2, 8, 32, 128, 512)
 ]
-finish("widths", given, pd.concat(tables))
+finish("widths", args, pd.concat(tables))
