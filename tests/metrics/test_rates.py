@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
-from conftest import fit, make, make_data
+from conftest import make, make_data
 from fairlearn import metrics as fairlearn_metrics
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -142,7 +142,9 @@ def test_sensitive_features_that_were_not_passed_are_named(biased):
         sklearn.config_context(enable_metadata_routing=True),
         pytest.raises(ValueError, match="must be passed to the scorer of demographic_parity"),
     ):
-        cross_val_score(fit(biased), X, y, scoring=scorer, cv=KFold(2), error_score="raise")
+        cross_val_score(
+            LogisticRegression(), X, y, scoring=scorer, cv=KFold(2), error_score="raise"
+        )
 
 
 def test_threshold_tuning_raises_with_advice(biased):
