@@ -16,7 +16,8 @@ def non_numeric_columns(X):
     return [
         name
         for name, column in X.items()
-        if pd.to_numeric(column.astype(object), errors="coerce").isna().sum() > column.isna().sum()
+        if pd.api.types.is_datetime64_any_dtype(column)
+        or pd.to_numeric(column.astype(object), errors="coerce").isna().sum() > column.isna().sum()
     ]
 
 

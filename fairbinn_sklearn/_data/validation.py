@@ -84,7 +84,7 @@ def check_data(estimator, X, *y, reset, input_shape=None):
                 allow_nd=estimator.module is not None,
                 reset=reset,
             )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if columns := non_numeric_columns(X):
             raise ValueError(
                 f"X must have numeric columns, got {columns}. Encode them, for example by "
