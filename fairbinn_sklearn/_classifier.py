@@ -53,14 +53,11 @@ def _all_or_nothing(method):
     return wrapper
 
 
-def set_fitted(clf, net, data):
-    """Set the fitted attributes of a classifier.
+def fitted_attributes(net, data):
+    """Return the fitted attributes of a classifier.
 
     Parameters
     ----------
-    clf : FairBiNNClassifier
-        The classifier.
-
     net : TwoPlayerNet
         Trained network.
 
@@ -69,19 +66,25 @@ def set_fitted(clf, net, data):
 
     Returns
     -------
-    clf : FairBiNNClassifier
-        The same classifier.
+    attributes : dict
+        Names and values.
     """
-    clf.net_ = net
-    clf.classes_ = data.classes
-    clf.group_encoder_ = data.group_encoder
-    clf.n_unknown_ = data.n_unknown
-    vars(clf).update(data.features)
-    clf.eta_ = float(net.weight())
-    clf.history_ = [
-        {key: value for key, value in record.items() if key != "batches"} for record in net.history
-    ]
-    clf.n_iter_ = len(clf.history_)
+    history = [{k: value for k, value in epoch.items() if k != "batches"} for epoch in net.history]
+    return {
+        "net_": net,
+        "classes_": data.classes,
+        "group_encoder_": data.group_encoder,
+        "n_unknown_": data.n_unknown,
+        **data.features,
+        "eta_": float(net.weight()),
+        "history_": history,
+        "n_iter_": len(history),
+    }
+
+
+def set_fitted(clf, net, data):
+    """Set the fitted attributes of a classifier and return it."""
+    vars(clf).update(fitted_attributes(net, data))
     return clf
 
 
@@ -580,7 +583,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        callbacks = [ForwardToSklearn(self, context, X, y)]
+        attributes = functools.partial(fitted_attributes, data=data)
+        callbacks = [ForwardToSklearn(self, context, X, y, attributes)]
         if validation is not None:
             callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
         if checkpoint is not None:
@@ -813,7 +817,10 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         )
 
     def _print_log(self, samples):
-        return [PrintLog()] if self.verbose and _is_first_process(samples) else []
+        if not self.verbose or not _is_first_process(samples):
+            return []
+        # A sink other than print, because skorch prints only if the network is verbose, too.
+        return [PrintLog(sink=functools.partial(print, flush=True))]
 
     def __copy__(self):
         """Return a shallow copy, which shares the network."""

@@ -72,3 +72,16 @@ def two_columns(biased):
     group = biased[2]
     age = np.random.default_rng(1).choice(["old", "young"], len(group))
     return pd.DataFrame({"group": group, "age": age})
+
+
+def score_difference(clf, data):
+    """Return the difference of the mean scores between groups."""
+    X, _, group = data
+    scores = clf.predict_proba(X)[:, 1]
+    means = [scores[group == name].mean() for name in np.unique(group)]
+    return max(means) - min(means)
+
+
+def same_model(first, second, X):
+    """Return whether two classifiers have the same logits to the bit."""
+    return np.array_equal(first.decision_function(X), second.decision_function(X))

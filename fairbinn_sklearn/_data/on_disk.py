@@ -203,7 +203,7 @@ class ParquetRows(Dataset):
 
 
 def _by_span(indices, spans):
-    """Yield the spans that hold the rows, as (start, stop, indices of the rows)."""
+    """Yield the spans that hold the rows, as (start, stop, row indices)."""
     owners = np.searchsorted(spans, indices, side="right") - 1
     cuts = np.flatnonzero(np.diff(owners)) + 1
     for own in np.split(indices, cuts):

@@ -13,13 +13,29 @@ class StopTraining(Exception):  # noqa: N818  (not an error)
 
 
 class ForwardToSklearn(Callback):
-    """Report each epoch to the callbacks of the estimator, which may end the training."""
+    """Report each epoch to the callbacks of the estimator, which may end the training.
 
-    def __init__(self, estimator, context, X, y):
+    Parameters
+    ----------
+    estimator : FairBiNNClassifier
+        The estimator in training.
+
+    context : sklearn.callback.CallbackContext
+        Its context of the call of `fit`.
+
+    X, y : array-like
+        What the user passed to `fit`.
+
+    fitted_attributes : callable
+        Function of a network that returns the attributes of an estimator fitted with it.
+    """
+
+    def __init__(self, estimator, context, X, y, fitted_attributes):
         self.estimator = estimator
         self.context = context
         self.X = X
         self.y = y
+        self.fitted_attributes = fitted_attributes
 
     def on_epoch_begin(self, net, **kwargs):
         """Open a task of the estimator's context."""
@@ -32,7 +48,7 @@ class ForwardToSklearn(Callback):
             estimator=self.estimator,
             X=self.X,
             y=self.y,
-            reconstruction_attributes=lambda: {"net_": copy.deepcopy(net)},
+            reconstruction_attributes=lambda: self.fitted_attributes(copy.deepcopy(net)),
         )
 
 

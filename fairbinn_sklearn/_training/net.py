@@ -161,7 +161,6 @@ class TwoPlayerNet(NeuralNet):
             with (
                 self._precision(samples.dtype),
                 self._random_numbers(),
-                contextlib.suppress(StopTraining),
                 _batch_norm_advice(),
             ):
                 self.notify("on_train_begin", X=samples)
@@ -179,7 +178,8 @@ class TwoPlayerNet(NeuralNet):
     def _loop(self, samples, epochs):
         """Run the epochs; an interrupt ends them after the last one that a callback has kept."""
         try:
-            self.fit_loop(samples, epochs=epochs)
+            with contextlib.suppress(StopTraining):
+                self.fit_loop(samples, epochs=epochs)
         except KeyboardInterrupt:
             kept = [c.kept for _, c in self.callbacks_ if isinstance(c, KeepLast) and c.kept]
             if not kept:

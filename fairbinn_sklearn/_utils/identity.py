@@ -25,7 +25,7 @@ def canonical(value):
     """
     if value is None or isinstance(value, (str, bool)):
         return value
-    if isinstance(value, Number):
+    if isinstance(value, (Number, np.bool_)):
         return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, dict):
         return {repr(key): canonical(item) for key, item in value.items()}

@@ -3,8 +3,8 @@
 from importlib import resources
 
 import numpy as np
-from sklearn.utils._param_validation import validate_params
 
+from .._utils.upstream import validate_params
 from ._base import (
     CONSTRAINTS,
     SUBSET_CONSTRAINTS,

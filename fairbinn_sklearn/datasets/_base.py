@@ -7,7 +7,8 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions
+
+from .._utils.upstream import StrOptions
 
 CONSTRAINTS = {
     "sensitive_features": [str, list, tuple],

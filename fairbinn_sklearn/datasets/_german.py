@@ -4,8 +4,8 @@ from importlib import resources
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import validate_params
 
+from .._utils.upstream import validate_params
 from ._base import CONSTRAINTS, check_sensitive_features, make_dataset, read_data_file
 
 # Names of the columns, in the order of the original file, which does not name them.

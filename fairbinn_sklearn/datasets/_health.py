@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Interval, validate_params
 
+from .._utils.upstream import Interval, validate_params
 from ._base import CONSTRAINTS, SUBSET_CONSTRAINTS, check_sensitive_features, make_dataset
 
 # The numeric features in the order of the file.

@@ -6,10 +6,10 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch.nn.functional import one_hot
 
 from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
+from .._utils.upstream import Interval, validate_parameter_constraints
 
 _BOOTSTRAP = {
     "n_boot": [Interval(Integral, 1, None, closed="left")],

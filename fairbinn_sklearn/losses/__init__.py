@@ -1,15 +1,15 @@
-r"""Fairness losses: what the follower minimises.
+r"""Fairness losses: the criteria that the follower minimises.
 
-A criterion says at which rows it looks, its *events*; everything else is shared. With
-:math:`M_{eng} = 1` where row :math:`n` lies in event :math:`e` and group :math:`g`, and
-scores :math:`s_{nc}`, the rates are
+A criterion defines *events*, the sets of samples within which groups are compared; everything else
+is shared. With :math:`M_{eng} = 1` where sample :math:`n` lies in event :math:`e` and group
+:math:`g`, and scores :math:`s_{nc}`, the rates are
 
 .. math::
 
     r_{egc} = \frac{\sum_n M_{eng}\, s_{nc}}{\sum_n M_{eng}}
 
-and the loss :math:`\varphi` is made of their squared gaps :math:`(r_{egc} - r_{ehc})^2`: the mean
-over the pairs of groups that are present, or the largest.
+The loss :math:`\varphi` is the mean of the squared gaps :math:`(r_{egc} - r_{ehc})^2` over pairs of
+groups that are present, or the largest of them.
 """
 
 from ._base import FairnessLoss

@@ -1,4 +1,4 @@
-"""The base class: everything about a criterion but the rows that it looks at."""
+"""The base class of the criteria: everything except the events."""
 
 from abc import ABCMeta, abstractmethod
 from numbers import Real
@@ -7,53 +7,53 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._utils.upstream import Interval, StrOptions
-from ._aggregate import AGGREGATIONS, divide, widest
+from ._aggregate import AGGREGATIONS, divide, gap_of_extremes
 
 
 def n_classes_of(scores):
-    """Count the classes behind scores of shape (..., C): one score stands for two classes."""
+    """Return the number of classes that scores of shape (..., C) belong to: 2 for one score."""
     return max(scores.shape[-1], 2)
 
 
 class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
     r"""Base class of the fairness losses: squared gaps between the rates of groups.
 
-    A subclass defines `events`, and nothing else. In all shapes N counts rows, G groups, E
-    events and C scores a row: one for each class, but for two classes that of the positive class
-    alone may do, so C is 1.
+    A subclass defines `events` only. In all shapes, N is the number of samples, G of groups, E of
+    events and C of scores per sample: one score per class, or with two classes the score of the
+    positive class alone.
 
     Parameters
     ----------
     weight : float, default=1.0
-        Factor of the loss, > 0; matters where several losses are combined.
+        Factor of the loss, > 0. It matters where several losses are combined.
 
     aggregation : {"mean", "max"}, default="mean"
-        Which squared gaps make the loss: their mean over pairs of groups and over scores, added
-        up over events, which moves every group; or the largest, which moves two groups at a time
-        and is what the differences of an audit look at. With two groups and one event both are
-        the squared gap, whatever the sizes of the groups.
+        How squared gaps make one loss. "mean" is their mean over pairs of groups and over scores,
+        summed over events; it moves every group. "max" is the largest one; it moves two groups at
+        a time, and is the square of the difference that an audit reports. With two groups and one
+        event both are the squared gap, whatever the sizes of the groups.
 
     See Also
     --------
-    DemographicParity : Looks at all rows.
-    EqualOpportunity : Looks at the rows of the positive class.
-    FalsePositiveRateParity : Looks at the rows of the negative class.
-    EqualizedOdds : Looks at the rows of either class.
+    DemographicParity : Compare groups among all samples.
+    EqualOpportunity : Compare groups among the samples of the positive class.
+    FalsePositiveRateParity : Compare groups among the samples of the negative class.
+    EqualizedOdds : Compare groups among the samples of each class.
 
     Examples
     --------
-    A criterion of one's own: equal rates among the rows whose label is positive. (The package has
-    it: `EqualOpportunity`.)
+    A custom criterion: equal rates among the samples with a positive label. (The package has this
+    one as `EqualOpportunity`.)
 
     >>> import torch
     >>> from fairbinn_sklearn.losses import FairnessLoss
-    >>> class PositiveRows(FairnessLoss):
+    >>> class PositiveSamples(FairnessLoss):
     ...     def events(self, y, n_classes):
     ...         return (y == 1)[None, :]
     >>> scores = torch.tensor([0.9, 0.1, 0.5, 0.3])
     >>> y = torch.tensor([1, 0, 1, 0])
     >>> groups = torch.eye(2)[[0, 0, 1, 1]]
-    >>> round(float(PositiveRows()(scores, y, groups)), 6)
+    >>> round(float(PositiveSamples()(scores, y, groups)), 6)
     0.16
     """
 
@@ -68,44 +68,44 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def events(self, y, n_classes):
-        """Mark the rows that each event looks at.
+        """Mark the samples of each event.
 
-        The number of events must not depend on the rows.
+        The number of events must not depend on the samples.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Labels, encoded as 0 .. n_classes - 1.
         n_classes : int
-            Number of classes, 2 at least.
+            Number of classes, at least 2.
 
         Returns
         -------
         events : torch.Tensor of shape (E, N)
-            Booleans: true where the row counts for the event.
+            Booleans: true where the sample lies in the event.
         """
 
     def membership(self, y, groups, n_classes):
-        """Mark the rows that lie in each event and group.
+        """Mark the samples of each event and group.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Encoded labels.
         groups : torch.Tensor of shape (N, G)
-            Indicator of the groups: the weight of the row, 1 without weights, in its group, else 0.
+            Indicator of the groups, 0 or 1, times the weight of the sample if samples have weights.
         n_classes : int
-            Number of classes, 2 at least.
+            Number of classes, at least 2.
 
         Returns
         -------
         membership : torch.Tensor of shape (E, N, G)
-            Weight of the row where it counts for the event and belongs to the group, else 0.
+            The indicator where the sample lies in the event, else 0.
         """
         return self.events(y.long(), n_classes).to(groups.dtype)[:, :, None] * groups
 
     def rates(self, scores, y, groups):
-        """Mean score of the rows of each event and group.
+        """Compute the mean score of the samples of each event and group.
 
         Parameters
         ----------
@@ -114,26 +114,31 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         y : torch.Tensor of shape (N,)
             Encoded labels.
         groups : torch.Tensor of shape (N, G)
-            Indicator of the groups, 0 or 1; times the weights of the rows if they have any.
+            Indicator of the groups, 0 or 1, times the weight of the sample if samples have weights.
 
         Returns
         -------
         rates : torch.Tensor of shape (E, G, C)
-            Mean scores; 0 where a group has no row in an event.
+            Mean scores; 0 where a group has no sample in an event.
         counts : torch.Tensor of shape (E, G)
-            Numbers of rows behind the rates, or their summed weights.
+            Number of samples of each rate, or the sum of their weights.
 
         Raises
         ------
         ValueError
-            If the shapes do not fit each other.
+            If the shapes do not match.
         """
         if scores.ndim == 1:
             scores = scores[:, None]
-        n_rows = len(scores)
-        if scores.ndim != 2 or y.shape != (n_rows,) or groups.ndim != 2 or len(groups) != n_rows:
+        n_samples = len(scores)
+        if (
+            scores.ndim != 2
+            or y.shape != (n_samples,)
+            or groups.ndim != 2
+            or len(groups) != n_samples
+        ):
             raise ValueError(
-                "scores must have shape (N,) or (N, C), y (N,) and groups (N, G); got "
+                "scores must have shape (N,) or (N, C), y (N,) and groups (N, G), got "
                 f"{tuple(scores.shape)}, {tuple(y.shape)} and {tuple(groups.shape)}."
             )
         membership = self.membership(y, groups.to(scores.dtype), n_classes_of(scores))
@@ -142,54 +147,51 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         return divide(sums, counts[..., None]), counts
 
     def penalty(self, rates, counts):
-        r"""Loss at given rates.
+        r"""Compute the loss of given rates.
 
-        With `aggregation` "mean" it is the mean over scores and pairs of groups of the squared gap,
-        added up over events. The mean over pairs is computed as
-        :math:`\frac{2}{G - 1} \sum_g (r_g - \bar r)^2`, with :math:`\bar r` the mean rate of the G
-        groups that are present. With "max" it is the largest squared gap.
+        With `aggregation` "mean" it is the mean of the squared gaps over scores and pairs of
+        groups, summed over events. The mean over pairs is computed as
+        :math:`\frac{2}{G - 1} \sum_g (r_g - \bar r)^2`, where :math:`\bar r` is the mean rate of
+        the G groups that are present. With "max" it is the largest squared gap.
 
         Parameters
         ----------
         rates : torch.Tensor of shape (..., E, G, C)
             Rates of each event and group.
         counts : torch.Tensor of shape (E, G)
-            Rows behind the rates. Groups without a row are left out.
+            Number of samples of each rate. Groups without samples are ignored.
 
         Returns
         -------
         penalty : torch.Tensor of shape (...)
             The loss, at least 0; 0 exactly at parity or with fewer than two groups.
         """
-        return self._aggregate(0, rates, counts)
+        penalty = AGGREGATIONS[self.aggregation].penalty
+        return self.weight * penalty(rates, (counts > 0)[..., None])
 
     def gradient(self, rates, counts):
-        """Gradient of `penalty` with respect to the rates.
+        """Compute the gradient of `penalty` with respect to the rates.
 
         Parameters
         ----------
         rates : torch.Tensor of shape (..., E, G, C)
             Rates of each event and group.
         counts : torch.Tensor of shape (E, G)
-            Rows behind the rates.
+            Number of samples of each rate.
 
         Returns
         -------
-        slopes : torch.Tensor of shape (..., E, G, C)
-            The partial derivatives; 0 for groups without a row.
+        gradient : torch.Tensor of shape (..., E, G, C)
+            The partial derivatives; 0 for groups without samples.
         """
-        return self._aggregate(1, rates, counts)
-
-    def _aggregate(self, which, rates, counts):
-        """Weighted penalty, 0, or its slopes, 1."""
-        value = AGGREGATIONS[self.aggregation][which](rates, (counts > 0)[..., None])
-        return value if self.weight == 1 else self.weight * value
+        gradient = AGGREGATIONS[self.aggregation].gradient
+        return self.weight * gradient(rates, (counts > 0)[..., None])
 
     def difference(self, rates, counts):
-        """Largest difference between two groups that are present, over all events and scores.
+        """Compute the largest difference between two groups, over all events and scores.
 
-        With decisions as scores this is what fairlearn's difference metrics report, such as
-        :func:`fairlearn.metrics.demographic_parity_difference`, whatever `weight` and
+        With decisions as scores this is the value of fairlearn's difference metrics, such as
+        :func:`fairlearn.metrics.demographic_parity_difference`. It does not depend on `weight` and
         `aggregation`.
 
         Parameters
@@ -197,17 +199,17 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         rates : torch.Tensor of shape (..., E, G, C)
             Rates of each event and group.
         counts : torch.Tensor of shape (E, G)
-            Rows behind the rates.
+            Number of samples of each rate. Groups without samples are ignored.
 
         Returns
         -------
         difference : torch.Tensor of shape (...)
             The difference, from 0 to 1 for scores from 0 to 1; 0 if no group is present.
         """
-        return widest(rates, (counts > 0)[..., None])[0].amax((-2, -1))
+        return gap_of_extremes(rates, (counts > 0)[..., None])[0].amax((-2, -1))
 
     def __call__(self, scores, y, groups):
-        """Loss of a batch, differentiable in the scores.
+        """Compute the loss of a batch, differentiable in the scores.
 
         Parameters
         ----------
@@ -216,11 +218,11 @@ class FairnessLoss(BaseEstimator, metaclass=ABCMeta):
         y : torch.Tensor of shape (N,)
             Encoded labels.
         groups : torch.Tensor of shape (N, G)
-            Indicator of the groups, 0 or 1; times the weights of the rows if they have any.
+            Indicator of the groups, 0 or 1, times the weight of the sample if samples have weights.
 
         Returns
         -------
         loss : torch.Tensor of shape ()
-            `penalty` at the rates of the batch.
+            `penalty` of the rates of the batch.
         """
         return self.penalty(*self.rates(scores, y, groups))

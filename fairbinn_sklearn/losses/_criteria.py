@@ -1,4 +1,4 @@
-"""The criteria: which rows each one looks at."""
+"""The criteria: each defines the events within which groups are compared."""
 
 import torch
 
@@ -8,8 +8,8 @@ from ._base import FairnessLoss
 class DemographicParity(FairnessLoss):
     r""":math:`P(\hat Y = c \mid A = a) = P(\hat Y = c)` for all groups a and classes c.
 
-    The criterion of the FairBiNN paper [1]_, there as an absolute gap, here as a squared one,
-    which is smooth at parity.
+    This is the criterion of the FairBiNN paper [1]_. The paper uses the absolute gap; the squared
+    gap used here is smooth at parity.
 
     Parameters
     ----------
@@ -17,11 +17,11 @@ class DemographicParity(FairnessLoss):
         Factor of the loss, > 0.
 
     aggregation : {"mean", "max"}, default="mean"
-        Mean or largest squared gap over pairs of groups; the paper takes the largest.
+        Mean or largest squared gap over pairs of groups; the paper uses the largest.
 
     See Also
     --------
-    fairlearn.metrics.demographic_parity_difference : The difference that an audit reports.
+    fairlearn.metrics.demographic_parity_difference : Metric of the same criterion.
 
     References
     ----------
@@ -40,14 +40,14 @@ class DemographicParity(FairnessLoss):
     """
 
     def events(self, y, n_classes):
-        """Mark all rows: one event.
+        """Mark all samples: one event.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
-            Encoded labels; their values are not looked at.
+            Encoded labels; only their number is used.
         n_classes : int
-            Number of classes, not looked at.
+            Number of classes, not used.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class DemographicParity(FairnessLoss):
 class EqualOpportunity(FairnessLoss):
     r""":math:`P(\hat Y = 1 \mid A = a, Y = 1) = P(\hat Y = 1 \mid Y = 1)` for all groups a.
 
-    Equal true positive rates [1]_. For two classes; the second is the positive one.
+    Equal true positive rates [1]_, for two classes, of which the second is positive.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class EqualOpportunity(FairnessLoss):
 
     See Also
     --------
-    fairlearn.metrics.equal_opportunity_difference : The difference that an audit reports.
+    fairlearn.metrics.equal_opportunity_difference : Metric of the same criterion.
 
     References
     ----------
@@ -90,7 +90,7 @@ class EqualOpportunity(FairnessLoss):
     """
 
     def events(self, y, n_classes):
-        """Mark the rows of the positive class.
+        """Mark the samples of the positive class: one event.
 
         Parameters
         ----------
@@ -109,15 +109,15 @@ class EqualOpportunity(FairnessLoss):
         ValueError
             If there are more than two classes.
         """
-        _two_classes(self, n_classes)
+        _check_two_classes(self, n_classes)
         return (y == 1)[None, :]
 
 
 class FalsePositiveRateParity(FairnessLoss):
     r""":math:`P(\hat Y = 1 \mid A = a, Y = 0) = P(\hat Y = 1 \mid Y = 0)` for all groups a.
 
-    Equal false positive rates, also called predictive equality [1]_. For two classes; the second
-    is the positive one.
+    Equal false positive rates, also called predictive equality [1]_, for two classes, of which the
+    second is positive.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class FalsePositiveRateParity(FairnessLoss):
 
     See Also
     --------
-    fairlearn.metrics.false_positive_rate_difference : The difference that an audit reports.
+    fairlearn.metrics.false_positive_rate_difference : Metric of the same criterion.
 
     References
     ----------
@@ -147,7 +147,7 @@ class FalsePositiveRateParity(FairnessLoss):
     """
 
     def events(self, y, n_classes):
-        """Mark the rows of the negative class.
+        """Mark the samples of the negative class: one event.
 
         Parameters
         ----------
@@ -166,16 +166,16 @@ class FalsePositiveRateParity(FairnessLoss):
         ValueError
             If there are more than two classes.
         """
-        _two_classes(self, n_classes)
+        _check_two_classes(self, n_classes)
         return (y == 0)[None, :]
 
 
 class EqualizedOdds(FairnessLoss):
     r""":math:`P(\hat Y = c \mid A = a, Y = y) = P(\hat Y = c \mid Y = y)` for all a, c and y.
 
-    With two classes: equal true positive rates and equal false positive rates [1]_. The loss is
-    that of `EqualOpportunity` plus that of `FalsePositiveRateParity`; with `aggregation` "max" it
-    is the larger of both, as in the FairBiNN paper.
+    With two classes these are equal true positive rates and equal false positive rates [1]_. The
+    loss is the sum of the losses of `EqualOpportunity` and `FalsePositiveRateParity`. With
+    `aggregation` "max" it is the larger of the two, as in the FairBiNN paper.
 
     Parameters
     ----------
@@ -183,12 +183,12 @@ class EqualizedOdds(FairnessLoss):
         Factor of the loss, > 0.
 
     aggregation : {"mean", "max"}, default="mean"
-        Mean squared gap over pairs of groups, added up over the classes of the label; or the
-        largest.
+        Mean squared gap over pairs of groups, summed over the classes of the label, or the largest
+        squared gap.
 
     See Also
     --------
-    fairlearn.metrics.equalized_odds_difference : The difference that an audit reports.
+    fairlearn.metrics.equalized_odds_difference : Metric of the same criterion.
 
     References
     ----------
@@ -208,7 +208,7 @@ class EqualizedOdds(FairnessLoss):
     """
 
     def events(self, y, n_classes):
-        """Mark the rows of each class of the label.
+        """Mark the samples of each class: one event per class.
 
         Parameters
         ----------
@@ -220,15 +220,16 @@ class EqualizedOdds(FairnessLoss):
         Returns
         -------
         events : torch.Tensor of shape (n_classes, N)
-            True where y is 0, then where y is 1, and so on.
+            True in row c where y is c.
         """
         return y == torch.arange(n_classes, device=y.device)[:, None]
 
 
-def _two_classes(loss, n_classes):
+def _check_two_classes(loss, n_classes):
+    """Raise if there are more than two classes."""
     if n_classes > 2:
         raise ValueError(
-            f"constraint {type(loss).__name__} needs two classes, as it looks at the rows of one "
-            f"of them, got y with {n_classes} classes. DemographicParity and EqualizedOdds take "
-            "any number."
+            f"constraint {type(loss).__name__} needs two classes, because it compares the samples "
+            f"of one of them, got y with {n_classes} classes. Use DemographicParity or "
+            "EqualizedOdds, which take any number of classes."
         )

@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._data.labels import distinct_labels, plain_labels
+from .._utils.upstream import Interval, Options, StrOptions, check_feature_names_in, fit_context
 from ._bins import encode, learn_bins
 
 
@@ -131,7 +131,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self.handle_missing = handle_missing
         self.dtype = dtype
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Learn the bin edges of each feature.
 
@@ -231,7 +231,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = []
-        input_names = _check_feature_names_in(self, input_features)
+        input_names = check_feature_names_in(self, input_features)
         for name, edges, missing in zip(input_names, self.edges_, self.has_missing_, strict=True):
             names += [f"{name}_bin_{b}" for b in range(len(edges) - 1)]
             if missing:
@@ -257,5 +257,5 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     def _raise_if_any(self, mask, content, advice):
         """Raise a ValueError that names the features in which `mask` has a True value."""
         if mask.any():
-            names = _check_feature_names_in(self)[mask.any(axis=0)].tolist()
+            names = check_feature_names_in(self)[mask.any(axis=0)].tolist()
             raise ValueError(f"X must not have {content}, got {mask.sum()} in {names}. {advice}.")

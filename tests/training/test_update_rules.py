@@ -1,97 +1,98 @@
-"""Each player moves its own parameters only, and as a slow reference does."""
-
-import itertools
+"""Update rules: each player moves only its parameters, as a slow reference does."""
 
 import numpy as np
 import pytest
 import torch
+from conftest import make
 from torch.autograd import grad
+from torch.testing import assert_close
 
-from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._training import update_rules
 from fairbinn_sklearn._training.build import build_net
-from fairbinn_sklearn._training.criterion import RateCriterion
+from fairbinn_sklearn._training.options import TrainingOptions
+from fairbinn_sklearn._training.run import TrainingRun
 
 
 def make_net(**params):
     params = {"eta": 5.0, "equalize": "scores", "rate_window": 0, **params}
-    estimator = FairBiNNClassifier(
-        hidden_layer_sizes=(6, 5), activation="tanh", device="cpu", **params
-    )
+    clf = make(hidden_layer_sizes=(6, 5), activation="tanh", **params)
     net = build_net(
-        estimator,
+        TrainingOptions.from_estimator(clf),
         input_shape=(4,),
         n_classes=2,
         n_groups=[2],
-        window=estimator.rate_window,
+        window=clf.rate_window,
         device=torch.device("cpu"),
         random_state=np.random.RandomState(0),
     )
     net.module_.double()
     net.criterion_.double()
-    net.fair_batches, net.largest_step = None, torch.zeros(())
+    net.run = TrainingRun(largest_step=torch.zeros(()))
     return net
 
 
 @pytest.fixture(scope="module")
-def rows(biased):
+def batch(biased):
     X, y, group = biased
     codes = 1 * (group == "b")[:, None]
-    return Samples(X, y.copy(), codes, np.ones(len(y)), None, torch.device("cpu"), torch.float64)
+    device = torch.device("cpu")
+    samples = Samples(X, y.copy(), codes, np.ones(len(y)), None, device, torch.float64)
+    return make_net().criterion_.prepare(samples.take(torch.arange(len(y))))
 
 
-@pytest.fixture
-def batch(rows):
-    return prepared(rows, torch.arange(len(rows)))
+def copied(params):
+    return [param.detach().clone() for param in params]
 
 
-def prepared(rows, index):
-    return make_net().criterion_.prepare(rows.take(index))
-
-
-def weights(parameters):
-    return [parameter.detach().clone() for parameter in parameters]
-
-
-def same(before, after):
+def are_equal(before, after):
     return all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
-def test_the_players_share_no_parameter_and_leave_none_out():
+def moves(before, after):
+    """Return the moves of all parameters as one vector."""
+    pairs = zip(before, after, strict=True)
+    return torch.cat([(new.detach() - old).flatten() for old, new in pairs])
+
+
+def assert_equal_params(net, expected):
+    pairs = zip(net.module_.parameters(), expected.module_.parameters(), strict=True)
+    for param, expected_param in pairs:
+        assert_close(param, expected_param, rtol=0, atol=1e-10)
+
+
+def test_each_parameter_belongs_to_one_player():
     net = make_net()
     leader, follower = net.players()
-    ids = [id(p) for p in leader + follower]
+    ids = [id(param) for param in leader + follower]
     assert len(set(ids)) == len(ids)
-    assert set(ids) == {id(p) for p in net.module_.parameters()}
+    assert set(ids) == {id(param) for param in net.module_.parameters()}
 
 
 @pytest.mark.parametrize("frozen", ["optimizer_", "fairness_optimizer_"])
 @pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled"])
-def test_each_player_leaves_the_parameters_of_the_other(batch, method, frozen):
-    """A round in which one optimizer does nothing moves the other player's parameters only."""
+def test_each_optimizer_moves_one_player(batch, method, frozen):
     net = make_net()
     leader, follower = net.players()
-    before = weights(leader), weights(follower)
+    before = copied(leader), copied(follower)
     getattr(net, frozen).param_groups[0]["lr"] = 0.0
     update_rules.METHODS[method](net, batch)
-    leader_stands, follower_stands = same(before[0], leader), same(before[1], follower)
-    assert leader_stands is (frozen == "optimizer_")
-    assert follower_stands is (frozen == "fairness_optimizer_")
+    assert are_equal(before[0], leader) is (frozen == "optimizer_")
+    assert are_equal(before[1], follower) is (frozen == "fairness_optimizer_")
 
 
-def test_no_gradient_is_left_behind(batch):
+def test_rules_leave_no_gradient_in_the_parameters(batch):
     net = make_net()
     for rule in (*update_rules.METHODS.values(), update_rules.accuracy_only):
         rule(net, batch)
-        assert all(parameter.grad is None for parameter in net.module_.parameters())
+        assert all(param.grad is None for param in net.module_.parameters())
 
 
 class Reference:
-    """The rules in a few lines, for the net of `make_net`: Adam for one player, SGD for another."""
+    """The rules in a few lines, for the network of `make_net`: Adam leads, SGD follows."""
 
     def __init__(self, net):
-        self.eta, self.lr = net.eta, 1e-3
+        self.eta, self.lr = net.options.eta, 1e-3
         self.leader, self.follower = net.players()
         self.moments = {
             id(w): [torch.zeros_like(w), torch.zeros_like(w), 0]
@@ -113,8 +114,8 @@ class Reference:
         return self.eta * (p[group == 0].mean() - p[group == 1].mean()) ** 2
 
     @torch.no_grad()
-    def adam(self, parameters, gradient):
-        for w, g in zip(parameters, gradient, strict=True):
+    def adam(self, params, gradient):
+        for w, g in zip(params, gradient, strict=True):
             moments = self.moments[id(w)]
             moments[2] += 1
             m, v, t = moments
@@ -124,131 +125,104 @@ class Reference:
             w -= 1e-3 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
 
     @torch.no_grad()
-    def sgd(self, parameters, gradient):
-        for w, g in zip(parameters, gradient, strict=True):
+    def sgd(self, params, gradient):
+        for w, g in zip(params, gradient, strict=True):
             w -= self.lr * g
 
-    def bilevel(self, batch, fair):
-        both = self.accuracy(batch) + self.fairness(fair)
-        gradients = grad(both, self.leader), grad(self.fairness(fair), self.follower)
+    def bilevel(self, batch):
+        both = self.accuracy(batch) + self.fairness(batch)
+        gradients = grad(both, self.leader), grad(self.fairness(batch), self.follower)
         self.adam(self.leader, gradients[0])
         self.sgd(self.follower, gradients[1])
 
-    def alternating(self, batch, fair):
+    def alternating(self, batch):
         self.adam(self.leader, grad(self.accuracy(batch), self.leader))
-        self.sgd(self.follower, grad(self.fairness(fair), self.follower))
+        self.sgd(self.follower, grad(self.fairness(batch), self.follower))
 
-    def unrolled(self, batch, fair, n_steps=3, max_step=0.01):
+    def unrolled(self, batch, n_steps=3, max_step=0.01):
         moved = self.follower
         for _ in range(n_steps):
-            gradient = grad(self.fairness(fair, moved), moved, create_graph=True)
+            gradient = grad(self.fairness(batch, moved), moved, create_graph=True)
             norm = sum((self.lr * g).square().sum() for g in gradient).sqrt()
-            share = 1.0 if norm <= max_step else max_step / norm
-            moved = [w - share * self.lr * g for w, g in zip(moved, gradient, strict=True)]
+            scale = 1.0 if norm <= max_step else max_step / norm
+            moved = [w - scale * self.lr * g for w, g in zip(moved, gradient, strict=True)]
         gradient = grad(self.accuracy(batch, moved), self.leader)
-        first = grad(self.fairness(fair), self.follower)
+        first = grad(self.fairness(batch), self.follower)
         norm = sum((self.lr * g).square().sum() for g in first).sqrt()
         self.adam(self.leader, gradient)
         self.sgd(self.follower, [g * min(1.0, max_step / norm) for g in first])
 
-    def lagrangian(self, batch, fair):
+    def lagrangian(self, batch):
         both = self.leader + self.follower
-        self.adam(both, grad(self.accuracy(batch) + self.fairness(fair), both))
+        self.adam(both, grad(self.accuracy(batch) + self.fairness(batch), both))
 
-    def accuracy_only(self, batch, fair):
+    def accuracy_only(self, batch):
         both = self.leader + self.follower
         self.adam(both, grad(self.accuracy(batch), both))
 
 
-@pytest.mark.parametrize("own_batches", [False, True])
 @pytest.mark.parametrize("rule", [*update_rules.METHODS, "accuracy_only"])
-def test_rule_against_a_slow_reference(rows, batch, rule, own_batches):
-    net, slow = (make_net(weight_decay=1e-4, n_unroll_steps=3) for _ in range(2))
-    batches = [batch] * 3
-    if own_batches:
-        batches = [prepared(rows, part) for part in torch.arange(600).split(200)]
-        net.fair_batches = iter(batches)
-    reference = Reference(slow)
-    for fair in batches:
+def test_rule_agrees_with_a_slow_reference(batch, rule):
+    net, expected = (make_net(weight_decay=1e-4, n_unroll_steps=3) for _ in range(2))
+    reference = Reference(expected)
+    for _ in range(3):
         getattr(update_rules, rule)(net, batch)
-        getattr(reference, rule)(batch, fair)
-    for ours, theirs in zip(net.module_.parameters(), slow.module_.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+        getattr(reference, rule)(batch)
+    assert_equal_params(net, expected)
 
 
-def test_unrolled_steps_are_bounded_as_the_followers_are(batch):
+def test_unrolled_steps_are_bounded_like_those_of_the_follower(batch):
     params = {"fairness_max_step": 1e-4, "eta": 500.0, "weight_decay": 1e-4, "n_unroll_steps": 2}
-    net, slow = make_net(**params), make_net(**params)
-    reference = Reference(slow)
+    net, expected = make_net(**params), make_net(**params)
+    reference = Reference(expected)
     for _ in range(3):
         update_rules.unrolled(net, batch)
-        reference.unrolled(batch, batch, n_steps=2, max_step=1e-4)
-    assert float(net.largest_step) == pytest.approx(1e-4)
-    for ours, theirs in zip(net.module_.parameters(), slow.module_.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+        reference.unrolled(batch, n_steps=2, max_step=1e-4)
+    assert float(net.run.largest_step) == pytest.approx(1e-4)
+    assert_equal_params(net, expected)
 
 
-def test_unrolling_looks_further_with_more_steps_and_not_at_all_with_none_to_take(batch):
-    """With a follower that hardly moves, the leader's step is that of "alternating"."""
-
-    def move(method, **params):
+def test_unrolled_nears_alternating_with_fewer_and_smaller_steps_of_the_follower(batch):
+    def leader_moves(method, **params):
         net = make_net(**params)
         leader, _ = net.players()
-        before = weights(leader)
+        before = copied(leader)
         update_rules.METHODS[method](net, batch)
-        return torch.cat([(new - old).flatten() for new, old in zip(leader, before, strict=True)])
+        return moves(before, leader)
 
-    plain = move("alternating")
-    moves = {
-        (k, lr): move(
-            "unrolled", n_unroll_steps=k, fairness_lr=lr, eta=100.0, fairness_max_step=1e9
+    alternating = leader_moves("alternating")
+    unrolled = {
+        (n_steps, lr): leader_moves(
+            "unrolled", n_unroll_steps=n_steps, fairness_lr=lr, eta=100.0, fairness_max_step=1e9
         )
-        for k, lr in ((1, 1e-3), (5, 1e-3), (5, 1e-12))
+        for n_steps, lr in ((1, 1e-3), (5, 1e-3), (5, 1e-12))
     }
-    torch.testing.assert_close(moves[5, 1e-12], plain, rtol=1e-5, atol=1e-9)
-    far, near = ((moves[k, 1e-3] - plain).norm() for k in (5, 1))
-    assert far > 2 * near > 0
+    assert_close(unrolled[5, 1e-12], alternating, rtol=1e-5, atol=1e-9)
+    five_steps, one_step = ((unrolled[k, 1e-3] - alternating).norm() for k in (5, 1))
+    assert five_steps > 2 * one_step > 0
 
 
-def test_alternating_moves_the_follower_where_the_leader_now_stands(batch):
-    net, other = make_net(), make_net()
+def test_alternating_moves_the_follower_at_the_new_parameters_of_the_leader(batch):
+    net, expected = make_net(), make_net()
     update_rules.alternating(net, batch)
-    leader, follower = other.players()
+    leader, follower = expected.players()
     with torch.no_grad():
-        for new, old in zip(net.players()[0], leader, strict=True):
-            old.copy_(new)
-    logits, slopes = other.fairness_slopes(batch)
-    gradient = grad(logits, follower, slopes)
-    for new, old, slope in zip(net.players()[1], follower, gradient, strict=True):
-        torch.testing.assert_close(new, old - 1e-3 * slope)
-
-
-def test_batches_of_the_fairness_loss_have_their_size_and_no_end(biased, monkeypatch):
-    X, y, group = biased
-    seen = {"accuracy": [], "fairness": []}
-    for name, sizes in seen.items():
-        loss = getattr(RateCriterion, name)
-
-        def watched(self, logits, batch, loss=loss, sizes=sizes):
-            sizes.append(batch.n_rows)
-            return loss(self, logits, batch)
-
-        monkeypatch.setattr(RateCriterion, name, watched)
-    FairBiNNClassifier(
-        method="alternating", batch_size=100, fairness_batch_size=400, max_epochs=2, device="cpu"
-    ).fit(X, y, sensitive_features=group)
-    assert seen == {"accuracy": [100] * 12, "fairness": [300] * 12}
+        for param, new in zip(leader, net.players()[0], strict=True):
+            param.copy_(new)
+    logits = expected.module_(batch.X)
+    gradient = grad(logits, follower, expected.fairness_grad(logits, batch))
+    for new, old, param_grad in zip(net.players()[1], follower, gradient, strict=True):
+        assert_close(new, old - 1e-3 * param_grad)
 
 
 @pytest.mark.parametrize("max_step", [1e-4, 1.0])
-def test_the_followers_step_is_bounded(batch, max_step):
+def test_steps_of_the_follower_are_bounded(batch, max_step):
     net = make_net(fairness_lr=0.1, fairness_max_step=max_step)
     follower = net.players()[1]
-    before = weights(follower)
+    before = copied(follower)
     update_rules.bilevel(net, batch)
-    moves = [new - old for new, old in zip(follower, before, strict=True)]
-    norm = torch.cat([move.flatten() for move in moves]).norm().item()
-    assert float(net.largest_step) == pytest.approx(norm, rel=1e-6)
+    norm = moves(before, follower).norm().item()
+    assert float(net.run.largest_step) == pytest.approx(norm, rel=1e-6)
     if max_step == 1e-4:
         assert norm == pytest.approx(1e-4, rel=1e-9)
     else:
@@ -256,31 +230,31 @@ def test_the_followers_step_is_bounded(batch, max_step):
 
 
 @pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled"])
-def test_a_follower_that_stands_still_gives_no_nan(batch, method):
+def test_a_follower_without_gradient_does_not_move_and_gives_no_nan(batch, method):
     net = make_net(eta=0.0)
     leader, follower = net.players()
-    before = weights(follower)
+    before = copied(follower)
     update_rules.METHODS[method](net, batch)
-    assert same(before, follower)
-    assert all(parameter.isfinite().all() for parameter in leader)
+    assert are_equal(before, follower)
+    assert all(param.isfinite().all() for param in leader)
 
 
-def test_a_step_far_too_long_keeps_its_direction():
-    parameter = torch.nn.Parameter(torch.ones(50))
+@pytest.mark.parametrize("momentum", [0.0, 0.9], ids=["known norm", "measured norm"])
+def test_a_bounded_step_keeps_its_direction(momentum):
+    param = torch.nn.Parameter(torch.ones(50))
     gradient = torch.linspace(-1, 1, 50)
-    optimizer = torch.optim.SGD([parameter], lr=1e10)
-    update_rules.bounded_step(optimizer, [parameter], [gradient], 0.01)
-    move = parameter.detach() - 1
-    assert move.norm().item() == pytest.approx(0.01, rel=1e-3)
+    optimizer = torch.optim.SGD([param], lr=1e5, momentum=momentum)
+    norm = update_rules.bounded_step(optimizer, [param], [gradient], 0.01)
+    move = param.detach() - 1
+    assert move.norm().item() == pytest.approx(0.01, rel=1e-3) == norm.item()
     assert torch.cosine_similarity(move, -gradient, dim=0) > 0.999
 
 
-def test_parameters_that_no_loss_reaches_stay_where_they_are(batch):
+@pytest.mark.parametrize("method", update_rules.METHODS)
+def test_parameters_that_no_loss_reaches_do_not_move(batch, method):
     net = make_net()
-    idle = torch.nn.Parameter(torch.ones(3).double())
-    net.module_.base.register_parameter("idle", idle)
-    net.module_.fairness.register_parameter("idle", torch.nn.Parameter(torch.ones(2).double()))
-    for method in update_rules.METHODS.values():
-        method(net, batch)
-    assert idle.tolist() == [1.0] * 3
-    assert len(list(itertools.chain(*net.players()))) == 10
+    idle = [torch.nn.Parameter(torch.ones(3).double()) for _ in range(2)]
+    net.module_.base.register_parameter("idle", idle[0])
+    net.module_.fairness.register_parameter("idle", idle[1])
+    update_rules.METHODS[method](net, batch)
+    assert [param.tolist() for param in idle] == [[1.0] * 3] * 2

@@ -1,15 +1,13 @@
-"""Weights of rows, in the accuracy loss and in the rates of groups."""
+"""Weights of samples and classes, in the accuracy loss and in the rates of groups."""
 
 import numpy as np
 import pytest
-from conftest import make_data
+import torch
+from conftest import fit, make, make_data
+from sklearn.utils import check_random_state
 
-from fairbinn_sklearn import FairBiNNClassifier
-
-
-def make(**params):
-    settings = {"max_epochs": 10, "batch_size": 256, "device": "cpu", "random_state": 0}
-    return FairBiNNClassifier(**settings | params)
+from fairbinn_sklearn._data.batches import Samples
+from fairbinn_sklearn._data.labels import split_validation
 
 
 @pytest.fixture(scope="module")
@@ -17,76 +15,63 @@ def small():
     return make_data(120)
 
 
-@pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
+def scores(clf, data, **fit_params):
+    X, y, group = data
+    return clf.fit(X, y, sensitive_features=group, **fit_params).decision_function(X)
+
+
 @pytest.mark.parametrize(
     "params",
-    [{}, {"equalize": "scores"}, {"rate_window": 0}, {"constraint": "equalized_odds"}],
+    [
+        {},
+        {"method": "alternating", "equalize": "scores"},
+        {"method": "unrolled", "constraint": "equalized_odds"},
+        {"method": "lagrangian", "rate_window": 0},
+        {"method": "unrolled", "rate_window": 0},
+    ],
     ids=str,
 )
-def test_a_weight_of_two_is_a_row_given_twice(small, method, params):
+def test_a_weighted_sample_counts_as_repeated_samples(small, params):
     X, y, group = small
     weight = np.arange(120) % 3
     index = np.repeat(np.arange(120), weight)
-    clf = make(eta=10, method=method, **params)
-    weighted = clf.fit(X, y, sensitive_features=group, sample_weight=weight).decision_function(X)
-    repeated = clf.fit(X[index], y[index], sensitive_features=group[index]).decision_function(X)
-    np.testing.assert_allclose(weighted, repeated, rtol=1e-6, atol=1e-7)
-    unweighted = clf.fit(X, y, sensitive_features=group).decision_function(X)
-    assert not np.allclose(weighted, unweighted, atol=1e-3)
+    clf = make(eta=10, max_epochs=10, batch_size=256, **params)
+    weighted = scores(clf, small, sample_weight=weight)
+    clf.fit(X[index], y[index], sensitive_features=group[index])
+    np.testing.assert_allclose(weighted, clf.decision_function(X), rtol=1e-6, atol=1e-7)
+    assert not np.allclose(weighted, scores(clf, small), atol=1e-3)
 
 
-def test_the_scale_of_the_weights_plays_no_part(small):
+def test_the_scale_of_the_weights_has_no_effect(small):
+    weight = 1.0 + np.arange(120)
+    expected = scores(make(eta=10), small, sample_weight=weight)
+    for scale in (1e-12, 1e12):
+        scaled = scores(make(eta=10), small, sample_weight=scale * weight)
+        np.testing.assert_allclose(scaled, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_class_weight_enters_the_accuracy_loss_only(small):
     X, y, group = small
-    scores = [
-        make(eta=10)
-        .fit(X, y, sensitive_features=group, sample_weight=scale * (1.0 + np.arange(120)))
-        .decision_function(X)
-        for scale in (1.0, 1e-12, 1e12)
-    ]
-    for other in scores[1:]:
-        np.testing.assert_allclose(other, scores[0], rtol=1e-5, atol=1e-6)
+    by_class = fit(small, batch_size=120, class_weight={0: 1, 1: 3}).history_[0]
+    clf = make(batch_size=120).fit(X, y, sensitive_features=group, sample_weight=1 + 2.0 * y)
+    by_sample = clf.history_[0]
+    assert by_class["loss"] == pytest.approx(by_sample["loss"])
+    assert by_class["score_difference"] != by_sample["score_difference"]
 
 
-def test_rows_without_weight_have_no_say_in_the_rates():
-    """The rows that make the gap weigh nothing: eta finds nothing to lower."""
-    X, y, group = make_data(2000)
-    y = (X[:, 1:].sum(1) > 0).astype(int)  # no gap
-    gap = np.arange(2000) % 2 == 0
-    y[gap] = (group[gap] == "b").astype(int)  # but in these rows
-    weight = np.where(gap, 0.0, 1.0)
-    scores = [
-        make(eta=eta, max_epochs=5)
-        .fit(X, y, sensitive_features=group, sample_weight=weight)
-        .history_[-1]["decision_difference"]
-        for eta in (0, 20)
-    ]
-    assert max(scores) < 0.1
-    assert make(eta=0).fit(X, y, sensitive_features=group).history_[-1]["decision_difference"] > 0.3
-
-
-def test_class_weight_enters_the_accuracy_loss_alone(small):
-    X, y, group = small
-    by_class = make(eta=10, class_weight={0: 1, 1: 3}).fit(X, y, sensitive_features=group)
-    by_row = make(eta=10).fit(X, y, sensitive_features=group, sample_weight=1 + 2.0 * y)
-    assert by_class.history_[0]["loss"] == pytest.approx(by_row.history_[0]["loss"])
-    assert by_class.history_[0]["score_difference"] != by_row.history_[0]["score_difference"]
-
-
-def test_balanced_classes_count_the_weights(small):
-    X, y, group = small
+def test_balanced_classes_take_sample_weights_into_account(small):
+    y = small[1]
     weight = np.where(y == 1, 2.0, 1.0)
-    counts = weight[y == 0].sum(), weight[y == 1].sum()
-    explicit = {label: weight.sum() / 2 / count for label, count in enumerate(counts)}
-    scores = [
-        make(class_weight=weights)
-        .fit(X, y, sensitive_features=group, sample_weight=weight)
-        .decision_function(X)
-        for weights in ("balanced", explicit)
-    ]
-    np.testing.assert_allclose(*scores, rtol=1e-6)
+    totals = weight[y == 0].sum(), weight[y == 1].sum()
+    explicit = {label: weight.sum() / 2 / total for label, total in enumerate(totals)}
+    balanced, expected = (
+        scores(make(class_weight=class_weight), small, sample_weight=weight)
+        for class_weight in ("balanced", explicit)
+    )
+    np.testing.assert_allclose(balanced, expected, rtol=1e-6)
 
 
-def test_partial_fit_takes_weights_as_they_are(small):
+def test_partial_fit_does_not_scale_weights(small):
     X, y, group = small
     clf = make(rate_window=10**9)
     for scale in (1.0, 5.0):
@@ -95,12 +80,32 @@ def test_partial_fit_takes_weights_as_they_are(small):
     assert clf.history_[1]["loss"] > 3 * clf.history_[0]["loss"]
 
 
-def test_early_stopping_keeps_weights_with_their_rows(small):
+def numbered_samples(data, sample_weight):
+    """Return samples whose only feature is their number."""
+    _, y, group = data
+    X = np.arange(len(y), dtype=np.float32)[:, None]
+    codes = (group == "b")[:, None].astype(int)
+    device = torch.device("cpu")
+    return Samples(X, y.copy(), codes, 2 * sample_weight, sample_weight, device, torch.float64)
+
+
+def test_validation_losses_use_the_weights_of_the_validation_samples(small):
     X, y, group = small
-    weight = np.where(np.arange(120) % 2, 1.0, 1e-9)
-    clf = make(early_stopping=True, validation_fraction=0.25, max_epochs=4)
+    weight = 1.0 + np.arange(120.0) ** 2
+    clf = make(early_stopping=True, validation_fraction=0.25, max_epochs=1)
     clf.fit(X, y, sensitive_features=group, sample_weight=weight)
-    assert all(np.isfinite(record["validation_objective"]) for record in clf.history_)
+    weight = weight / weight.mean()
+    _, validation = split_validation(numbered_samples(small, weight), 0.25, check_random_state(0))
+    index = validation.X[:, 0].long().numpy()
+    assert len(index) == 30
+    X, y, group, weight = X[index], y[index], group[index], weight[index]
+
+    p = clf.predict_proba(X)[:, 1]
+    losses = -np.log(np.where(y == 1, p, 1 - p))
+    record = clf.history_[0]
+    assert record["validation_loss"] == pytest.approx(np.mean(weight * losses), rel=1e-5)
+    rates = [np.average(p[group == name], weights=weight[group == name]) for name in "ab"]
+    assert record["validation_score_difference"] == pytest.approx(abs(np.diff(rates)[0]), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -113,15 +118,15 @@ def test_early_stopping_keeps_weights_with_their_rows(small):
         (np.ones((120, 2)), "Sample weights must be 1D|sample_weight"),
     ],
 )
-def test_weights_that_cannot_be(small, weight, message):
+def test_invalid_weights_raise(small, weight, message):
     X, y, group = small
     with pytest.raises(ValueError, match=message):
         make().fit(X, y, sensitive_features=group, sample_weight=weight)
 
 
-def test_functions_as_constraint_know_no_weights(small):
+def test_a_function_as_constraint_takes_no_weights(small):
     X, y, group = small
-    clf = make(constraint=lambda scores, y, groups: (scores @ groups).var())
+    clf = make(constraint=lambda scores, y, groups: (scores @ groups).var(), max_epochs=1)
     clf.fit(X, y, sensitive_features=group)
-    with pytest.raises(ValueError, match="sample_weight cannot be used with a function"):
+    with pytest.raises(ValueError, match="sample_weight must be None.*function"):
         clf.fit(X, y, sensitive_features=group, sample_weight=np.ones(120))

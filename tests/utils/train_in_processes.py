@@ -1,4 +1,4 @@
-"""Train on made-up rows and write what came out: run by `accelerate launch` and without it."""
+"""Train on made-up samples and write the results: run by torch.distributed.run or called."""
 
 import pickle
 import sys
@@ -12,14 +12,14 @@ from fairbinn_sklearn._data.batches import Batch
 
 
 def main(file, rank, params):
-    """Write logits, histories, a pickle and how often a share of a batch was taken."""
-    shares, share = [], Batch.share
+    """Write logits, histories, a pickle, and the number of shards taken of batches."""
+    shards, shard = [], Batch.shard
 
     def watched(self, processes):
-        shares.append(1)
-        return share(self, processes)
+        shards.append(1)
+        return shard(self, processes)
 
-    Batch.share = watched
+    Batch.shard = watched
     X, y, group = make_data(600)
     clf = FairBiNNClassifier(batch_size=101, max_epochs=4, random_state=0, **params)
     weight = 1 + (group == "a")
@@ -28,12 +28,16 @@ def main(file, rank, params):
         batch_size=101, max_epochs=4, early_stopping=True, random_state=np.int64(0), **params
     ).fit(X, y, sensitive_features=group)
     path = fairness_path(X, y, group, etas=[1, 5], estimator=clf.set_params(eta=1))
-    results = [one.decision_function(X) for one in (clf, early, *path)]
+    Batch.shard = shard
     if rank == 0:
+        results = {
+            "logits": [model.decision_function(X) for model in (clf, early, *path)],
+            "histories": [clf.history_, path[1].history_],
+            "pickle": pickle.dumps(clf),
+            "n_shards": len(shards),
+        }
         with open(file, "wb") as target:
-            pickle.dump(
-                (results, clf.history_, path[1].history_, pickle.dumps(clf), len(shares)), target
-            )
+            pickle.dump(results, target)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""Checks of X, and the samples that fit makes of its arguments."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from conftest import fit, make, same_model
+
+from fairbinn_sklearn._data.validation import check_data, encode_training_data
+from fairbinn_sklearn._training.options import TrainingOptions
+from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
+
+
+@pytest.mark.parametrize(
+    "value, message", [(np.nan, "X contains NaN"), (np.inf, "infinity"), (1e300, "infinity")]
+)
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+def test_values_that_are_not_finite_in_float32_raise(biased, value, message, form):
+    X, y, group = biased
+    X = X.astype(float)
+    X[3, 1] = value
+    with pytest.raises(ValueError, match=message):
+        fit((form(X), y, group))
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", "category"])
+def test_columns_of_strings_are_named(biased, dtype):
+    X, y, group = biased
+    frame = pd.DataFrame({"age": 1.0, "job": pd.Series(["clerk"] * len(y), dtype=dtype)})
+    with pytest.raises(ValueError, match=r"X must have numeric columns, got \['job'\]. Encode"):
+        fit((frame, y, group))
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        fit((np.array([["clerk"]] * len(y)), y, group))
+
+
+def test_data_frames_pass_their_names_and_match_by_position(biased, fitted):
+    X, y, group = biased
+    frame = pd.DataFrame(X, columns=list("pqrs"), index=np.arange(len(X))[::-1])
+    clf = make().fit(frame, pd.Series(y), sensitive_features=pd.Series(group, name="sex"))
+    assert list(clf.feature_names_in_) == list("pqrs")
+    assert clf.n_features_in_ == 4
+    assert clf.groups_.name == "sex"
+    np.testing.assert_array_equal(clf.decision_function(frame), fitted.decision_function(X))
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float64, np.float16, np.int8, bool, object], ids=lambda dtype: dtype.__name__
+)
+def test_x_of_any_numeric_type_is_float32(dtype):
+    X = np.array([[0, 1], [1, 1]]).astype(dtype)
+    checked = check_data(make(), X, reset=True)
+    assert checked.dtype == np.float32
+    assert np.array_equal(checked, [[0, 1], [1, 1]])
+
+
+def test_samples_of_another_shape_than_the_networks_raise():
+    with pytest.raises(ValueError, match=r"samples of shape \(3,\) as in fit, got \(2,\)"):
+        check_data(make(), np.zeros((5, 2)), reset=True, input_shape=(3,))
+
+
+# What fit makes of its arguments
+
+
+def encode(data, sensitive_features=None, sample_weight=None, **params):
+    X, y, _ = data
+    known = params.pop("known_groups", None)
+    return encode_training_data(
+        X,
+        y,
+        sensitive_features,
+        sample_weight,
+        options=TrainingOptions.from_estimator(make(**params)),
+        class_weight=None,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        features={"n_features_in_": 4},
+        known_groups=known,
+    )
+
+
+def test_training_data_has_samples_classes_groups_and_features(biased, two_columns):
+    X, y, _ = biased
+    data = encode(biased, two_columns, combine="separate", sample_weight=np.full(len(y), 3.0))
+    assert np.array_equal(data.samples.X, X)
+    assert np.array_equal(data.samples.y, y)
+    expected = np.column_stack([two_columns["group"] == "b", two_columns["age"] == "young"])
+    assert np.array_equal(data.samples.groups, expected)
+    assert (data.samples.weight == 1).all()
+    assert (data.samples.sample_weight == 1).all()
+    assert data.classes.tolist() == [0, 1]
+    assert data.n_groups == [2, 2]
+    assert data.has_groups
+    assert data.features == {"n_features_in_": 4}
+
+
+def test_known_groups_keep_their_codes_and_their_encoder(biased):
+    group = biased[2]
+    known = encode(biased, group).group_encoder
+    data = encode(biased, np.where(group == "a", "A", "b"), known_groups=known)
+    assert list(data.group_encoder.names_) == ["a", "b", "A"]
+    assert list(known.names_) == ["a", "b"]
+    assert set(data.samples.groups[:, 0].tolist()) == {1, 2}
+
+
+@pytest.mark.filterwarnings("ignore:sensitive_features has one group")
+@pytest.mark.parametrize("groups", [None, "one"])
+def test_no_groups_to_equalise(biased, groups):
+    one_group = None if groups is None else [groups] * len(biased[1])
+    assert not encode(biased, one_group, eta=0).has_groups
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({}, "sensitive_features is None and eta is 1.0: the network is trained for accuracy"),
+        ({"eta": 3}, "eta is 3.0.*or set eta=0"),
+        ({"fairness_target": 0.1}, "fairness_target is 0.1.*or set fairness_target=None and eta=0"),
+    ],
+    ids=str,
+)
+def test_missing_sensitive_features_warn(biased, params, message):
+    with pytest.warns(MissingSensitiveFeaturesWarning, match=message):
+        encode(biased, **params)
+
+
+def test_missing_sensitive_features_raise_by_a_filter_and_eta_of_zero_needs_none(biased):
+    X, y, _ = biased
+    clf = make(max_epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MissingSensitiveFeaturesWarning)
+        with pytest.raises(MissingSensitiveFeaturesWarning, match="Pass fit"):
+            clf.fit(X, y)
+        assert not hasattr(clf, "net_")
+        plain = make(max_epochs=1, eta=0).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingSensitiveFeaturesWarning)
+        assert same_model(clf.fit(X, y), plain, X)
+
+
+@pytest.mark.parametrize("groups", ["sex", ["sex", "race"]])
+def test_names_of_columns_instead_of_values_raise(biased, groups):
+    X, y, _ = biased
+    with pytest.raises(ValueError, match=r"pass X\["):
+        fit((X, y, groups))
+
+
+def test_ages_raise_with_the_line_that_makes_groups_of_them(biased):
+    X, y, _ = biased
+    age = pd.Series(np.arange(len(y)) % 51, name="age")
+    with pytest.raises(ValueError, match=r"51 distinct numbers.*: age = pandas.qcut\(age, 4\)"):
+        fit((X, y, age))
+    assert len(fit((X, y, pd.qcut(age, 4)), max_epochs=1).groups_) == 4
+
+
+def test_a_group_of_one_sample_warns(biased):
+    X, y, group = biased
+    group = np.where(np.arange(len(y)) == 0, "c", group)
+    with pytest.warns(UserWarning, match=r"1 group\(s\) of fewer than 2 samples: 'c'"):
+        clf = fit((X, y, group), early_stopping=True)
+    assert list(clf.groups_) == ["a", "b", "c"]

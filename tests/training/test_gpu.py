@@ -1,0 +1,129 @@
+"""Training on a CUDA device, skipped without one; where X is kept is tested everywhere."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from conftest import difference, make, make_data
+
+from fairbinn_sklearn import FairBiNNClassifierCV, fairness_path
+from fairbinn_sklearn._data.batches import _fit_to_memory
+from fairbinn_sklearn._data.sources import Source
+from fairbinn_sklearn._training.net import TwoPlayerNet
+from fairbinn_sklearn.datasets import ArrayRows
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+SETTINGS = {"eta": 10.0, "max_epochs": 15, "batch_size": 256, "device": "cuda"}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_data(4000)
+
+
+def fit(X, data, **params):
+    _, y, group = data
+    return make(**{**SETTINGS, **params}).fit(X, y, sensitive_features=group)
+
+
+@needs_cuda
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"method": "alternating"},
+        {"method": "unrolled"},
+        {"method": "lagrangian"},
+        {"early_stopping": True},
+        {"eta": None, "fairness_target": 0.05, "equalize": "both"},
+        {"constraint": "equalized_odds", "fairness_optimizer": "adam", "fairness_lr": 1e-4},
+    ],
+    ids=str,
+)
+def test_cuda_is_deterministic_and_trains_like_the_cpu(data, params):
+    X, y, _ = data
+    on_cuda, again = (fit(X, data, **params) for _ in range(2))
+    on_cpu = fit(X, data, device="cpu", **params)
+    assert next(on_cuda.module_.parameters()).is_cuda
+    assert difference(on_cuda, data) == pytest.approx(difference(on_cpu, data), abs=0.05)
+    assert on_cuda.score(X, y) == pytest.approx(on_cpu.score(X, y), abs=0.02)
+    np.testing.assert_array_equal(again.predict_proba(X), on_cuda.predict_proba(X))
+
+
+@needs_cuda
+def test_paths_and_searches_run_on_cuda(data):
+    X, y, group = data
+    tables = [
+        fairness_path(
+            *(X, y, group),
+            etas=[0, 1, 10],
+            seeds=[0, 1],
+            estimator=make(**{**SETTINGS, "eta": None, "device": device}),
+        ).to_frame()
+        for device in ("cuda", "cpu")
+    ]
+    on_cuda, on_cpu = (table["demographic_parity_difference"] for table in tables)
+    np.testing.assert_allclose(on_cuda, on_cpu, atol=0.05)
+    estimator = make(**{**SETTINGS, "eta": None})
+    search = FairBiNNClassifierCV([1, 10], bound=0.3, estimator=estimator, cv=2)
+    assert search.fit(X, y, sensitive_features=group).score(X, y) > 0.6
+
+
+@needs_cuda
+def test_each_kind_of_x_trains_on_cuda(data, tmp_path, monkeypatch):
+    X, y, _ = data
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    expected = fit(X, data).predict_proba(X)
+    for other in (mapped, sp.csr_array(X)):
+        np.testing.assert_allclose(fit(other, data).predict_proba(other), expected, atol=1e-4)
+    assert fit(ArrayRows(mapped), data).score(X, y) > 0.6
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 1000))
+    for too_large in (X, mapped):
+        probabilities = fit(too_large, data).predict_proba(too_large)
+        np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+
+
+@needs_cuda
+def test_a_model_on_cuda_is_pickled(data):
+    clf = fit(data[0], data, max_epochs=1)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(data[0]), clf.predict_proba(data[0]))
+
+
+@needs_cuda
+@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
+@pytest.mark.parametrize("params", [{}, {"eta": None, "fairness_target": 0.05}], ids=str)
+def test_no_training_step_waits_for_the_device(data, monkeypatch, method, params):
+    step = TwoPlayerNet.train_step
+
+    def watched(net, batch, **kwargs):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return step(net, batch, **kwargs)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(TwoPlayerNet, "train_step", watched)
+    fit(data[0], data, method=method, max_epochs=2, **params)
+
+
+def test_x_is_moved_to_the_device_if_it_takes_at_most_half_of_its_memory(
+    data, tmp_path, monkeypatch
+):
+    X, device = data[0], torch.device("cpu")
+    np.save(tmp_path / "X.npy", X)
+    mapped = Source(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * X.nbytes, 0))
+    assert _fit_to_memory(X, device) is X
+    assert torch.equal(_fit_to_memory(mapped, device), torch.tensor(X))
+    with_spans = Source(ArrayRows(X))
+    assert _fit_to_memory(with_spans, device) is with_spans
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * X.nbytes - 1, 0))
+    assert _fit_to_memory(mapped, device) is mapped
+    source = _fit_to_memory(X, device)
+    assert isinstance(source, Source)
+    np.testing.assert_array_equal(source[[3, 1]], X[[3, 1]])

@@ -1,0 +1,60 @@
+"""The default module: base, fairness layers and head."""
+
+import pytest
+import torch
+from torch import nn
+
+from fairbinn_sklearn._training.module import FairBiNNModule
+
+
+def build(**params):
+    settings = {
+        "hidden_layer_sizes": [7, 5],
+        "fairness_layer_sizes": None,
+        "fairness_position": 2,
+        "activation": nn.ReLU,
+        "seed": 0,
+    }
+    return FairBiNNModule(4, 1, **{**settings, **params})
+
+
+def widths(part):
+    """Return the widths of the linear layers of a part of the module."""
+    return [(layer.in_features, layer.out_features) for layer in part if hasattr(layer, "weight")]
+
+
+@pytest.mark.parametrize(
+    "position, base, fairness, head",
+    [
+        (0, [], [(4, 4)], [(4, 7), (7, 5), (5, 1)]),
+        (1, [(4, 7)], [(7, 7)], [(7, 5), (5, 1)]),
+        (2, [(4, 7), (7, 5)], [(5, 5)], [(5, 1)]),
+    ],
+)
+def test_fairness_layers_come_after_some_hidden_layers(position, base, fairness, head):
+    module = build(fairness_position=position)
+    assert widths(module.base) == base
+    assert widths(module.fairness) == fairness
+    assert widths(module.head) == head
+
+
+def test_fairness_layers_have_their_widths():
+    module = build(hidden_layer_sizes=[], fairness_layer_sizes=[3, 2], fairness_position=0)
+    assert widths(module.fairness) == [(4, 3), (3, 2)]
+    assert widths(module.head) == [(2, 1)]
+
+
+def test_the_activation_follows_each_layer_except_the_last():
+    layers = [*(module := build(activation=nn.Tanh)).base, *module.fairness, *module.head]
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.Tanh] * 3 + [nn.Linear]
+
+
+def test_players_share_no_parameter_and_the_seed_draws_the_weights():
+    module = build()
+    leader, follower = module.accuracy_parameters(), module.fairness_parameters()
+    players = {id(param) for param in (*leader, *follower)}
+    assert players == {id(param) for param in module.parameters()}
+    assert not {id(param) for param in leader} & {id(param) for param in follower}
+    weights = [build(seed=seed).head[0].weight for seed in (0, 0, 1)]
+    assert torch.equal(*weights[:2])
+    assert not torch.equal(*weights[1:])

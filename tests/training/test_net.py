@@ -1,0 +1,129 @@
+"""The network in training: its schedule of weights, and the state that ends with a training."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from conftest import make
+from skorch.callbacks import Callback
+
+from fairbinn_sklearn._training.build import net_for
+from fairbinn_sklearn._training.options import TrainingOptions
+from fairbinn_sklearn._training.resolve import SCHEDULES
+from fairbinn_sklearn._training.run import RunSummary
+from fairbinn_sklearn._training.setup import training_data
+
+STOPPED = RuntimeError("stopped by a callback")
+
+
+class Spy(Callback):
+    """Keep what a function of the network returns, at the beginning of each epoch."""
+
+    def __init__(self, function):
+        self.function = function
+        self.values = []
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.values.append(self.function(net))
+
+
+class Fail(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise STOPPED
+
+
+def prepare(biased, **params):
+    """Return a new network and training samples."""
+    X, y, group = biased
+    clf = make(**params)
+    options = TrainingOptions.from_estimator(clf)
+    data = training_data(clf, X, y, group, None, options=options)
+    return net_for(options, data, data.samples, np.random.RandomState(0)), data.samples
+
+
+def train(net, samples, function=id, *, epochs=4, schedule="cosine", fair=True, callbacks=()):
+    """Train, and return the values of a function of the network in each epoch."""
+    spy = Spy(function)
+    net.train(
+        samples,
+        epochs=epochs,
+        schedule=SCHEDULES[schedule],
+        fair=fair,
+        callbacks=[spy, *callbacks],
+    )
+    return spy.values
+
+
+@pytest.mark.parametrize(
+    "epochs, expected", [(1, [1.0]), (2, [0.0, 1.0]), (5, [0.0, 0.25, 0.5, 0.75, 1.0])]
+)
+def test_decision_weight_grows_from_0_to_1_over_the_epochs(biased, epochs, expected):
+    values = train(*prepare(biased), lambda net: net.criterion_.decision_weight, epochs=epochs)
+    assert values == expected
+
+
+def test_rates_and_multipliers_follow_the_learning_rate_of_the_leader(biased):
+    net, samples = prepare(biased, lr=0.01, fairness_lr=0.5)
+
+    def rates(net):
+        return net.leader_lr(), net.follower_lr(), net.criterion_.multiplier_lr_scale
+
+    scale = (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
+    expected = np.stack([0.01 * scale, 0.5 * scale, scale], 1)
+    np.testing.assert_allclose(train(net, samples, rates), expected)
+
+
+def state_of_one_training(net):
+    return net.run, net.callbacks_, net.train_split, net.criterion_.processes
+
+
+IDLE = (None, [], None, None)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_state_of_a_training_is_gone_after_it(biased, fails):
+    net, samples = prepare(biased)
+    if fails:
+        with pytest.raises(RuntimeError) as error:
+            train(net, samples, callbacks=[Fail()])
+        assert error.value is STOPPED
+    else:
+        runs = train(net, samples, lambda net: net.run)
+        assert all(run is runs[0] for run in runs)
+        assert (runs[0].epochs, runs[0].n_samples, runs[0].has_follower) == (4, 600, True)
+    assert state_of_one_training(net) == IDLE
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"]
+)
+def test_copies_made_in_a_training_do_not_contain_its_state(biased, copied):
+    copies = train(*prepare(biased), copied, epochs=2)
+    for net in copies:
+        assert state_of_one_training(net) == IDLE
+    weights = [net.module_.head[-1].weight for net in copies]
+    assert not torch.equal(*weights)
+
+
+def test_the_last_training_that_ended_is_summarized(biased):
+    net, samples = prepare(biased)
+    assert net.last_run is None
+    train(net, samples, epochs=2)
+    assert net.last_run == RunSummary(fair=True, n_samples=600, epochs=2, interrupted=False)
+    with pytest.raises(RuntimeError):
+        train(net, samples, epochs=3, callbacks=[Fail()])
+    assert net.last_run.epochs == 2
+    train(net, samples, epochs=1, fair=False)
+    assert net.last_run == RunSummary(fair=False, n_samples=600, epochs=1)
+
+
+@pytest.mark.parametrize(
+    "fair, method, has_follower",
+    [(True, "bilevel", True), (True, "lagrangian", False), (False, "bilevel", False)],
+)
+def test_steps_of_the_follower_are_recorded_if_it_takes_part(biased, fair, method, has_follower):
+    net, samples = prepare(biased, method=method)
+    train(net, samples, epochs=1, fair=fair)
+    assert ("fairness_step" in net.history[0]) is has_follower

@@ -1,0 +1,93 @@
+"""Warnings at the end of a training."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import fit
+from sklearn.exceptions import ConvergenceWarning
+
+from fairbinn_sklearn._training.outcome import predict_logits, warn_of_outcome
+from fairbinn_sklearn._training.run import RunSummary
+
+CLASSES = np.array(["no", "yes"])
+
+
+class FirstFeature(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, X):
+        return self.scale * X[:, :1]
+
+
+def outcome(X=(-1.0, 1.0), target=None, difference=0.0, fair=True):
+    """Return the warnings of a training that ended in a difference, and that X as logits."""
+    net = SimpleNamespace(
+        module_=FirstFeature(),
+        criterion_=SimpleNamespace(constraint_value=lambda: torch.tensor(difference)),
+        options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64),
+        last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),
+    )
+    samples = SimpleNamespace(thinned=lambda n_samples: np.array(X, dtype=np.float32)[:, None])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_outcome(net, CLASSES, samples)
+    assert all(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(
+    "target, difference, warns",
+    [
+        (0.1, 0.09, False),
+        (0.1, 0.12, False),  # 1.2 times the target
+        (0.1, 0.13, True),  # 1.3 times
+        (0.01, 0.019, False),  # above 1.25 times the target, but less than 0.01 above it
+        (0.01, 0.021, True),
+        (None, 0.9, False),
+    ],
+)
+def test_missed_target_warns_above_a_quarter_and_a_hundredth_more(target, difference, warns):
+    messages = outcome(target=target, difference=difference)
+    assert len(messages) == warns
+    if warns:
+        assert f"ended at {difference:.4f}, above fairness_target={target}" in messages[0]
+        assert "max_epochs, now 7" in messages[0]
+
+
+@pytest.mark.parametrize("sign, label", [(1, "yes"), (-1, "no")])
+def test_one_class_for_all_samples_warns(sign, label):
+    (message,) = outcome(X=[sign * 1.0, sign * 2.0, sign * 3.0])
+    assert f"predicts '{label}' for all 3 training samples" in message
+    assert "lower eta (now 3)" in message
+    assert "batch_size (now 64)" in message
+    assert outcome(X=[1.0, 2.0, -3.0]) == []
+
+
+def test_one_class_under_a_target_advises_to_raise_the_target():
+    (message,) = outcome(X=[1.0, 1.0], target=0.2)
+    assert "raise fairness_target (now 0.2)" in message
+    assert "eta" not in message
+
+
+def test_a_training_without_fairness_loss_does_not_warn():
+    assert outcome(X=[1.0, 1.0], target=0.1, difference=0.9, fair=False) == []
+
+
+def test_fit_warns_of_a_missed_target(biased):
+    with pytest.warns(ConvergenceWarning, match="ended at .*, above fairness_target=0.001"):
+        fit(biased, fairness_target=0.001, max_epochs=1)
+
+
+@pytest.mark.parametrize("n_samples", [1, 63, 64, 2500])
+def test_logits_do_not_depend_on_the_number_of_samples(fitted, n_samples):
+    X = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
+    expected = predict_logits(fitted.module_, X)
+    assert (expected.dtype, expected.shape) == (np.float64, (3000, 1))
+    np.testing.assert_array_equal(
+        predict_logits(fitted.module_, X[:n_samples]), expected[:n_samples]
+    )
