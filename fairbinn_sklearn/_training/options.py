@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -152,8 +152,13 @@ class TrainingOptions:
         )
 
     def __deepcopy__(self, memo):
-        """Return the same object: options never change."""
-        return self
+        """Return options that hold the copies of parameters which the estimator's copy holds."""
+
+        def copied(params):
+            return {name: memo.get(id(value), value) for name, value in params.items()}
+
+        nested = {name: copied(params) for name, params in self.nested.items()}
+        return replace(self, given=copied(self.given), nested=nested)
 
     @property
     def wants_fairness(self):

@@ -170,6 +170,7 @@ def test_custom_module_with_tensors_and_modules_as_parameters(biased, tmp_path, 
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_joblib_file_is_loaded_in_another_process(biased, tmp_path):
     clf = fit(biased)
     joblib.dump((clf, biased[0]), tmp_path / "model.joblib")

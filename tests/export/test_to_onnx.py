@@ -94,8 +94,13 @@ def mixed():
 
 @pytest.mark.parametrize(
     ("activation", "n_classes"),
-    [("relu", 2), ("gelu", 2), ("softplus", 3), (torch.nn.Mish, 3)],
-    ids=["relu", "gelu", "softplus", "Mish"],
+    [
+        ("relu", 2),
+        (torch.nn.Mish, 3),
+        pytest.param("gelu", 2, marks=pytest.mark.slow),
+        pytest.param("softplus", 3, marks=pytest.mark.slow),
+    ],
+    ids=["relu", "Mish", "gelu", "softplus"],
 )
 def test_classifier(biased, caplog, activation, n_classes):
     X, y, group = biased
@@ -121,6 +126,7 @@ class Recurrent(torch.nn.Module):
         return self.head(torch.relu(self.fair(self.gru(X)[1][0])))
 
 
+@pytest.mark.slow
 def test_custom_module(biased):
     X, y, group = biased
     X = X.reshape(600, 2, 2)
@@ -132,7 +138,11 @@ def test_custom_module(biased):
 # Pipelines
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, None], ids=str)
+@pytest.mark.parametrize(
+    "dtype",
+    [np.float64, None, *(pytest.param(t, marks=pytest.mark.slow) for t in (np.float32, np.int64))],
+    ids=str,
+)
 def test_numeric_features(mixed, dtype):
     """Test an array of each type, and a DataFrame whose columns need double precision."""
     X = mixed[["int64", "float32", "int8", "bool"]]
@@ -144,11 +154,13 @@ def test_numeric_features(mixed, dtype):
     check_pipeline(StandardScaler(), X, X[::-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transformer", [PCA(2), PiecewiseLinearEncoder()], ids=["PCA", "PLE"])
 def test_other_numeric_transformers(mixed, transformer):
     check_pipeline(transformer, mixed[["int64", "float32", "int8", "bool"]])
 
 
+@pytest.mark.slow
 def test_sparse_matrix(mixed):
     X = mixed[["int8", "int64"]].to_numpy(np.float32)
     check_pipeline(MaxAbsScaler(), scipy.sparse.csr_array(X), X)
@@ -176,6 +188,7 @@ def test_column_transformer(mixed):
     check_pipeline(transformer, mixed, mixed[::-1].assign(category="never seen"))
 
 
+@pytest.mark.slow
 def test_passthrough_of_a_column_transformer(mixed):
     transformer = make_column_transformer((StandardScaler(), ["float32"]), remainder="passthrough")
     check_pipeline(make_pipeline(transformer, StandardScaler()), mixed[["int64", "float32"]])
@@ -185,11 +198,12 @@ def test_passthrough_of_a_column_transformer(mixed):
 @pytest.mark.parametrize(
     ("min_frequency", "categorical_columns"),
     [
-        (1, ["int8", "bool", "nullable"]),
-        (20, []),
-        (20, ["int64", "float32"]),
-        (300, ["int8", "bool", "nullable"]),  # All categories are infrequent.
-        (None, ["int8"]),
+        (20, ["int8", "bool", "nullable"]),
+        # All categories are infrequent.
+        pytest.param(300, ["int8", "bool", "nullable"], marks=pytest.mark.slow),
+        pytest.param(1, [], marks=pytest.mark.slow),
+        pytest.param(20, ["int64", "float32"], marks=pytest.mark.slow),
+        pytest.param(None, ["int8"], marks=pytest.mark.slow),
     ],
 )
 def test_tabular_preprocessor(mixed, min_frequency, categorical_columns):
@@ -207,7 +221,8 @@ def test_tabular_preprocessor(mixed, min_frequency, categorical_columns):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "handle_missing"), [(np.float32, "median"), (np.float64, "error")]
+    ("dtype", "handle_missing"),
+    [(np.float32, "median"), pytest.param(np.float64, "error", marks=pytest.mark.slow)],
 )
 def test_piecewise_linear_encoder(biased, dtype, handle_missing):
     """Test missing values, values outside the edges, and features without bins."""
@@ -231,6 +246,7 @@ def test_piecewise_linear_encoder(biased, dtype, handle_missing):
 @pytest.mark.parametrize(
     "names", [["variable", "a-b", "a_b"], ["X", "a b", "naïve"], ["float32", "network", "merged"]]
 )
+@pytest.mark.slow
 def test_unusual_column_names(mixed, names):
     """Test names that skl2onnx, or the merged model, use for values inside the graph."""
     X = mixed[["int64", "bool", "category"]].set_axis(names, axis=1)
