@@ -175,13 +175,12 @@ def test_string_labels_lists_weights_and_other_metrics(biased):
 @pytest.mark.parametrize(
     "params, eta",
     [
-        ({"bound": 0.45}, 0),
         ({"metric": "equal_opportunity_difference"}, 0),
         ({"scoring": "recall"}, 30),
     ],
     ids=str,
 )
-def test_bound_metric_and_scoring_determine_the_choice(fitted_cv, biased, params, eta):
+def test_metric_and_scoring_determine_the_choice(fitted_cv, biased, params, eta):
     assert fitted_cv.eta_ == 1
     X, y, group = biased
     clf = clone(fitted_cv).set_params(**params).fit(X, y, sensitive_features=group)

@@ -1,6 +1,6 @@
 """Random inputs of all kinds lead to a valid model, or to an error that names the parameter.
 
-The environment variable FAIRBINN_FUZZ sets the number of cases of each test.
+The environment variable FAIRBINN_FUZZ sets the number of cases of each test, half of it for paths.
 """
 
 import os
@@ -292,7 +292,7 @@ def test_partial_fit(case):
         check_predictions(clf, X, len(np.asarray(y)))
 
 
-@fuzzed
+@settings(fuzzed, max_examples=-(-N_CASES // 2))
 @given(cases(), st.sampled_from([[0, 1], [0.5], [1e30, 1]]))
 def test_fairness_path(case, etas):
     X, y, sensitive, weight, params = case

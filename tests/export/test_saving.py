@@ -76,7 +76,7 @@ SETTINGS = {
 }
 
 
-@each_copy(through_pickle, through_joblib, through_deepcopy, through_skops)
+@each_copy(through_pickle, through_skops)
 @pytest.mark.parametrize("params", SETTINGS.values(), ids=SETTINGS)
 def test_copy_has_the_same_state_and_continues_training(biased, tmp_path, params, make_copy):
     X, y, group = biased
@@ -108,7 +108,7 @@ GROUPS = {
 }
 
 
-@each_copy(through_pickle, through_joblib, through_skops)
+@each_copy(through_pickle, through_skops)
 @pytest.mark.parametrize("sensitive_features", GROUPS.values(), ids=GROUPS)
 def test_copy_has_the_same_labels_and_groups(
     biased, tmp_path, sensitive_features, make_copy, request

@@ -140,7 +140,10 @@ def test_custom_module(biased):
 
 @pytest.mark.parametrize(
     "dtype",
-    [np.float64, None, *(pytest.param(t, marks=pytest.mark.slow) for t in (np.float32, np.int64))],
+    [
+        np.float64,
+        *(pytest.param(t, marks=pytest.mark.slow) for t in (np.float32, np.int64, None)),
+    ],
     ids=str,
 )
 def test_numeric_features(mixed, dtype):

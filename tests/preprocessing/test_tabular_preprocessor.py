@@ -195,6 +195,7 @@ def test_grid_search_clone_and_pickle(data):
     np.testing.assert_array_equal(unpickled.predict(X), grid.predict(X))
 
 
+@pytest.mark.slow
 def test_network_learns_a_step_function_that_it_misses_on_scaled_features():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"gain": np.where(rng.random(2000) < 0.8, 0, rng.exponential(1e4, 2000))})
