@@ -383,10 +383,10 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     >>> from fairlearn.metrics import demographic_parity_difference
     >>> from fairbinn_sklearn import FairBiNNClassifier
     >>> rng = np.random.default_rng(0)
-    >>> group = rng.choice(["a", "b"], 4000)
-    >>> X = rng.normal(size=(4000, 4))
+    >>> group = rng.choice(["a", "b"], 1000)
+    >>> X = rng.normal(size=(1000, 4))
     >>> X[:, 0] += 2 * (group == "a")
-    >>> y = np.where(X.sum(1) + rng.normal(size=4000) > 1, "yes", "no")
+    >>> y = np.where(X.sum(1) + rng.normal(size=1000) > 1, "yes", "no")
     >>> for eta in (0, 10):
     ...     clf = FairBiNNClassifier(eta=eta, random_state=0)
     ...     predicted = clf.fit(X, y, sensitive_features=group).predict(X) == "yes"
@@ -394,7 +394,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     ...         y == "yes", predicted, sensitive_features=group
     ...     )
     ...     print(f"eta {eta}: accuracy {clf.score(X, y):.2f}, difference {difference:.2f}")
-    eta 0: accuracy 0.87, difference 0.35
+    eta 0: accuracy 0.86, difference 0.33
     eta 10: accuracy 0.78, difference 0.04
     """
 

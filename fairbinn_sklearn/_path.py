@@ -111,9 +111,9 @@ def fairness_path(
     >>> import numpy as np
     >>> from fairbinn_sklearn import FairBiNNClassifier, fairness_path
     >>> rng = np.random.default_rng(0)
-    >>> group = rng.choice(["a", "b"], 2000)
-    >>> X = rng.normal(size=(2000, 3)) + (group == "a")[:, None]
-    >>> y = X.sum(axis=1) + rng.normal(size=2000) > 1.5
+    >>> group = rng.choice(["a", "b"], 1000)
+    >>> X = rng.normal(size=(1000, 3)) + (group == "a")[:, None]
+    >>> y = X.sum(axis=1) + rng.normal(size=1000) > 1.5
     >>> estimator = FairBiNNClassifier(random_state=0)
     >>> path = fairness_path(X, y, group, etas=[0, 1, 10], estimator=estimator)
     >>> differences = path.to_frame()["demographic_parity_difference"]

@@ -1,5 +1,7 @@
 """One thread, made-up data, and one way to build and fit the classifier, for all tests."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,11 @@ def difference(clf, data, metric=demographic_parity_difference):
     """Return the difference of the predictions between groups."""
     X, y, group = data
     return metric(y, clf.predict(X), sensitive_features=group)
+
+
+def stable_id(value):
+    """Return the text of a parameter without addresses, which differ between processes."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 def frozen(data):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import difference, fit, make, make_data, same_model, score_difference
+from conftest import difference, fit, make, make_data, same_model, score_difference, stable_id
 from fairlearn.metrics import (
     demographic_parity_difference,
     equal_opportunity_difference,
@@ -256,7 +256,7 @@ class Gap:
         ({"optimizer__betas": (0.9, 0.9)}, {"optimizer__betas": (0.9, 0.99)}),
         ({"optimizer__betas": (0.9, 0.9)}, {"optimizer": "nadam"}),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_fixed_parameters_may_be_set_to_equal_values_only(biased, before, after):
     X, y, group = biased

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from conftest import make
+from conftest import make, stable_id
 from torch import nn
 
 from fairbinn_sklearn._training.options import CHANGEABLE, FIXED, TrainingOptions
@@ -76,7 +76,7 @@ def test_parameters_of_parameters_are_kept_by_the_name_they_belong_to():
             r"hidden_layer_sizes must be left at its default.*got \(3,\)",
         ),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_contradictions_raise(params, message):
     with pytest.raises(ValueError, match=message):
@@ -92,7 +92,7 @@ def test_contradictions_raise(params, message):
         {"fairness_target": 3.0, "constraint": any_function},  # its values have no upper bound
         {"module": nn.Module, "hidden_layer_sizes": (128, 128)},  # equal to the default
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_similar_combinations_are_accepted(params):
     options = resolve(**params)
@@ -103,7 +103,7 @@ def test_similar_combinations_are_accepted(params):
 @pytest.mark.parametrize(
     "params, wants_fairness",
     [({}, True), ({"eta": 0}, False), ({"fairness_target": 0.1}, True)],
-    ids=str,
+    ids=stable_id,
 )
 def test_options_want_fairness_with_a_positive_eta_or_a_target(params, wants_fairness):
     assert resolve(**params).wants_fairness is wants_fairness
@@ -117,7 +117,7 @@ def test_options_want_fairness_with_a_positive_eta_or_a_target(params, wants_fai
         ({"batch_size": 100, "module": nn.Module}, torch.float32),
         ({"batch_size": 100, "activation": nn.RReLU}, torch.float32),  # draws random numbers
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_one_batch_of_all_samples_trains_in_float64(params, dtype):
     assert resolve(**params).dtype(100, CPU) == dtype
@@ -140,7 +140,7 @@ def test_devices_without_float64_train_in_float32():
         ("constraint", [DemographicParity(), "equalized_odds"]),
         ("optimizer__betas", [0.9, 0.99]),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_a_value_changed_in_place_does_not_change_the_options(name, value):
     options = resolve(**{name: value})

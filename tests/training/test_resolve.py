@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import fit
+from conftest import fit, stable_id
 from torch import nn
 from torch.optim import lr_scheduler
 
@@ -54,7 +54,7 @@ def test_every_named_activation_keeps_the_shape(name):
 @pytest.mark.parametrize(
     "given, is_fused",
     [({}, True), ({"foreach": True}, False), ({"differentiable": False}, False)],
-    ids=str,
+    ids=stable_id,
 )
 def test_optimizers_are_fused_unless_another_kernel_is_chosen(given, is_fused):
     build = resolve_optimizer("optimizer", torch.optim.Adam, device=CPU, given=given, lr=0.1)
@@ -196,7 +196,7 @@ class FairnessLossOf(FairnessLoss):
         (FairnessLossOf(weight=np.nan), "'weight' parameter of FairnessLossOf"),
         (FairnessLossOf(aggregation="sum"), "'aggregation' parameter of FairnessLossOf.*'mean'"),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_values_that_are_no_constraint_raise(value, message):
     with pytest.raises(ValueError, match=message):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from conftest import stable_id
 from torch import nn
 
 from fairbinn_sklearn._utils.identity import NoNameError, canonical, digest, is_same
@@ -68,7 +69,7 @@ class MakesArrays(Nameless):
             ],
         ),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_canonical_values_are_json_that_names_classes_and_parameters(value, expected):
     result = canonical(value)
@@ -108,7 +109,7 @@ def test_values_that_no_other_process_can_recognise_have_no_name(value):
         (Nameless(1), Nameless(1)),
         (function, copy.copy(function)),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_values_that_mean_the_same_are_the_same(first, second):
     assert is_same(first, second)
@@ -133,14 +134,14 @@ def test_values_that_mean_the_same_are_the_same(first, second):
         (Incomparable(1), Incomparable(1)),
         (MakesArrays(1), MakesArrays(1)),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_values_that_differ_are_not_the_same(first, second):
     assert not is_same(first, second)
     assert not is_same(second, first)
 
 
-@pytest.mark.parametrize("value", [lambda x: x, Incomparable(1), Decimal("nan")], ids=str)
+@pytest.mark.parametrize("value", [lambda x: x, Incomparable(1), Decimal("nan")], ids=stable_id)
 def test_an_object_is_the_same_as_itself(value):
     assert is_same(value, value)
 
