@@ -5,15 +5,14 @@ import os
 from numbers import Integral, Real
 
 import numpy as np
-import torch
-from scipy.special import expit, softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import PrintLog
 
 from ._data.groups import COMBINATIONS, GroupEncoder
-from ._data.labels import split_validation
+from ._data.labels import plain_labels, split_validation
 from ._data.validation import check_data
 from ._training.build import describe, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, StopEarly
@@ -27,6 +26,7 @@ from ._training.setup import training_data
 from ._training.state import lasting_state, with_arrays, with_tensors
 from ._training.update_rules import METHODS
 from ._utils.nested_params import NestedParams
+from ._utils.torch_state import neutral_torch_state
 from ._utils.upstream import (
     CallbackSupportMixin,
     Interval,
@@ -37,13 +37,13 @@ from ._utils.upstream import (
 
 
 def _all_or_nothing(method):
-    """Train in any gradient mode of torch; leave the estimator as it was on failure."""
+    """Train whatever torch state the caller has; leave the estimator as it was on failure."""
 
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
         before = vars(self).copy()
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with neutral_torch_state():
                 return method(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
@@ -74,6 +74,7 @@ def fitted_attributes(net, data):
         "net_": net,
         "classes_": data.classes,
         "group_encoder_": data.group_encoder,
+        "n_unknown_": data.n_unknown,
         **data.features,
         "eta_": float(net.weight()),
         "history_": history,
@@ -108,7 +109,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     - fairness: `eta`, `fairness_target`, `constraint`, `method`, `n_unroll_steps`, `equalize`,
       `rate_window`;
-    - groups: `combine`;
+    - groups: `combine`, `pos_label`;
     - network: `hidden_layer_sizes`, `fairness_layer_sizes`, `fairness_position`, `activation`,
       `module`, `fairness_modules`;
     - optimization: `optimizer`, `lr`, `weight_decay`, `fairness_optimizer`, `fairness_lr`,
@@ -140,8 +141,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         With more than two classes, "demographic_parity" equalises the rate of each class, and
         "equalized_odds" equalises it for the samples of each class; the other two need two classes.
 
-        The positive class is ``classes_[1]``, the last of the sorted labels: "denied" of
-        "approved" and "denied". Encode labels as 0 and 1 if another class should be positive.
+        The positive class is `pos_label`.
 
         An object of :mod:`fairbinn_sklearn.losses` sets the weight, and mean or largest gap, or
         defines another criterion. The losses of a list are added up, as in
@@ -182,6 +182,11 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     combine : {"intersection", "separate"}, default="intersection"
         How to combine several sensitive features: groups are the combinations of values that occur,
         or each feature has separate groups and the losses of the features are added up.
+
+    pos_label : label, default=None
+        The positive one of two classes, for the rates of `constraint`, scorers, paths and displays;
+        predictions do not depend on it. None means ``classes_[1]``, the last of the sorted labels:
+        "denied" of "approved" and "denied".
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -296,12 +301,16 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels; of two, the second is the positive class.
+        Sorted labels.
 
     groups_ : pandas.Index of length n_groups or None
         Names of the groups. With several sensitive features it is a MultiIndex: of their values, or
         of the name of a feature and its value if `combine` is "separate". None without sensitive
         features.
+
+    n_unknown_ : int
+        Number of samples of the last training of which a sensitive feature is missing. They count
+        in the accuracy loss, and in the rates of no group.
 
     eta_ : float
         Weight of the fairness loss: `eta`, or under a `fairness_target` the weight of a squared gap
@@ -433,6 +442,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         equalize="decisions",
         rate_window=10_000,
         combine="intersection",
+        pos_label=None,
         hidden_layer_sizes=(128, 128),
         fairness_layer_sizes=None,
         fairness_position=-1,
@@ -468,6 +478,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         self.equalize = equalize
         self.rate_window = rate_window
         self.combine = combine
+        self.pos_label = pos_label
         self.hidden_layer_sizes = hidden_layer_sizes
         self.fairness_layer_sizes = fairness_layer_sizes
         self.fairness_position = fairness_position
@@ -515,8 +526,10 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
                 default=None
             Values of any type that can be hashed, as an array, list, Series, DataFrame, or dict of
-            columns. Samples are matched by position. Numbers of more than 50 distinct values must
-            be cut into groups before, for example by :func:`pandas.qcut`.
+            columns, of any library of data frames. Samples are matched by position. A missing
+            value means that the group of the sample is unknown: the sample counts in the accuracy
+            loss and in no rate. Numbers of more than 50 distinct values must be cut into groups
+            before, for example by :func:`pandas.qcut`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the accuracy loss and in the rates of groups, >= 0, scaled to
@@ -706,7 +719,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         """
         check_is_fitted(self, "net_")
         X = check_data(self, X, reset=False, input_shape=self.net_.input_shape)
-        logits = predict_logits(self.module_, X)
+        with neutral_torch_state():
+            logits = predict_logits(self.module_, X)
         if not np.isfinite(logits).all():
             raise ValueError(
                 "X must have values that the network can take, got values so large that it "
@@ -733,6 +747,24 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             return softmax(logits, axis=1)
         return np.column_stack([expit(-logits), expit(logits)])
 
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Logarithms, in the order of `classes_`; finite where a probability rounds to 0.
+        """
+        logits = self.decision_function(X)
+        if logits.ndim == 2:
+            return log_softmax(logits, axis=1)
+        return np.column_stack([log_expit(-logits), log_expit(logits)])
+
     def predict(self, X):
         """Predict labels.
 
@@ -748,6 +780,27 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         """
         codes = decide(self.decision_function(X))
         return self.classes_[codes]
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
+            Samples.
+
+        y : array-like of shape (n_samples,)
+            Labels, in any form that `fit` takes.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            Share of samples whose predicted label is right.
+        """
+        return super().score(X, plain_labels(y), sample_weight)
 
     def _make_checkpoint(self, data, fitted_net):
         if self.checkpoint is None:
@@ -797,7 +850,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
                 device = resolve_device(description["device"])
             except ValueError:
                 device = resolve_device("auto")
-            self.net_ = rebuild_net(description, with_tensors(lasting), device)
+            with neutral_torch_state():
+                self.net_ = rebuild_net(description, with_tensors(lasting), device)
             if state["group_encoder_"] is not None:
                 self.group_encoder_ = GroupEncoder.from_plain(state["group_encoder_"])
 

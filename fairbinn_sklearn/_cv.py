@@ -16,11 +16,11 @@ from ._data.groups import GroupEncoder, sensitive_frame
 from ._data.labels import plain_labels
 from ._path import (
     FairnessPath,
-    check_template,
     fit_points,
     points_of,
     refuse_target,
     seeds_of,
+    split_pipeline,
 )
 from ._utils.upstream import HasMethods, Interval, check_sample_weight, fit_context, safe_indexing
 from .metrics import best_under
@@ -44,8 +44,9 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Values of `fairness_target`, instead of etas. A target is met on the training samples; the
         choice finds one that meets the bound on samples that were not used for training.
 
-    estimator : FairBiNNClassifier, default=None
-        All other parameters; it is not fitted itself. None means ``FairBiNNClassifier()``.
+    estimator : FairBiNNClassifier or Pipeline, default=None
+        All other parameters; it is not fitted itself. The other steps of a pipeline are fitted in
+        each fold anew. None means ``FairBiNNClassifier()``.
 
     cv : int or cross-validation generator, default=5
         Number of folds, or a splitter of scikit-learn, which gets the labels. The folds of a number
@@ -73,7 +74,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     eta_ : float
         The chosen eta; for a target, the weight that reached it.
 
-    estimator_ : FairBiNNClassifier
+    estimator_ : FairBiNNClassifier or Pipeline
         Classifier of this choice, fitted on all samples.
 
     path_ : FairnessPath
@@ -83,6 +84,9 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     cv_results_ : dict of str to array
         Metrics on the held-out samples of the folds, with the keys of
         :class:`sklearn.model_selection.GridSearchCV`; differences are negated.
+
+    best_score_ : float
+        Mean score of the choice on the held-out samples of the folds.
 
     best_index_ : int
         Index of the choice in `etas` or `targets`.
@@ -110,6 +114,8 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     Without sensitive features there is nothing to choose: one network is trained for accuracy
     alone.
 
+    Save or export `estimator_` with skops or ONNX; this class also holds the other classifiers.
+
     Examples
     --------
     >>> import numpy as np
@@ -136,7 +142,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     }
 
     # Metadata routing: what users would otherwise request by set_fit_request.
-    __metadata_request__fit = {"sensitive_features": True}
+    __metadata_request__fit = {"sensitive_features": True, "groups": True}
 
     def __init__(
         self,
@@ -160,7 +166,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None, groups=None):
         """Train the networks, on folds and on all samples, and choose.
 
         Parameters
@@ -178,6 +184,10 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, as in `FairBiNNClassifier.fit`.
 
+        groups : array-like of shape (n_samples,), default=None
+            Groups for a splitter such as :class:`sklearn.model_selection.GroupKFold`: samples of
+            one group, such as one person, stay in one fold. They are not sensitive features.
+
         Returns
         -------
         self : FairBiNNClassifierCV
@@ -190,18 +200,18 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             was fitted before stays as it was.
 
         TypeError
-            If `estimator` is not a `FairBiNNClassifier`.
+            If `estimator` is not a `FairBiNNClassifier`, or a pipeline that ends in one.
 
         Warns
         -----
         UserWarning
             If no point meets the bound; the closest is chosen.
         """
-        estimator = check_template(self.estimator)
+        estimator, classifier = self.estimator, split_pipeline(self.estimator)[1]
         if self.targets is None:
-            refuse_target(estimator)
+            refuse_target(classifier)
         choose = best_under(self.bound, self.metric, self.scoring)
-        points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, estimator)
+        points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, classifier)
         metrics = list(dict.fromkeys([self.metric, *DEFAULT_METRICS]))
         if sensitive_features is None:
             points, metrics = points[-1:], []  # nothing to choose, of which the classifier warns
@@ -214,14 +224,24 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         )
         path = FairnessPath(classifiers, table, reason)
         results = self._cross_validate(
-            path.by, estimator, points, seed, scoring, X, y, sensitive_features, sample_weight
+            path.by,
+            estimator,
+            points,
+            seed,
+            scoring,
+            X,
+            y,
+            sensitive_features,
+            sample_weight,
+            groups,
         )
         best = choose(results) if sensitive_features is not None else 0
 
         self.path_, self.cv_results_, self.best_index_ = path, results, best
         self.best_params_ = results["params"][best]
+        self.best_score_ = results[f"mean_test_{self.scoring}"][best]
         self.estimator_ = path[best]
-        self.eta_ = self.estimator_.eta_
+        self.eta_ = split_pipeline(self.estimator_)[1].eta_
         for name in ("classes_", "n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
             if hasattr(self.estimator_, name):
@@ -229,7 +249,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def _cross_validate(
-        self, by, estimator, points, seed, scoring, X, y, sensitive_features, weight
+        self, by, estimator, points, seed, scoring, X, y, sensitive_features, weight, groups
     ):
         """Return metrics on the held-out samples, with the keys of scikit-learn's searches."""
         X, y = indexable(X, plain_labels(y))
@@ -240,7 +260,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             weight = check_sample_weight(weight, X)
         tables = Parallel(n_jobs=self.n_jobs)(
             delayed(_fold)(estimator, points, seed, scoring, train, test, X, y, frame, weight)
-            for train, test in self._split(estimator, seed, X, y, frame)
+            for train, test in self._split(estimator, seed, X, y, frame, groups)
         )
         values = [eta if target is None else target for eta, target in points]
         results = {f"param_{by}": np.ma.array(values, dtype=object)}
@@ -254,13 +274,14 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             results[f"rank_test_{name}"] = rankdata(-scores.mean(axis=0), method="min").astype(int)
         return results
 
-    def _split(self, estimator, seed, X, y, frame):
+    def _split(self, estimator, seed, X, y, frame, groups):
         """Return the folds, those of a number stratified by label and group."""
         if not isinstance(self.cv, Integral):
-            return check_cv(self.cv, y, classifier=True).split(X, y)
+            return check_cv(self.cv, y, classifier=True).split(X, y, groups)
         codes = None
         if frame is not None:
-            codes = GroupEncoder(estimator.combine).fit_transform(frame)
+            combine = split_pipeline(estimator)[1].combine
+            codes = GroupEncoder(combine).fit_transform(frame)
         folds = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
         return folds.split(np.zeros(len(y)), strata(y, codes, self.cv))
 
@@ -295,6 +316,44 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Logarithms, in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_log_proba(X)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            Share of samples whose predicted label is right.
+        """
+        check_is_fitted(self)
+        return self.estimator_.score(X, y, sample_weight)
 
     def predict(self, X):
         """Predict labels.

@@ -4,12 +4,13 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from ._classifier import FairBiNNClassifier, set_fitted
+from ._data.frames import check_order
 from ._training.build import net_for
 from ._training.callbacks import PrintRanges
 from ._training.options import TrainingOptions, nested_params
@@ -17,6 +18,7 @@ from ._training.outcome import warn_of_outcome
 from ._training.resolve import resolve_schedule
 from ._training.setup import training_data
 from ._training.stack import stacked, unstacked, why_not_stacked
+from ._utils.torch_state import neutral_torch_state
 from ._utils.upstream import validate_params_of
 from .metrics import best_under
 from .metrics._bound import dominated
@@ -60,8 +62,9 @@ def fairness_path(
     seeds : int or array-like of shape (n_seeds,), default=None
         Values of `random_state`; each makes a separate curve. None means that of `estimator`.
 
-    estimator : FairBiNNClassifier, default=None
-        All other parameters; it is not fitted itself. None means ``FairBiNNClassifier()``.
+    estimator : FairBiNNClassifier or Pipeline, default=None
+        All other parameters; it is not fitted itself. The other steps of a pipeline are fitted
+        once, and the points are pipelines that share them. None means ``FairBiNNClassifier()``.
 
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, as in `FairBiNNClassifier.fit`.
@@ -83,7 +86,7 @@ def fairness_path(
         or training diverges at one of the etas.
 
     TypeError
-        If `estimator` is not a `FairBiNNClassifier`.
+        If `estimator` is not a `FairBiNNClassifier`, or a pipeline that ends in one.
 
     See Also
     --------
@@ -121,21 +124,21 @@ def fairness_path(
     """
     if sensitive_features is None:
         raise ValueError("sensitive_features must be passed for a path, got None.")
-    estimator = check_template(estimator)
+    classifier = split_pipeline(estimator)[1]
     if targets is None:
-        refuse_target(estimator)
-    classifiers, reason = fit_points(
+        refuse_target(classifier)
+    estimators, reason = fit_points(
         estimator,
         points_of(etas, targets),
-        seeds_of(seeds, estimator),
+        seeds_of(seeds, classifier),
         X,
         y,
         sensitive_features,
         sample_weight,
         n_jobs,
     )
-    metrics = measure(classifiers, X, y, sensitive_features, sample_weight=sample_weight)
-    return FairnessPath(classifiers, metrics, reason)
+    metrics = measure(estimators, X, y, sensitive_features, sample_weight=sample_weight)
+    return FairnessPath(estimators, metrics, reason)
 
 
 def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):
@@ -143,7 +146,7 @@ def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight
 
     Parameters
     ----------
-    estimator : FairBiNNClassifier
+    estimator : FairBiNNClassifier, Pipeline or None
         All other parameters.
 
     points : list of (eta, fairness_target)
@@ -157,22 +160,31 @@ def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight
 
     Returns
     -------
-    classifiers : list of FairBiNNClassifier
+    estimators : list of FairBiNNClassifier or Pipeline
         Fitted classifiers, those of one seed after those of another.
 
     reason : str or None
         Why they were not trained side by side.
     """
-    if estimator.checkpoint is not None:
+    steps, classifier = split_pipeline(estimator)
+    if classifier.checkpoint is not None:
         raise ValueError(
             "checkpoint must be None if several networks are trained, as it is the file of one "
-            f"fit, got {str(estimator.checkpoint)!r}."
+            f"fit, got {str(classifier.checkpoint)!r}."
         )
+    if steps is not None:
+        check_order(sensitive_features, X=X, y=y)
+        steps = clone(steps)
+        X = steps.fit_transform(X, y)
     runs = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_seed)(estimator, points, seed, X, y, sensitive_features, sample_weight)
+        delayed(_fit_seed)(classifier, points, seed, X, y, sensitive_features, sample_weight)
         for seed in seeds
     )
-    return [clf for classifiers, _ in runs for clf in classifiers], runs[0][1]
+    fitted = [clf for classifiers, _ in runs for clf in classifiers]
+    if steps is not None:
+        name = estimator.steps[-1][0]
+        fitted = [Pipeline([*steps.steps, (name, clf)]) for clf in fitted]
+    return fitted, runs[0][1]
 
 
 def _fit_seed(estimator, points, seed, X, y, sensitive_features, sample_weight):
@@ -185,7 +197,7 @@ def _fit_seed(estimator, points, seed, X, y, sensitive_features, sample_weight):
     together = [clf for clf in classifiers if clf.eta != 0]
     reason = None
     if len(together) > 1:
-        with torch.inference_mode(False), torch.enable_grad():
+        with neutral_torch_state():
             reason = _fit_together(together, X, y, sensitive_features, sample_weight)
     for clf in classifiers:
         if not hasattr(clf, "net_"):
@@ -226,16 +238,27 @@ def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
     return None
 
 
-def check_template(estimator):
-    """Return the estimator whose parameters all points share; raise if it is of another class."""
+def split_pipeline(estimator):
+    """Return the first steps of a pipeline, None without them, and the classifier at its end.
+
+    The classifier has the parameters that all points share. None means the default one.
+    """
     if estimator is None:
-        return FairBiNNClassifier()
-    if not isinstance(estimator, FairBiNNClassifier):
+        return None, FairBiNNClassifier()
+    steps, classifier = None, estimator
+    if isinstance(estimator, Pipeline):
+        steps, classifier = estimator[:-1] if len(estimator) > 1 else None, estimator[-1]
+    if not isinstance(classifier, FairBiNNClassifier):
         raise TypeError(
-            f"estimator must be a FairBiNNClassifier, got {type(estimator).__name__}. Transform X "
-            "first if it is a pipeline, and pass its last step."
+            "estimator must be a FairBiNNClassifier, or a Pipeline that ends in one, got "
+            f"{type(estimator).__name__}"
+            + (
+                f" that ends in {type(classifier).__name__}."
+                if classifier is not estimator
+                else "."
+            )
         )
-    return estimator
+    return steps, classifier
 
 
 def refuse_target(estimator):
@@ -301,8 +324,8 @@ class FairnessPath:
 
     Parameters
     ----------
-    estimators : list of FairBiNNClassifier
-        Fitted classifiers.
+    estimators : list of FairBiNNClassifier or Pipeline
+        Fitted classifiers, or pipelines that end in them.
 
     figures : DataFrame of shape (n_points, n_metrics)
         Their metrics.
@@ -325,7 +348,8 @@ class FairnessPath:
         self.estimators = estimators
         self.figures = figures
         self.reason = reason
-        self.by = "eta" if estimators[0].fairness_target is None else "fairness_target"
+        target = self._classifiers()[0].fairness_target
+        self.by = "eta" if target is None else "fairness_target"
 
     def evaluate(
         self,
@@ -411,7 +435,7 @@ class FairnessPath:
         """
         frame = pd.DataFrame({self.by: self._values(), "seed": self._seeds()})
         if self.by == "fairness_target":
-            frame["eta_"] = [clf.eta_ for clf in self.estimators]
+            frame["eta_"] = [clf.eta_ for clf in self._classifiers()]
         return pd.concat([frame, self.figures], axis=1)
 
     def summary(self):
@@ -519,8 +543,10 @@ class FairnessPath:
 
         Returns
         -------
-        classifier : FairBiNNClassifier
-            The fitted classifier. If no point meets the bound it is the closest, with a warning.
+        classifier : FairBiNNClassifier or Pipeline
+            The fitted classifier. Models that predict one class for all samples are passed over,
+            unless nothing else meets the bound. If no point meets the bound it is the closest, with
+            a warning.
 
         Raises
         ------
@@ -536,6 +562,8 @@ class FairnessPath:
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)
         results = {f"mean_test_{metric}": -means[metric], f"mean_test_{score}": means[score]}
+        if "selection_rate" in means:
+            results["mean_test_selection_rate"] = means["selection_rate"]
         value = means.index[best_under(bound, metric, score)(results)]
         return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
 
@@ -569,11 +597,14 @@ class FairnessPath:
         """
         return np.stack([clf.predict_proba(X) for clf in self.estimators])
 
+    def _classifiers(self):
+        return [split_pipeline(estimator)[1] for estimator in self.estimators]
+
     def _values(self):
-        return pd.Series([getattr(clf, self.by) for clf in self.estimators], name=self.by)
+        return pd.Series([getattr(clf, self.by) for clf in self._classifiers()], name=self.by)
 
     def _seeds(self):
-        return pd.Series([clf.random_state for clf in self.estimators], name="seed")
+        return pd.Series([clf.random_state for clf in self._classifiers()], name="seed")
 
     def _columns(self, metric, score):
         score = self.figures.columns[0] if score is None else score

@@ -54,7 +54,7 @@ class Samples(Dataset):
         Class codes.
 
     groups : ndarray of shape (n_samples, K) or None
-        Group codes, a column for each partition.
+        Group codes, a column for each partition; -1 means unknown.
 
     weight : ndarray of shape (n_samples,) or None
         Weights in the accuracy loss.
@@ -165,11 +165,11 @@ def _fit_to_memory(X, device):
 
 
 def _code_dtype(codes):
-    """Return the smallest type that holds the codes."""
+    """Return the smallest type that holds the codes, of which -1 means unknown."""
     largest = codes.max(initial=0) if isinstance(codes, np.ndarray) else codes.max()
     return next(
         dtype
-        for dtype in (torch.uint8, torch.int16, torch.int32, torch.int64)
+        for dtype in (torch.int8, torch.int16, torch.int32, torch.int64)
         if largest <= torch.iinfo(dtype).max
     )
 

@@ -10,8 +10,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .frames import to_pandas
+
 COMBINATIONS = ("intersection", "separate")
 MAX_NUMBERS = 50  # distinct numbers or times in one sensitive feature
+MIN_SAMPLES = 30  # samples of a group below which its rates are hardly known
+UNKNOWN = -1  # code of a sample whose group is not known
 TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "period")
 
 
@@ -20,7 +24,8 @@ class GroupEncoder:
 
     Values are compared as values: 1, 1.0 and True are one group, 1 and "1" are two. Names are
     sorted where their values can be, ordered categoricals keep the order of their categories. So
-    codes do not depend on the order of the samples.
+    codes do not depend on the order of the samples. A missing value is not a group: the group of
+    the sample is unknown. In combinations one missing value is enough.
 
     Parameters
     ----------
@@ -77,18 +82,16 @@ class GroupEncoder:
         Returns
         -------
         codes : ndarray of shape (n_samples, n_partitions)
-            Positions in `names_by_partition`; one column if groups are combinations.
+            Positions in `names_by_partition`, `UNKNOWN` for unknown groups; one column if groups
+            are combinations.
         """
         self._check_columns(frame)
-        codes = np.column_stack(
-            [
-                values.get_indexer(_index_of(frame.iloc[:, j]))
-                for j, values in enumerate(self.values_)
-            ]
-        )
+        codes, missing = self._codes(frame), frame.isna().to_numpy()
         if self.combinations_ is not None:
             codes = _find_combinations(codes, self.combinations_)[:, None]
-        if (codes < 0).any():
+            missing = missing.any(axis=1, keepdims=True)
+        codes[missing] = UNKNOWN
+        if (codes[~missing] < 0).any():
             raise ValueError("sensitive_features must have groups that were learned by fit.")
         return codes
 
@@ -142,16 +145,29 @@ class GroupEncoder:
             column = frame.iloc[:, j]
             new = _distinct(column)
             values.append(known.append(new[~new.isin(known)]) if len(known) else new)
+            if not len(values[-1]):
+                raise ValueError(
+                    "sensitive_features must have known values, got only missing ones in the "
+                    f"column {self.columns_[j]!r}."
+                )
             _check_is_group(self.columns_[j], column, values[-1])
         self.values_ = values
         if self.combinations_ is not None:
-            codes = np.column_stack(
-                [v.get_indexer(_index_of(frame.iloc[:, j])) for j, v in enumerate(values)]
-            )
-            seen = np.unique(codes, axis=0)
+            known = ~frame.isna().to_numpy().any(axis=1)
+            seen = np.unique(self._codes(frame)[known], axis=0)
             new = seen[_find_combinations(seen, self.combinations_) < 0]
             self.combinations_ = np.concatenate([self.combinations_, new])
         return self
+
+    def _codes(self, frame):
+        """Return the positions of the values of each sensitive feature (n_samples, n_columns)."""
+        columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+        return np.column_stack(
+            [
+                values.get_indexer(_index_of(column))
+                for values, column in zip(self.values_, columns, strict=True)
+            ]
+        )
 
     def _check_columns(self, frame):
         columns = list(frame.columns)
@@ -169,7 +185,7 @@ class GroupEncoder:
 
 
 def sensitive_frame(sensitive_features, n_samples):
-    """Return sensitive features as a DataFrame with a column each and without missing values.
+    """Return sensitive features as a DataFrame with a column each.
 
     Samples are matched by position: the index of a Series or DataFrame is ignored.
     """
@@ -183,12 +199,6 @@ def sensitive_frame(sensitive_features, n_samples):
             f"sensitive_features and X must have the same number of samples, got {len(frame)} "
             f"and {n_samples}." + (" To name columns, pass X[[...]] instead." if names else "")
         )
-    for name, column in frame.items():
-        if n_missing := int(column.isna().sum()):
-            raise ValueError(
-                f"sensitive_features must not have missing values, got {n_missing} in column "
-                f"{name!r}. Drop these samples, or give them a group such as 'unknown'."
-            )
     return frame
 
 
@@ -210,8 +220,12 @@ def warn_of_small_groups(codes, encoder, weight=None):
     alone = all(len(names) == 1 for names in partitions)
     for column, names in zip(codes.T, partitions, strict=True):
         where = "" if len(partitions) == 1 else f" in column {names.name!r}"
-        tiny = names[np.bincount(column, minlength=len(names)) < 2]
-        without_weight = [] if weight is None else names[np.bincount(column, weight) == 0]
+        known = column != UNKNOWN
+        n_samples = np.bincount(column[known], minlength=len(names))
+        tiny = names[n_samples < MIN_SAMPLES]
+        without_weight = []
+        if weight is not None:
+            without_weight = names[np.bincount(column[known], weight[known], len(names)) == 0]
         message = None
         if len(without_weight):
             message = (
@@ -225,8 +239,9 @@ def warn_of_small_groups(codes, encoder, weight=None):
         elif len(tiny):
             shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
             message = (
-                f"{len(tiny)} group(s) of fewer than 2 samples{where}: {shown}. Their rates cannot "
-                "be estimated; merge them with other groups."
+                f"{len(tiny)} group(s) of fewer than {MIN_SAMPLES} samples{where}: {shown}. Their "
+                "rates are hardly known, and pull the others towards chance; merge them with other "
+                "groups."
             )
         if message:
             warnings.warn(f"sensitive_features has {message}", UserWarning, stacklevel=2)
@@ -236,9 +251,9 @@ def _as_frame(sensitive_features):
     if sp.issparse(sensitive_features):
         raise ValueError("sensitive_features must be dense, got a sparse matrix.")
     if isinstance(sensitive_features, np.ma.MaskedArray):
-        raise ValueError(
-            "sensitive_features must not be a masked array; fill or drop the masked values."
-        )
+        mask = np.ma.getmaskarray(sensitive_features)
+        sensitive_features = np.where(mask, None, sensitive_features.data)
+    sensitive_features = to_pandas(sensitive_features)
     if isinstance(sensitive_features, pd.Index):
         return sensitive_features.to_frame(index=False)
     if isinstance(sensitive_features, pd.api.extensions.ExtensionArray):

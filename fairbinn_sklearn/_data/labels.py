@@ -6,6 +6,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from .frames import to_pandas
+
 
 def non_numeric_columns(X):
     """Return the names of the columns of a DataFrame that hold other values than numbers."""
@@ -14,19 +16,69 @@ def non_numeric_columns(X):
     return [
         name
         for name, column in X.items()
-        if pd.to_numeric(column.astype(object), errors="coerce").isna().sum() > column.isna().sum()
+        if pd.api.types.is_datetime64_any_dtype(column)
+        or pd.to_numeric(column.astype(object), errors="coerce").isna().sum() > column.isna().sum()
     ]
 
 
 def plain_labels(y, name="y"):
-    """Return labels of object or extension dtype in a plain dtype, other labels unchanged."""
-    labels = y if hasattr(y, "dtype") else np.asarray(y)
+    """Return labels as a one-dimensional array of a plain dtype.
+
+    It takes what scikit-learn's classifiers take, and polars, Arrow and extension types; a single
+    column counts as one dimension.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Labels. None is returned unchanged, for scikit-learn's error.
+
+    name : str, default="y"
+        Name for errors.
+    """
+    if y is None:
+        return None
+    labels = to_pandas(y)
+    if isinstance(labels, pd.DataFrame) and labels.shape[1] == 1:
+        labels = labels.iloc[:, 0]
+    if not hasattr(labels, "dtype"):
+        labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
     if labels.ndim != 1 or (labels.dtype != object and isinstance(labels.dtype, np.dtype)):
-        return y
+        return np.asarray(labels)
     labels = pd.Series(labels, dtype=object)
     if n_missing := int(labels.isna().sum()):
         raise ValueError(f"{name} must not have missing values, got {n_missing}.")
     return labels.infer_objects().to_numpy()
+
+
+def positive_code(pos_label, classes):
+    """Return the code of the positive one of two classes; None means the second."""
+    classes = np.asarray(classes).tolist()
+    if pos_label is None:
+        return 1
+    if len(classes) != 2:
+        raise ValueError(
+            f"pos_label must be None with {len(classes)} classes, got {pos_label!r}: the rates of "
+            "all classes are equalised."
+        )
+    if pos_label not in classes:
+        raise ValueError(f"pos_label must be one of the classes {classes}, got {pos_label!r}.")
+    return classes.index(pos_label)
+
+
+def trained_pos_label(estimator):
+    """Return the `pos_label` that a classifier, or the last one of a pipeline, was trained with."""
+    while not hasattr(estimator, "pos_label"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "estimator_"):
+            estimator = estimator.estimator_
+        else:
+            return None
+    return estimator.pos_label
 
 
 def encode_labels(y, classes, known):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from .._utils.upstream import check_feature_names, check_n_features, check_sample_weight, check_y
 from ..exceptions import MissingSensitiveFeaturesWarning
 from .batches import Samples
-from .groups import GroupEncoder, sensitive_frame, warn_of_small_groups
+from .groups import UNKNOWN, GroupEncoder, sensitive_frame, warn_of_small_groups
 from .labels import encode_labels, non_numeric_columns, sample_weights
 from .sources import as_source
 
@@ -28,6 +28,12 @@ class TrainingData:
     def n_groups(self):
         """Return the numbers of groups of each partition, none without sensitive features."""
         return [] if self.group_encoder is None else self.group_encoder.n_groups
+
+    @property
+    def n_unknown(self):
+        """Return the number of samples of which a group is unknown."""
+        groups = self.samples.groups
+        return 0 if groups is None else int((groups == UNKNOWN).any(1).sum())
 
     @property
     def has_groups(self):
@@ -78,7 +84,7 @@ def check_data(estimator, X, *y, reset, input_shape=None):
                 allow_nd=estimator.module is not None,
                 reset=reset,
             )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if columns := non_numeric_columns(X):
             raise ValueError(
                 f"X must have numeric columns, got {columns}. Encode them, for example by "

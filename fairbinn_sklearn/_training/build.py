@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from .._data.labels import positive_code
 from ..losses import FairnessLoss
 from .criterion import RateCriterion
 from .function_criterion import FunctionCriterion
@@ -18,7 +19,9 @@ from .run import RunSummary
 from .state import restore_lasting
 
 
-def build_net(options, *, input_shape, n_classes, n_groups, window, device, random_state):
+def build_net(
+    options, *, input_shape, n_classes, n_groups, window, device, random_state, positive=1
+):
     """Return a network with new weights.
 
     Parameters
@@ -43,6 +46,9 @@ def build_net(options, *, input_shape, n_classes, n_groups, window, device, rand
 
     random_state : numpy.random.RandomState
         Draws the seed of weights and batches.
+
+    positive : {0, 1}, default=1
+        Code of the positive one of two classes.
     """
     seed = random_state.randint(np.iinfo(np.int32).max)
     n_outputs = 1 if n_classes == 2 else n_classes
@@ -57,6 +63,7 @@ def build_net(options, *, input_shape, n_classes, n_groups, window, device, rand
         criterion__n_outputs=n_outputs,
         criterion__equalize=options.equalize,
         criterion__window=window,
+        criterion__positive=positive,
         optimizer=resolve_optimizer(
             "optimizer",
             options.optimizer,
@@ -115,6 +122,7 @@ def net_for(options, data, samples, random_state, window=None):
         window=min(options.rate_window, len(samples)) if window is None else window,
         device=samples.device,
         random_state=random_state,
+        positive=positive_code(options.given["pos_label"], data.classes),
     )
 
 
@@ -139,6 +147,7 @@ def describe(net):
         "n_classes": net.criterion_.n_classes,
         "n_groups": list(net.criterion_.n_groups),
         "window": net.criterion_.window,
+        "positive": net.criterion_.positive,
         "device": str(net.device),
         "last_run": vars(net.last_run),
     }
@@ -152,6 +161,7 @@ def rebuild_net(description, state, device):
         n_classes=description["n_classes"],
         n_groups=description["n_groups"],
         window=description["window"],
+        positive=description["positive"],
         device=device,
         random_state=np.random.RandomState(0),
     )

@@ -45,6 +45,9 @@ class Criterion(nn.Module):
     window : float, default=0.0
         Number of samples over which rates are averaged; 0 means each batch alone.
 
+    positive : {0, 1}, default=1
+        Code of the positive one of two classes.
+
     Attributes
     ----------
     target : float, tensor or None
@@ -61,7 +64,16 @@ class Criterion(nn.Module):
         Processes that train together.
     """
 
-    def __init__(self, constraint, n_groups, *, n_outputs=1, equalize="decisions", window=0.0):
+    def __init__(
+        self,
+        constraint,
+        n_groups,
+        *,
+        n_outputs=1,
+        equalize="decisions",
+        window=0.0,
+        positive=1,
+    ):
         super().__init__()
         self.constraint = constraint
         self.n_groups = list(n_groups)
@@ -70,6 +82,7 @@ class Criterion(nn.Module):
         self.equalize = equalize
         self.kinds = EQUALIZE[equalize]
         self.window = window
+        self.positive = positive
         self.n_events = 1
         self.target = None
         self.multiplier_lr_scale = 1.0
@@ -109,6 +122,10 @@ class Criterion(nn.Module):
         if self.n_outputs == 1:
             return score_grad * scores * (1.0 - scores)
         return scores * (score_grad - (score_grad * scores).sum(-1, keepdim=True))
+
+    def labels(self, batch):
+        """Return the class codes (B,) in the order that the constraint expects."""
+        return batch.y if self.positive == 1 else 1 - batch.y
 
     def indicator(self, batch):
         """Return the indicator of all groups (B, G), times the weights of the samples."""
@@ -202,7 +219,10 @@ class RateCriterion(Criterion):
     def membership(self, batch):
         """Return the weights of the samples in each event and group (B, E, G)."""
         indicator = self.indicator(batch)
-        return self.constraint.membership(batch.y, indicator, self.n_classes).transpose(0, 1)
+        # Gaps between rates are those of either class, so that only the events depend on
+        # which class is positive.
+        y = self.labels(batch)
+        return self.constraint.membership(y, indicator, self.n_classes).transpose(0, 1)
 
     @torch.no_grad()
     def fairness_grad(self, logits, batch):

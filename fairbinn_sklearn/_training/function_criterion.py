@@ -31,9 +31,9 @@ class FunctionCriterion(Criterion):
             )
         scores = self.scores(logits)
         if self.n_outputs == 1:
-            scores = scores[:, 0]
+            scores = scores[:, 0] if self.positive == 1 else 1.0 - scores[:, 0]
         partitions = batch.membership[:, 0].split(self.n_groups, 1)
-        value = sum(self._call(scores, batch.y, groups) for groups in partitions)
+        value = sum(self._call(scores, self.labels(batch), groups) for groups in partitions)
         decay = self.decay(batch)
         self.n_samples.mul_(decay).add_(batch.n_samples)
         self.total.mul_(decay).add_(batch.n_samples * value.detach())

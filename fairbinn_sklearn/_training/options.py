@@ -36,6 +36,7 @@ FIXED = (
     "equalize",
     "rate_window",
     "combine",
+    "pos_label",
     "module",
     "fairness_modules",
     *LAYERS,

@@ -10,21 +10,8 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from .._utils.distributed import Processes
 from .._utils.upstream import validate_params_of
-from ..losses import (
-    DemographicParity,
-    EqualizedOdds,
-    EqualOpportunity,
-    FairnessLoss,
-    FalsePositiveRateParity,
-)
+from ..losses import CONSTRAINTS, FairnessLoss
 from ..losses._combined import CombinedLoss
-
-CONSTRAINTS = {
-    "demographic_parity": DemographicParity,
-    "equal_opportunity": EqualOpportunity,
-    "equalized_odds": EqualizedOdds,
-    "false_positive_rate_parity": FalsePositiveRateParity,
-}
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

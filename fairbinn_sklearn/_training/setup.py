@@ -2,6 +2,7 @@
 
 import torch
 
+from .._data.frames import check_order
 from .._data.labels import plain_labels
 from .._data.validation import check_data, encode_training_data
 from .._utils.distributed import Processes
@@ -46,6 +47,7 @@ def training_data(
     data : TrainingData
         Encoded samples, classes, groups and features.
     """
+    check_order(sensitive_features, X=X, y=y)
     resumes = fitted_net is not None
     device = torch.device(fitted_net.device) if resumes else resolve_device(estimator.device)
     X, y = check_data(

@@ -70,6 +70,7 @@ class NestedParams:
         ValueError
             If a name is not that of a parameter.
         """
+        self._check_has_params(params)
         before = vars(self).copy()
         nested = {key: value for key, value in params.items() if self._is_nested(key)}
         try:
@@ -84,6 +85,19 @@ class NestedParams:
             raise
         vars(self).update(nested)
         return self
+
+    def _check_has_params(self, params):
+        """Raise for parameters of a value that has none, such as a name."""
+        for key in params:
+            name, separator, _ = key.partition("__")
+            value = params.get(name, getattr(self, name, None))
+            if not separator or self._is_nested(key) or hasattr(value, "set_params"):
+                continue
+            if hasattr(self, name):
+                raise ValueError(
+                    f"{name} must be an object with parameters to set {key}, got {value!r}. Pass "
+                    "an instance, such as constraint=DemographicParity()."
+                )
 
     def _nested_of(self, parameter):
         """Return the parameters of a parameter by name."""

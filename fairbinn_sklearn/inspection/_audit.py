@@ -8,7 +8,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch.nn.functional import one_hot
 
-from .._data.groups import GroupEncoder, sensitive_frame
+from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
 from .._utils.upstream import Interval, validate_parameter_constraints
 
 _BOOTSTRAP = {
@@ -37,7 +37,7 @@ class GroupRates:
     def difference(self):
         """Return the largest difference between two groups, of shape (1 + n_boot,).
 
-        The largest over columns, events and classes; NaN if no group has samples.
+        The largest over columns, events and classes; NaN if fewer than two groups have samples.
         """
         spreads = [spread(rates, axis=2).reshape(len(rates), -1) for rates in self.rates]
         values = np.concatenate(spreads, axis=1)  # (1 + n_boot, K * E * C)
@@ -56,9 +56,9 @@ class GroupRates:
 def group_rates(constraint, n_classes, truth, predictions, codes, *, n_boot, random_state):
     """Count the samples of each group, label and prediction, and resample the counts.
 
-    `truth` and `predictions` are class codes of shape (N,), `codes` group codes (N, K). The rates
-    depend on the samples only through the counts of equal ones, so resampling the samples means
-    drawing the counts from a multinomial distribution.
+    `truth` and `predictions` are class codes of shape (N,), `codes` group codes (N, K). Samples of
+    unknown groups count in no rate. The rates depend on the samples only through the counts of
+    equal ones, so resampling the samples means drawing the counts from a multinomial distribution.
     """
     samples = np.column_stack([truth, predictions, codes])
     cells, counts = np.unique(samples, axis=0, return_counts=True)  # (M, 2 + K), (M,)
@@ -70,7 +70,8 @@ def group_rates(constraint, n_classes, truth, predictions, codes, *, n_boot, ran
     scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
     rates, n_of_rates = [], []
     for column in columns:
-        indicator = one_hot(column).double()
+        known = column != UNKNOWN
+        indicator = one_hot(column.clamp(min=0)) * known[:, None].double()
         member = constraint.membership(truth, indicator, n_classes).movedim(1, 0).numpy()
         n = np.tensordot(counts, member, 1)  # (R, E, G)
         sums = np.tensordot(counts, member[..., None] * scores[:, None, None], 1)  # (R, E, G, C)
@@ -93,12 +94,15 @@ def interval(values, confidence_level):
 
 
 def spread(values, axis):
-    """Return the largest minus the smallest value along an axis, leaving NaN out."""
+    """Return the largest minus the smallest value along an axis, leaving NaN out.
+
+    It is NaN if fewer than two values are known.
+    """
     is_nan = np.isnan(values)
     highest = np.where(is_nan, -np.inf, values).max(axis=axis)
     lowest = np.where(is_nan, np.inf, values).min(axis=axis)
-    all_nan = is_nan.all(axis=axis)
-    return np.where(all_nan, np.nan, np.where(all_nan, 0, highest) - np.where(all_nan, 0, lowest))
+    few = (~is_nan).sum(axis=axis) < 2
+    return np.where(few, np.nan, np.where(few, 0, highest) - np.where(few, 0, lowest))
 
 
 def encode_groups(sensitive_features, n_samples, combine="intersection"):

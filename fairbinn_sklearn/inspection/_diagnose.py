@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import assert_all_finite
 
+from .._data.frames import check_order
 from .._data.labels import encode_labels, plain_labels
 from .._training.outcome import decide
 from ..losses import FairnessLoss
@@ -114,6 +115,7 @@ def diagnose(
     """
     bootstrap = {"n_boot": n_boot, "random_state": random_state}
     check_bootstrap("diagnose", confidence_level=confidence_level, **bootstrap)
+    check_order(sensitive_features, X=X, y=y)
     clf, X, samples = split_pipeline(clf, X)
     history = TrainingHistory.of(clf)
     logits = clf.decision_function(X)
@@ -135,9 +137,10 @@ def diagnose(
         if isinstance(history.constraint, FairnessLoss):
             codes, _ = encode_groups(sensitive_features, len(truth), history.combine)
             n_classes = len(clf.classes_)
-            rates = group_rates(
-                history.constraint, n_classes, truth, predictions, codes, **bootstrap
-            )
+            labels = (truth, predictions)
+            if history.positive == 0:  # the criterion expects the positive class as code 1
+                labels = (1 - truth, 1 - predictions)
+            rates = group_rates(history.constraint, n_classes, *labels, codes, **bootstrap)
             difference = rates.difference()
             values = map(float, (difference[0], *interval(difference, confidence_level)))
             details = dict(zip(("difference", "low", "high"), values, strict=True))

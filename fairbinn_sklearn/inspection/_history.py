@@ -40,6 +40,7 @@ class TrainingHistory:
     weight_decay: float
     class_weight: object
     classes: np.ndarray
+    positive: int
 
     @classmethod
     def of(cls, clf):
@@ -68,6 +69,7 @@ class TrainingHistory:
             weight_decay=options.weight_decay,
             class_weight=clf.class_weight,
             classes=clf.classes_,
+            positive=net.criterion_.positive,
         )
 
     def column(self, key):

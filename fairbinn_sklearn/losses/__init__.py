@@ -20,6 +20,14 @@ from ._criteria import (
     FalsePositiveRateParity,
 )
 
+# Criteria by the short names that `constraint` takes.
+CONSTRAINTS = {
+    "demographic_parity": DemographicParity,
+    "equal_opportunity": EqualOpportunity,
+    "equalized_odds": EqualizedOdds,
+    "false_positive_rate_parity": FalsePositiveRateParity,
+}
+
 __all__ = [
     "DemographicParity",
     "EqualOpportunity",

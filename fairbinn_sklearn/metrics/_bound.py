@@ -1,5 +1,6 @@
 """Choice under a bound: the best candidate of a search, and points that are not dominated."""
 
+import re
 import warnings
 
 import numpy as np
@@ -9,17 +10,29 @@ from ._metrics import DIFFERENCES, check_metrics
 
 
 class BestUnder(BaseEstimator):
-    """Function of `cv_results_` that `best_under` returns; it can be pickled."""
+    """Function of `cv_results_` that `best_under` returns; it can be pickled.
+
+    It equals and hashes like the name of its score, because scikit-learn's searches look up the
+    scorer of `score` by `refit`.
+    """
 
     def __init__(self, bound, metric, score):
         self.bound = bound
         self.metric = metric
         self.score = score
 
+    def __eq__(self, other):
+        if isinstance(other, BestUnder):
+            return self.get_params() == other.get_params()
+        return self.score == other
+
+    def __hash__(self):
+        return hash(self.score)
+
     def __call__(self, cv_results):
         """Return the index of the candidate."""
-        differences, scores = (self._column(cv_results, name) for name in (self.metric, self.score))
-        differences = -differences
+        differences = -self._column(cv_results, self.metric)
+        scores = self._column(cv_results, self.score)
         within = np.flatnonzero(differences <= self.bound)
         if not len(within):
             closest = int(np.argmin(differences))
@@ -30,10 +43,29 @@ class BestUnder(BaseEstimator):
                 stacklevel=2,
             )
             return closest
-        best = within[scores[within] == scores[within].max()]
+        within = self._without_constant(cv_results, within)
+        best = within[scores[within] == np.nanmax(scores[within])]
         return int(best[np.argmin(differences[best])])
 
+    def _without_constant(self, cv_results, within):
+        """Return the candidates that are not constant; warn if all of them are."""
+        rate = cv_results.get("mean_test_selection_rate")
+        if rate is None:
+            return within
+        varied = within[~is_constant(np.asarray(rate, dtype=float)[within])]
+        if len(varied):
+            return varied
+        warnings.warn(
+            f"All candidates with a mean {self.metric} of at most {self.bound} predict one class "
+            "for all samples, so their group differences are trivially small. Raise the bound, or "
+            "add candidates with a smaller eta or a larger target.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return within
+
     def _column(self, cv_results, name):
+        """Return the means of a score over the folds where it is known."""
         key = f"mean_test_{name}"
         if key not in cv_results:
             names = [k.removeprefix("mean_test_") for k in cv_results if "mean_test_" in k]
@@ -42,12 +74,30 @@ class BestUnder(BaseEstimator):
                 f"scoring=fairness_scoring({self.metric!r}, score={self.score!r})."
             )
         values = np.asarray(cv_results[key], dtype=float)
+        folds = [k for k in cv_results if re.fullmatch(rf"split\d+_test_{re.escape(name)}", k)]
+        if folds and np.isnan(values).any():
+            by_fold = np.array([cv_results[k] for k in folds], dtype=float)
+            unknown = np.isnan(by_fold).all(axis=1)
+            if unknown.any() and not unknown.all():
+                numbers = [k.partition("_")[0].removeprefix("split") for k in folds]
+                warnings.warn(
+                    f"{name!r} is NaN in fold(s) {', '.join(np.array(numbers)[unknown])}, and the "
+                    "mean is that of the other folds. Stratify the folds by group.",
+                    UserWarning,
+                    stacklevel=3,
+                )
+                values = by_fold[~unknown].mean(axis=0)
         if np.isnan(values).all():
             raise ValueError(
-                f"scores {name!r} must not all be NaN. The warnings of the search say "
-                "why the scorer failed."
+                f"scores {name!r} must not all be NaN. The warnings of the search say why the "
+                "scorer failed."
             )
         return np.where(np.isnan(values), -np.inf, values)
+
+
+def is_constant(selection_rate):
+    """Return whether a model with this rate predicts one class for all samples."""
+    return (selection_rate == 0) | (selection_rate == 1)
 
 
 def best_under(bound, metric="demographic_parity_difference", score="accuracy"):

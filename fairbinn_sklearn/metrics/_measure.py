@@ -4,7 +4,9 @@ import copy
 
 import pandas as pd
 from sklearn.metrics import get_scorer
+from sklearn.pipeline import Pipeline
 
+from .._data.frames import check_order
 from .._data.labels import plain_labels
 from ._metrics import METRICS
 from ._scorers import FairnessScorer
@@ -17,7 +19,7 @@ DEFAULT_METRICS = (
 
 
 def measure(
-    classifiers,
+    estimators,
     X,
     y,
     sensitive_features,
@@ -27,11 +29,21 @@ def measure(
     score="accuracy",
     pos_label=None,
 ):
-    """Return a table of the metrics of classifiers, a row each; see `FairnessPath.evaluate`."""
+    """Return a table of the metrics of classifiers, a row each; see `FairnessPath.evaluate`.
+
+    Pipelines must share their first steps, which transform X once.
+    """
+    if sensitive_features is not None:
+        check_order(sensitive_features, X=X, y=y)
+    classifiers = estimators
+    if isinstance(estimators[0], Pipeline):
+        X = estimators[0][:-1].transform(X)
+        classifiers = [pipeline[-1] for pipeline in estimators]
     if metrics is None:
         metrics = DEFAULT_METRICS if sensitive_features is not None else ()
     scorers = {score: get_scorer(score)}
-    for name in [metrics] if isinstance(metrics, str) else metrics:
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    for name in dict.fromkeys([*names, *(["selection_rate"] if names else [])]):
         scorers[name] = FairnessScorer(
             name,
             pos_label=pos_label,

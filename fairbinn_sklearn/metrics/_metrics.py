@@ -1,28 +1,33 @@
-"""Group metrics for any number of classes, by fairlearn's metrics on one class at a time."""
+r"""Group metrics for any number of classes, from weighted counts of samples that are alike.
+
+With :math:`N_{gyp}` the total weight of the samples of group g, label y and prediction p, the rate
+of class c at the event e, a set of labels, is
+
+.. math::
+
+    r_{egc} = \frac{\sum_{y \in e} N_{gyc}}{\sum_{y \in e} \sum_p N_{gyp}} .
+
+A rate over no samples is not known, and is left out. The values equal those of fairlearn wherever
+all rates are known.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
-from fairlearn.metrics import (
-    MetricFrame,
-    demographic_parity_difference,
-    demographic_parity_ratio,
-    equal_opportunity_difference,
-    equalized_odds_difference,
-    mean_prediction,
-)
-from sklearn.metrics import accuracy_score
+import torch
 
-from .._utils.upstream import check_sample_weight
+from ..losses import CONSTRAINTS
 
 
 @dataclass(frozen=True)
 class Metric:
     """A group metric: its function, the response method it needs, and its direction.
 
-    `function` takes the labels, the response, the classes, the positive class, and the keywords
-    `sensitive_features` and `sample_weight`.
+    `function` takes the weighted counts (G, C, C) of groups, labels and predictions, or for
+    `response_method` "predict_proba" the mean scores (G, C) of groups. Of two classes the second is
+    the positive one.
     """
 
     function: Callable
@@ -31,147 +36,109 @@ class Metric:
 
     @property
     def worst(self):
-        """Return the function that selects the worst of several values."""
-        return min if self.greater_is_better else max
+        """Return the function that selects the worst of several values, NaN if all are."""
+        return np.fmin.reduce if self.greater_is_better else np.fmax.reduce
 
 
-def over_classes(metric, worst):
-    """Return the worst value over classes; with two classes, that of the positive class."""
+def rates(counts, constraint):
+    """Return the rates (E, G, C) of the events of a criterion, NaN over no samples.
 
-    def value(y_true, y_pred, classes, pos_label, **groups):
-        selected = [pos_label] if len(classes) == 2 else classes
-        return worst([metric(y_true == c, y_pred == c, **groups) for c in selected])
-
-    return value
-
-
-def two_classes_only(metric):
-    """Return the value of the positive class; raise if there are more than two classes."""
-
-    def value(y_true, y_pred, classes, pos_label, **groups):
-        if len(classes) != 2:
-            raise ValueError(
-                f"{metric.__name__} needs two classes, got {len(classes)}. "
-                "equalized_odds_difference takes any number."
-            )
-        return metric(y_true == pos_label, y_pred == pos_label, **groups)
-
-    return value
-
-
-def equalized_odds(y_true, y_pred, classes, pos_label, *, sensitive_features, sample_weight):
-    """Return the largest difference of the rates of any class, for the samples of any label."""
-    if len(classes) == 2:
-        return equalized_odds_difference(
-            y_true == pos_label,
-            y_pred == pos_label,
-            sensitive_features=sensitive_features,
-            sample_weight=sample_weight,
-        )
-    by_class = over_classes(demographic_parity_difference, max)
-    return max(
-        by_class(
-            y_true[selected],
-            y_pred[selected],
-            classes,
-            pos_label,
-            sensitive_features=sensitive_features[selected],
-            sample_weight=sample_weight[selected],
-        )
-        for selected in (y_true == label for label in classes)
-        if selected.any()
-    )
-
-
-def worst_group_accuracy(y_true, y_pred, classes, pos_label, **groups):
-    """Return the accuracy of the group where it is lowest."""
-    return _frame(accuracy_score, y_true, y_pred, **groups).group_min()
-
-
-def mean_score_difference(y_true, scores, classes, pos_label, **groups):
-    """Return the largest difference of mean scores; with two classes, of the positive class."""
-    selected = np.isin(classes, [pos_label]) if len(classes) == 2 else np.ones(len(classes), bool)
-    return max(
-        _frame(mean_prediction, np.zeros(len(y_true)), column, **groups).difference()
-        for column in scores[:, selected].T
-    )
-
-
-def distinct_samples(y_true, response, groups, sample_weight=None):
-    """Return distinct samples and their total weights, which have the same rates in less time.
-
-    Scores, of shape (n_samples, n_classes), are replaced by their means in each group, and labels
-    are then ignored. Samples without weight are left out.
-
-    Parameters
-    ----------
-    y_true : ndarray of shape (n_samples,)
-        Labels.
-
-    response : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        Predictions or scores.
-
-    groups : ndarray of shape (n_samples,)
-        Group codes.
-
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples.
-
-    Returns
-    -------
-    y_true, response, groups, sample_weight : ndarrays
-        Distinct samples.
+    With two classes C is 1: the rate of the positive class.
     """
-    weight = check_sample_weight(sample_weight, y_true, dtype=float, ensure_non_negative=True)
-    counted = weight > 0
-    y_true, response, groups, weight = (
-        array[counted] for array in (y_true, response, groups, weight)
-    )
-    scores = response if response.ndim == 2 else None
-    codes = groups
-    if scores is None:
-        parts = [groups, *(np.unique(a, return_inverse=True)[1] for a in (y_true, response))]
-        codes = np.ravel_multi_index(parts, [part.max() + 1 for part in parts])
-    _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
-    total = np.bincount(codes, weight)
-    if scores is None:
-        response = response[first]
-    else:
-        sums = [np.bincount(codes, weight * column) for column in scores.T]
-        response = np.column_stack(sums) / total[:, None]
-    return y_true[first], response, groups[first], total
+    n_classes = counts.shape[-1]
+    events = constraint.events(torch.arange(n_classes), n_classes).numpy()
+    selected = np.einsum("ey,gyp->egp", events, counts)
+    total = selected.sum(-1, keepdims=True)
+    selected = selected[..., 1:] if n_classes == 2 else selected
+    return np.divide(selected, total, out=np.full(selected.shape, np.nan), where=total > 0)
 
 
-def _frame(metric, y_true, y_pred, sensitive_features, sample_weight):
-    return MetricFrame(
-        metrics=metric,
-        y_true=y_true,
-        y_pred=y_pred,
-        sensitive_features=sensitive_features,
-        sample_params={"sample_weight": sample_weight},
-    )
+def largest_difference(values):
+    """Return the largest difference between groups (..., G, C), NaN if fewer than two are known."""
+    highest, lowest, n_known = _extremes(values)
+    return _worst(np.where(n_known > 1, highest - lowest, np.nan), np.fmax)
+
+
+def smallest_ratio(values):
+    """Return the smallest ratio between groups (..., G, C), NaN if fewer than two are known."""
+    highest, lowest, n_known = _extremes(values)
+    known = (n_known > 1) & (highest > 0)
+    ratios = np.divide(lowest, highest, out=np.full(lowest.shape, np.nan), where=known)
+    return _worst(ratios, np.fmin)
+
+
+def worst_group_accuracy(counts):
+    """Return the accuracy of the group where it is lowest."""
+    correct, total = np.trace(counts, axis1=1, axis2=2), counts.sum((1, 2))
+    accuracy = np.divide(correct, total, out=np.full(len(total), np.nan), where=total > 0)
+    return _worst(accuracy, np.fmin)
+
+
+def selection_rate(counts):
+    """Return the share of samples predicted as positive; of several classes, the largest share."""
+    shares = counts.sum((0, 1)) / counts.sum()
+    return float(shares[1] if len(shares) == 2 else shares.max())
+
+
+def _extremes(values):
+    known = ~np.isnan(values)
+    highest = np.where(known, values, -np.inf).max(-2)
+    lowest = np.where(known, values, np.inf).min(-2)
+    return highest, lowest, known.sum(-2)
+
+
+def _worst(values, ufunc):
+    return float(ufunc.reduce(values, axis=None, initial=np.nan))
+
+
+def count(y_true, y_pred, groups, weight, n_classes):
+    """Return the weighted counts (G, C, C) of groups, labels and predictions, all as codes."""
+    n_groups = groups.max(initial=-1) + 1
+    cells = (groups * n_classes + y_true) * n_classes + y_pred
+    counts = np.bincount(cells, weight, minlength=n_groups * n_classes**2)
+    return counts.reshape(n_groups, n_classes, n_classes)
+
+
+def mean_scores(scores, groups, weight):
+    """Return the weighted mean scores (G, C) of groups; of two classes, of the positive one."""
+    scores = scores[:, 1:] if scores.shape[1] == 2 else scores
+    total = np.bincount(groups, weight)
+    sums = np.column_stack([np.bincount(groups, weight * column) for column in scores.T])
+    known = total[:, None] > 0
+    return np.divide(sums, total[:, None], out=np.full(sums.shape, np.nan), where=known)
+
+
+def _of_constraint(name, summary):
+    def function(counts):
+        return summary(rates(counts, CONSTRAINTS[name]()))
+
+    return function
 
 
 METRICS = {
-    "demographic_parity_difference": Metric(over_classes(demographic_parity_difference, max)),
-    "demographic_parity_ratio": Metric(
-        over_classes(demographic_parity_ratio, min), greater_is_better=True
-    ),
-    "equalized_odds_difference": Metric(equalized_odds),
-    "equal_opportunity_difference": Metric(two_classes_only(equal_opportunity_difference)),
-    "mean_score_difference": Metric(mean_score_difference, response_method="predict_proba"),
+    **{
+        f"{name}_difference": Metric(_of_constraint(name, largest_difference))
+        for name in CONSTRAINTS
+    },
+    **{
+        f"{name}_ratio": Metric(_of_constraint(name, smallest_ratio), greater_is_better=True)
+        for name in CONSTRAINTS
+    },
+    "mean_score_difference": Metric(largest_difference, response_method="predict_proba"),
     "worst_group_accuracy": Metric(worst_group_accuracy, greater_is_better=True),
+    "selection_rate": Metric(selection_rate, greater_is_better=True),
 }
 
 DIFFERENCES = sorted(name for name in METRICS if name.endswith("_difference"))
 
 
 def check_metrics(parameter, names, allowed=METRICS):
-    """Raise if a name is not that of a metric; suggest the metric of a criterion's name."""
+    """Raise if a name is not that of a metric; suggest the one that may be meant."""
     for name in names:
         if name not in allowed:
-            meant = f"{name}_difference"
+            meant = [f"{name}_difference"] if f"{name}_difference" in allowed else []
+            meant = meant or get_close_matches(str(name), allowed, n=1)
             raise ValueError(
                 f"{parameter} must be one of {sorted(allowed)}, got {name!r}."
-                + (f" Did you mean {meant!r}?" if meant in allowed else "")
+                + (f" Did you mean {meant[0]!r}?" if meant else "")
             )

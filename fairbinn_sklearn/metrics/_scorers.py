@@ -1,14 +1,18 @@
 """Scorers of fairlearn's metrics that take the sensitive features of each fold."""
 
+import warnings
+
 import numpy as np
-import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer
+from sklearn.utils.validation import check_is_fitted
 
-from .._data.groups import COMBINATIONS, GroupEncoder, sensitive_frame
-from .._utils.upstream import UNUSED
-from ._metrics import METRICS, check_metrics, distinct_samples
+from .._data.frames import check_order
+from .._data.groups import COMBINATIONS, UNKNOWN, GroupEncoder, sensitive_frame
+from .._data.labels import encode_labels, plain_labels, positive_code, trained_pos_label
+from .._utils.upstream import UNUSED, check_sample_weight
+from ._metrics import METRICS, check_metrics, count, mean_scores
 
 
 class FairnessScorer(BaseEstimator):
@@ -19,19 +23,25 @@ class FairnessScorer(BaseEstimator):
     Parameters
     ----------
     metric : str, default="demographic_parity_difference"
-        The metric, by fairlearn's name where it has one:
+        The metric: the name of a `constraint` with "_difference" or "_ratio", which are fairlearn's
+        names except for false positive rates.
 
         - "demographic_parity_difference" and "demographic_parity_ratio", of selection rates;
-        - "equalized_odds_difference", the larger of those of true and of false positive rates;
-        - "equal_opportunity_difference", of true positive rates;
+        - "equal_opportunity_difference" and "_ratio", of true positive rates;
+        - "false_positive_rate_parity_difference" and "_ratio", of false positive rates;
+        - "equalized_odds_difference" and "_ratio", the worse of those of true and of false positive
+          rates;
         - "mean_score_difference", of the means of `predict_proba`;
-        - "worst_group_accuracy", the accuracy of the group where it is lowest.
+        - "worst_group_accuracy", the accuracy of the group where it is lowest;
+        - "selection_rate", the share of samples predicted as positive, 0 or 1 for a constant model.
 
-        With more than two classes it is the worst over classes; "equal_opportunity_difference"
-        needs two.
+        With more than two classes it is the worst over classes; true and false positive rates need
+        two. A rate over no samples is left out; the value is NaN, with a warning, if fewer than two
+        groups have one. Samples of unknown groups are left out.
 
     pos_label : label, default=None
-        The positive one of two classes. None means the last of the estimator's `classes_`.
+        The positive one of two classes. None means the `pos_label` of the estimator if it has one,
+        else the last of its `classes_`.
 
     combine : {"intersection", "separate"}, default="intersection"
         How to combine several sensitive features: by the groups of their intersection, as fairlearn
@@ -146,32 +156,61 @@ class FairnessScorer(BaseEstimator):
         if self.combine not in COMBINATIONS:
             raise ValueError(f"combine must be one of {COMBINATIONS}, got {self.combine!r}.")
         metric = METRICS[self.metric]
-        classes = np.asarray(estimator.classes_)
-        pos_label = classes[-1] if self.pos_label is None else self.pos_label
-        if pos_label not in classes.tolist():
-            raise ValueError(
-                f"pos_label must be one of the classes {classes.tolist()}, got {pos_label!r}."
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "classes_"):
+            raise TypeError(
+                "estimator must be a fitted classifier with classes_, got "
+                f"{type(estimator).__name__}."
             )
-        frame = sensitive_frame(self._sensitive_features(sensitive_features), len(y))
+        sensitive_features = self._sensitive_features(sensitive_features)
+        check_order(sensitive_features, X=X, y=y)
+        pos_label = trained_pos_label(estimator) if self.pos_label is None else self.pos_label
+        classes, order = _ordered_classes(estimator.classes_, pos_label)
+        y_true = order[encode_labels(plain_labels(y), None, classes)[1]]
+        frame = sensitive_frame(sensitive_features, len(y_true))
         codes = GroupEncoder(self.combine).fit_transform(frame)
+        weight = check_sample_weight(sample_weight, y_true, dtype=float, ensure_non_negative=True)
         response = np.asarray(getattr(estimator, metric.response_method)(X))
-        values = []
-        for column in codes.T:
-            y_true, answer, groups, weight = distinct_samples(
-                np.asarray(y), response, column, sample_weight
+        if metric.response_method == "predict":
+            response = order[encode_labels(response, None, classes)[1]]
+        else:
+            response = response[:, np.argsort(order)]
+        values = [
+            self._value(metric, y_true, response, column, weight, len(classes))
+            for column in codes.T
+        ]
+        value = float(metric.worst(values))
+        if np.isnan(value):
+            warnings.warn(
+                f"{self.metric} is NaN: fewer than two groups have samples to take a rate of in "
+                f"these {len(y_true)} samples. Stratify the folds by group, as "
+                "FairBiNNClassifierCV does.",
+                UserWarning,
+                stacklevel=2,
             )
-            values.append(
-                metric.function(
-                    y_true,
-                    answer,
-                    classes,
-                    pos_label,
-                    sensitive_features=pd.Series(groups),  # fairlearn refuses an array of length 1
-                    sample_weight=weight,
-                )
-            )
-        value = metric.worst(values)
-        return float(value if metric.greater_is_better else -value)
+        return value if metric.greater_is_better else -value
+
+    def _value(self, metric, y_true, response, groups, weight, n_classes):
+        """Return the metric of one partition of the samples, without those of unknown groups."""
+        known = (groups != UNKNOWN) & (weight > 0)
+        y_true, response, groups, weight = (
+            array[known] for array in (y_true, response, groups, weight)
+        )
+        try:
+            if metric.response_method == "predict_proba":
+                return metric.function(mean_scores(response, groups, weight)[None])
+            return metric.function(count(y_true, response, groups, weight, n_classes))
+        except ValueError as error:
+            raise ValueError(f"metric={self.metric!r} cannot be taken: {error}") from error
+
+    @property
+    def _score_func(self):
+        """Raise for scikit-learn's threshold tuning, which passes no sensitive features."""
+        raise TypeError(
+            "FairnessScorer must not be the scoring of TunedThresholdClassifierCV, which passes no "
+            "sensitive features. Choose eta by GridSearchCV or FairBiNNClassifierCV, or tune "
+            "thresholds by group with fairlearn.postprocessing.ThresholdOptimizer."
+        )
 
     def _sensitive_features(self, sensitive_features):
         if sensitive_features is not None:
@@ -195,6 +234,34 @@ class FairnessScorer(BaseEstimator):
         )
 
 
+class ScorerWithoutGroups(BaseEstimator):
+    """Scorer of scikit-learn that takes sensitive features and ignores them.
+
+    scikit-learn's searches pass all metadata of their scorers to the one that they refit by.
+    """
+
+    __metadata_request__score = {"estimator": UNUSED, "sensitive_features": True}
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, estimator, X, y, **metadata):
+        """Score a fitted estimator; see `score`."""
+        return self.score(estimator, X, y, **metadata)
+
+    def score(self, estimator, X, y, *, sensitive_features=None, sample_weight=None):
+        """Return the score of scikit-learn's scorer."""
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return get_scorer(self.name)(estimator, X, plain_labels(y), **weight)
+
+
+def _ordered_classes(classes, pos_label):
+    """Return the classes, and the codes that make the positive one of two classes the second."""
+    classes = np.asarray(classes)
+    order = np.arange(len(classes))
+    return classes, order if positive_code(pos_label, classes) == 1 else order[::-1]
+
+
 def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     """Return a dict of scorers of a score and of group metrics, for scikit-learn's `scoring`.
 
@@ -212,7 +279,8 @@ def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     Returns
     -------
     scoring : dict of str to scorer
-        Scorers by their names.
+        Scorers by their names; "selection_rate" is always one, by which `best_under` recognises
+        constant models.
 
     Raises
     ------
@@ -227,11 +295,12 @@ def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     --------
     >>> from fairbinn_sklearn.metrics import fairness_scoring
     >>> list(fairness_scoring())
-    ['accuracy', 'demographic_parity_difference']
+    ['accuracy', 'demographic_parity_difference', 'selection_rate']
     >>> list(fairness_scoring("equalized_odds_difference", score="roc_auc"))
-    ['roc_auc', 'equalized_odds_difference']
+    ['roc_auc', 'equalized_odds_difference', 'selection_rate']
     """
     metrics = metrics or ("demographic_parity_difference",)
     check_metrics("metrics", metrics)
-    scorers = {metric: FairnessScorer(metric, pos_label=pos_label) for metric in metrics}
-    return {score: get_scorer(score), **scorers}
+    names = dict.fromkeys([*metrics, "selection_rate"])
+    scorers = {metric: FairnessScorer(metric, pos_label=pos_label) for metric in names}
+    return {score: ScorerWithoutGroups(score), **scorers}

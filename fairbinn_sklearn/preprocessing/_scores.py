@@ -1,6 +1,7 @@
 """Scores of another classifier as features."""
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -10,6 +11,7 @@ from sklearn.base import (
     is_classifier,
 )
 from sklearn.model_selection import cross_val_predict
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 PROBA_CLIP = 1e-6  # probabilities are clipped to [PROBA_CLIP, 1 - PROBA_CLIP]
@@ -58,7 +60,7 @@ class CrossFittedScores(
     Notes
     -----
     The scores differ between groups. The network that follows makes the trade-off, so audit its
-    predictions. Sample weights are not passed to the classifier.
+    predictions. Sample weights reach the classifier by metadata routing, if it requests them.
 
     Examples
     --------
@@ -81,7 +83,7 @@ class CrossFittedScores(
         self.estimator = estimator
         self.cv = cv
 
-    def fit(self, X, y):
+    def fit(self, X, y, **params):
         """Fit the classifier on all samples.
 
         Parameters
@@ -90,6 +92,9 @@ class CrossFittedScores(
             Samples.
         y : array-like of shape (n_samples,)
             Class labels.
+        **params : dict
+            Parameters for `fit` of the classifier, such as `sample_weight`. With metadata routing,
+            those that it requested.
 
         Returns
         -------
@@ -102,7 +107,7 @@ class CrossFittedScores(
             If `estimator` is not a classifier with `predict_proba`.
         """
         self._check_estimator()
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.estimator_ = clone(self.estimator).fit(X, y, **self._fit_params("fit", params))
         self.classes_ = self.estimator_.classes_
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)  # Drop the attribute of an earlier fit.
@@ -110,7 +115,7 @@ class CrossFittedScores(
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
-    def fit_transform(self, X, y):
+    def fit_transform(self, X, y, **params):
         """Fit the classifier, and score each sample by a copy that was fitted without it.
 
         Parameters
@@ -119,6 +124,8 @@ class CrossFittedScores(
             Samples.
         y : array-like of shape (n_samples,)
             Class labels.
+        **params : dict
+            As in `fit`.
 
         Returns
         -------
@@ -131,8 +138,11 @@ class CrossFittedScores(
             If `estimator` is not a classifier with `predict_proba`.
         """
         self._check_estimator()
-        proba = cross_val_predict(self.estimator, X, y, cv=self.cv, method="predict_proba")
-        self.fit(X, y)
+        fit_params = self._fit_params("fit_transform", params)
+        proba = cross_val_predict(
+            self.estimator, X, y, cv=self.cv, method="predict_proba", params=fit_params
+        )
+        self.fit(X, y, **fit_params)
         return _log_odds(proba)
 
     def transform(self, X):
@@ -150,6 +160,25 @@ class CrossFittedScores(
         """
         check_is_fitted(self)
         return _log_odds(self.estimator_.predict_proba(X))
+
+    def get_metadata_routing(self):
+        """Return the routing of metadata to `fit` of the classifier.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            The routing.
+        """
+        mapping = MethodMapping()
+        for caller in ("fit", "fit_transform"):
+            mapping = mapping.add(caller=caller, callee="fit")
+        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+
+    def _fit_params(self, caller, params):
+        """Return the parameters for `fit` of the classifier."""
+        if not get_config()["enable_metadata_routing"]:
+            return params
+        return process_routing(self, caller, **params).estimator.fit
 
     def _check_estimator(self):
         if not hasattr(self.estimator, "predict_proba") or not is_classifier(self.estimator):

@@ -15,6 +15,9 @@ from ._encoder import PiecewiseLinearEncoder
 # Values of `infer_dtype` for dates, times and time spans.
 TIME_TYPES = {"date", "datetime", "datetime64", "period", "time", "timedelta", "timedelta64"}
 
+# Values of `infer_dtype` for numbers and booleans in columns of objects.
+NUMBER_TYPES = {"boolean", "decimal", "floating", "integer", "mixed-integer-float"}
+
 
 def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=None):
     """Build a transformer of a DataFrame to features for neural networks.
@@ -71,7 +74,8 @@ def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=No
            [1., 0., 1., 0.],
            [1., 1., 0., 1.]], dtype=float32)
     >>> preprocessor.get_feature_names_out()
-    array(['age_bin_0', 'age_bin_1', 'job_cook', 'job_nan'], dtype=object)
+    array(['age_bin_0', 'age_bin_1', 'job_cook', 'job_<missing>'],
+          dtype=object)
     """
     if isinstance(categorical_columns, str):
         raise TypeError(
@@ -85,6 +89,7 @@ def tabular_preprocessor(*, categorical_columns=(), min_frequency=10, encoder=No
         min_frequency=min_frequency,
         sparse_output=False,
         dtype=np.float32,
+        feature_name_combiner=_feature_name,
     )
     categorical_columns = tuple(categorical_columns)
     return ColumnTransformer(
@@ -121,7 +126,7 @@ class ColumnSelector:
                 f"X must not have columns of dates, times or time spans, got {time_columns}. "
                 "Convert them to numbers, such as days since a date, or drop them."
             )
-        is_numeric = X.columns.isin(X.select_dtypes(["number", "bool", "boolean"]).columns)
+        is_numeric = np.array([_is_numeric(column) for _, column in X.items()], dtype=bool)
         is_numeric &= ~X.columns.isin(self.categorical_columns)
         return np.flatnonzero(is_numeric if self.numeric else ~is_numeric).tolist()
 
@@ -129,15 +134,30 @@ class ColumnSelector:
 def _check_is_frame(X):
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
-            f"X must be a pandas DataFrame, got {type(X).__name__}. The types of its columns "
-            "determine how they are encoded."
+            f"X must be a pandas DataFrame, got {type(X).__module__}.{type(X).__qualname__}. The "
+            "types of its columns determine how they are encoded; convert other data frames by "
+            "to_pandas()."
         )
+
+
+def _is_numeric(column):
+    """Return whether a column holds numbers or booleans, decimals and objects included."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return False
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    return infer_dtype(column, skipna=True) in NUMBER_TYPES
 
 
 def _holds_times(column):
     """Return whether the values of a column, or its categories, are dates, times or time spans."""
     is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
     return infer_dtype(column.cat.categories if is_categorical else column) in TIME_TYPES
+
+
+def _feature_name(column, category):
+    """Return the name of a feature; a missing value differs from the category "nan"."""
+    return f"{column}_{category if isinstance(category, str) else '<missing>'}"
 
 
 class CategoryEncoder(OneHotEncoder):

@@ -114,3 +114,17 @@ def test_grid_search_over_eta_of_a_network_on_the_scores(biased):
     differences = -grid.cv_results_["mean_test_demographic_parity_difference"]
     assert grid.best_params_ == {"fairbinnclassifier__eta": 30}
     assert differences[1] < differences[0] - 0.1
+
+
+@pytest.mark.parametrize("routing", [True, False])
+def test_sample_weights_reach_the_classifier(routing):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(200, 3)), rng.uniform(0.5, 2, 200)
+    y = X[:, 0] + rng.normal(size=200) > 0
+    with sklearn.config_context(enable_metadata_routing=routing):
+        classifier = LogisticRegression()
+        if routing:
+            classifier.set_fit_request(sample_weight=True)
+        scores = CrossFittedScores(classifier, cv=2).fit(X, y, sample_weight=weight)
+    expected = LogisticRegression().fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(scores.estimator_.coef_, expected.coef_)

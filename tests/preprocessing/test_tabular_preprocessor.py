@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -45,14 +46,14 @@ def test_encoding_depends_on_the_type_of_the_column(data):
     names = encoded.columns.tolist()
     assert names[-11:] == [
         *("tenant_bin_0", "tenant_missing"),
-        *("job_clerk", "job_cook", "job_smith", "job_nan", "area_n", "area_s"),
+        *("job_clerk", "job_cook", "job_smith", "job_<missing>", "area_n", "area_s"),
         *("code_7", "code_8", "code_9"),
     ]
     assert "owner_bin_0" in names and "owner_missing" not in names and "gain_missing" in names
     assert (encoded.dtypes == np.float32).all()
     np.testing.assert_array_equal(encoded["owner_bin_0"], X["owner"])
     np.testing.assert_array_equal(encoded["tenant_missing"], X["tenant"].isna())
-    np.testing.assert_array_equal(encoded["job_nan"], X["job"].isna())
+    np.testing.assert_array_equal(encoded["job_<missing>"], X["job"].isna())
     np.testing.assert_array_equal(encoded["code_8"], X["code"] == 8)
 
 
@@ -135,7 +136,7 @@ class TestInvalidInput:
 
     @pytest.mark.parametrize("columns", [["age"], ["area"]], ids=["numeric", "categorical"])
     def test_array_in_fit(self, data, columns):
-        with pytest.raises(TypeError, match="X must be a pandas DataFrame, got ndarray"):
+        with pytest.raises(TypeError, match="X must be a pandas DataFrame, got numpy.ndarray"):
             tabular_preprocessor().fit(data[0][columns].to_numpy())
 
     def test_array_in_transform(self, data):
@@ -143,7 +144,7 @@ class TestInvalidInput:
         preprocessor = tabular_preprocessor().fit(X)
         with (
             pytest.warns(UserWarning, match="X does not have valid feature names"),
-            pytest.raises(TypeError, match="X must be a pandas DataFrame, got ndarray"),
+            pytest.raises(TypeError, match="X must be a pandas DataFrame, got numpy.ndarray"),
         ):
             preprocessor.transform(X.to_numpy())
 
@@ -213,3 +214,26 @@ def test_sensitive_features_are_routed_to_the_classifier(data):
         pipeline.fit(X, y, sensitive_features=X["area"])
     assert pipeline[-1].groups_.tolist() == ["n", "s"]
     assert set(pipeline.predict(X)) <= {0, 1}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda values: pd.Series([Decimal(value) for value in values], dtype=object),
+        lambda values: pd.Series([None, *values[1:]], dtype=object),
+        lambda values: pd.Series(values, dtype=float).convert_dtypes(),
+    ],
+    ids=["decimals", "objects with None", "nullable"],
+)
+def test_numbers_of_any_type_are_encoded_as_numbers(make):
+    X = pd.DataFrame({"pay": make(list(range(200)))})
+    names = tabular_preprocessor().fit(X).get_feature_names_out()
+    assert names[0] == "pay_bin_0" and len(names) > 10
+
+
+def test_a_category_called_nan_is_not_a_missing_value():
+    X = pd.DataFrame({"job": ["x", "nan", None, "x"] * 20})
+    encoder = tabular_preprocessor(min_frequency=1).set_output(transform="pandas")
+    encoded = encoder.fit_transform(X)
+    assert encoded.columns.tolist() == ["job_nan", "job_x", "job_<missing>"]
+    assert encoded.sum().tolist() == [20, 40, 20]

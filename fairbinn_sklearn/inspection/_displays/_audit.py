@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
+from ..._data.frames import check_order
+from ..._data.groups import UNKNOWN
+from ..._data.labels import plain_labels, trained_pos_label
 from ...losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
 from ...losses._combined import CombinedLoss
 from .._audit import check_bootstrap, encode_groups, group_rates, interval, spread
@@ -48,6 +51,9 @@ class AuditDisplay:
     confidence_level : float, default=0.95
         Confidence level of the intervals.
 
+    n_unknown : int, default=0
+        Number of samples of unknown groups, which were left out.
+
     Attributes
     ----------
     ax_ : ndarray of shape (3,) of matplotlib.axes.Axes
@@ -79,7 +85,15 @@ class AuditDisplay:
     """
 
     def __init__(
-        self, rates, intervals, differences, sizes, *, pos_label=None, confidence_level=0.95
+        self,
+        rates,
+        intervals,
+        differences,
+        sizes,
+        *,
+        pos_label=None,
+        confidence_level=0.95,
+        n_unknown=0,
     ):
         self.rates = rates
         self.intervals = intervals
@@ -87,6 +101,7 @@ class AuditDisplay:
         self.sizes = sizes
         self.pos_label = pos_label
         self.confidence_level = confidence_level
+        self.n_unknown = n_unknown
 
     @classmethod
     def from_estimator(
@@ -194,7 +209,8 @@ class AuditDisplay:
                 raise TypeError(
                     f"{name} must be a fitted classifier, got {type(estimator).__name__}."
                 )
-        truth = column_or_1d(y)
+        check_order(sensitive_features, X=X, y=y)
+        truth = plain_labels(y)
         pos_label = _check_labels(clf, truth, pos_label)
         codes, (groups,) = encode_groups(sensitive_features, len(truth))
         random_state = check_random_state(random_state)
@@ -218,11 +234,13 @@ class AuditDisplay:
             when = "before" if name == "baseline" else "after"
             tables = _tables(result.rates[0][..., 0], groups, confidence_level)
             rates[when], intervals[when], differences[when] = tables
-        sizes = pd.Series(np.bincount(codes[:, 0]), index=groups)
+        known = codes[:, 0] != UNKNOWN
+        sizes = pd.Series(np.bincount(codes[known, 0], minlength=len(groups)), index=groups)
         display = cls(
             *(rates, intervals, differences, sizes),
             pos_label=pos_label,
             confidence_level=confidence_level,
+            n_unknown=int((~known).sum()),
         )
         return display.plot(ax)
 
@@ -295,7 +313,10 @@ class AuditDisplay:
         axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(limit, 1)])
         differences = [self._difference_text(name, column) for name in self.rates]
         axes.set_title("\n".join([as_words(column), *differences]), fontsize="medium")
-        axes.set_xlabel(self._rate_text(column))
+        text = self._rate_text(column)
+        if self.n_unknown and axes is self.ax_[0]:
+            text += f"\n({self.n_unknown:,} samples of unknown group left out)"
+        axes.set_xlabel(text)
 
     def _rate_text(self, column):
         """Return what the rate counts, in words."""
@@ -321,7 +342,8 @@ def _check_labels(clf, truth, pos_label):
     classes = np.asarray(clf.classes_).tolist()
     if unknown := sorted(set(truth.tolist()).difference(classes), key=str):
         raise ValueError(f"y must only have labels of clf.classes_, {classes}, got {unknown[:5]}.")
-    label = classes[-1] if pos_label is None else pos_label
+    label = trained_pos_label(clf) if pos_label is None else pos_label
+    label = classes[-1] if label is None else label
     if label not in classes:
         raise ValueError(f"pos_label must be one of the classes {classes}, got {label!r}.")
     return label

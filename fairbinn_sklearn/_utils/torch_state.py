@@ -1,0 +1,18 @@
+"""The torch state of the caller, on which no result may depend."""
+
+import contextlib
+
+import torch
+
+
+@contextlib.contextmanager
+def neutral_torch_state():
+    """Train or predict as if the caller had set no gradient mode, autocast or default device."""
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+        torch.device("cpu"),
+    ):
+        yield
