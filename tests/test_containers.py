@@ -43,6 +43,7 @@ LABELS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
 @pytest.mark.parametrize("form", LABELS)
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_labels_of_any_form_mean_the_same(biased, entry_point, form):

@@ -92,7 +92,7 @@ def test_grid_search_has_the_same_scores_with_each_backend(biased, backend):
         with joblib.parallel_config(backend, n_jobs=2):
             results = grid.fit(X, y, sensitive_features=group).cv_results_
     names = [name for name in expected if "_test_" in name]
-    assert len(names) == 3 * (2 + 3)  # scores x (folds, mean, deviation, rank)
+    assert len(names) == 4 * (2 + 3)  # scores x (folds, mean, deviation, rank)
     for name in names:
         np.testing.assert_array_equal(results[name], expected[name])
 

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
 from .frames import to_pandas
 
@@ -24,8 +25,8 @@ def non_numeric_columns(X):
 def plain_labels(y, name="y"):
     """Return labels as a one-dimensional array of a plain dtype.
 
-    It takes what scikit-learn's classifiers take, and polars, Arrow and extension types; a single
-    column counts as one dimension.
+    It takes what scikit-learn's classifiers take, and polars, Arrow and extension types. A single
+    column counts as one dimension, with scikit-learn's DataConversionWarning.
 
     Parameters
     ----------
@@ -38,12 +39,10 @@ def plain_labels(y, name="y"):
     if y is None:
         return None
     labels = to_pandas(y)
-    if isinstance(labels, pd.DataFrame) and labels.shape[1] == 1:
-        labels = labels.iloc[:, 0]
     if not hasattr(labels, "dtype"):
         labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+        labels = column_or_1d(labels, warn=True)
     if labels.ndim != 1 or (labels.dtype != object and isinstance(labels.dtype, np.dtype)):
         return np.asarray(labels)
     labels = pd.Series(labels, dtype=object)

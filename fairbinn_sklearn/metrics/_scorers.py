@@ -301,6 +301,7 @@ def fairness_scoring(*metrics, score="accuracy", pos_label=None):
     """
     metrics = metrics or ("demographic_parity_difference",)
     check_metrics("metrics", metrics)
+    get_scorer(score)  # raises if there is no such scorer
     names = dict.fromkeys([*metrics, "selection_rate"])
     scorers = {metric: FairnessScorer(metric, pos_label=pos_label) for metric in names}
     return {score: ScorerWithoutGroups(score), **scorers}

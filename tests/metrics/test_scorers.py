@@ -149,7 +149,7 @@ def test_several_classes(data):
         for c in model.classes_
     ]
     score = FairnessScorer()(model, X, truth, sensitive_features=group)
-    assert score == -max(by_class)
+    assert score == pytest.approx(-max(by_class))
     within = [
         demographic_parity_difference(
             truth[truth == k] == c, decisions[truth == k] == c, sensitive_features=group[truth == k]
@@ -158,8 +158,8 @@ def test_several_classes(data):
         for k in model.classes_
     ]
     odds = FairnessScorer("equalized_odds_difference")
-    assert odds(model, X, truth, sensitive_features=group) == -max(within)
-    with pytest.raises(ValueError, match="needs two classes, got 3"):
+    assert odds(model, X, truth, sensitive_features=group) == pytest.approx(-max(within))
+    with pytest.raises(ValueError, match="cannot be taken: .*needs two classes"):
         FairnessScorer("equal_opportunity_difference")(model, X, truth, sensitive_features=group)
     scores = pd.DataFrame(model.predict_proba(X)).groupby(group).mean()
     means = FairnessScorer("mean_score_difference")(model, X, truth, sensitive_features=group)
@@ -169,14 +169,14 @@ def test_several_classes(data):
         for c in model.classes_
     ]
     ratio = FairnessScorer("demographic_parity_ratio")
-    assert ratio(model, X, truth, sensitive_features=group) == min(ratios)
+    assert ratio(model, X, truth, sensitive_features=group) == pytest.approx(min(ratios))
 
 
-@pytest.mark.parametrize("name", sorted(set(ALL) - {"equal_opportunity_difference"}))
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"worst_group_accuracy", "selection_rate"}))
 def test_one_group_has_no_differences(data, model, name):
     X, y, _ = data
-    score = FairnessScorer(name)(model, X[:1], y[:1], sensitive_features=["all"])
-    assert score == float(name in ("demographic_parity_ratio", "worst_group_accuracy"))
+    with pytest.warns(UserWarning, match=f"{name} is NaN"):
+        assert np.isnan(FairnessScorer(name)(model, X, y, sensitive_features=["all"] * len(y)))
 
 
 @pytest.mark.parametrize("name", ALL)

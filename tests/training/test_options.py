@@ -183,7 +183,8 @@ def test_what_shapes_the_network_must_stay_the_same(name):
 
 def test_all_options_are_fixed_or_changeable():
     assert set(resolve().given) == {*FIXED, *CHANGEABLE}
-    assert {name for name in CHANGES if "__" not in name} | {"fairness_modules"} == set(FIXED)
+    others = {"fairness_modules", "pos_label"}
+    assert {name for name in CHANGES if "__" not in name} | others == set(FIXED)
 
 
 def test_how_to_train_may_change():
@@ -209,6 +210,8 @@ def test_equal_values_of_other_types_are_unchanged():
     now.check_unchanged(before)
 
 
-def test_options_are_shared_by_copies():
+def test_copies_share_parameters_unless_the_copied_estimator_has_its_copy():
     options = resolve()
-    assert copy.deepcopy([options])[0] is options
+    copied = copy.deepcopy(options)
+    assert all(copied.given[name] is value for name, value in options.given.items())
+    assert copied.constraint is options.constraint
