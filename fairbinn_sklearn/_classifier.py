@@ -37,7 +37,7 @@ from ._utils.upstream import (
 
 
 def _all_or_nothing(method):
-    """Train whatever torch state the caller has; leave the estimator as it was on failure."""
+    """Train independently of the caller's torch state; keep the estimator as it was on failure."""
 
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
@@ -89,21 +89,21 @@ def set_fitted(clf, net, data):
 
 
 class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    r"""Neural network classifier trained by two players, for accuracy and for group fairness.
+    r"""Neural network classifier trained with two players, for accuracy and for group fairness.
 
     FairBiNN [1]_ splits a network into base layers, fairness layers and a head. The accuracy player
-    (leader) owns base and head, with parameters :math:`\theta_a`. The fairness player (follower)
-    owns the fairness layers, with parameters :math:`\theta_s`. With the cross-entropy
-    :math:`L_{acc}` and the fairness loss :math:`\varphi`, the squared gap between the positive
-    rates of groups, it solves
+    (leader) updates base and head, with parameters :math:`\theta_a`. The fairness player (follower)
+    updates the fairness layers, with parameters :math:`\theta_s`. :math:`L_{acc}` is the
+    cross-entropy, and the fairness loss :math:`\varphi` is the squared gap between the positive
+    rates of groups. The problem is
 
     .. math::
 
         \min_{\theta_a} L_{acc}(\theta_a, \theta_s^*) \quad\text{with}\quad
         \theta_s^* \in \arg\min_{\theta_s} \eta\,\varphi(\theta_a, \theta_s) .
 
-    Sensitive features are needed to fit, never to predict. The result is a difference that was
-    measured on the training samples, not a guarantee: audit it on other samples.
+    Sensitive features are needed to fit, never to predict. Training reduces the difference on the
+    training samples and guarantees nothing on others: audit the model on other samples.
 
     The parameters come in five parts, in this order:
 
@@ -121,8 +121,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     ----------
     eta : float, default=None
         Weight of the fairness loss, >= 0. Larger values reduce the difference between groups, at
-        some cost in accuracy; 0 trains for accuracy alone. None means 1.0, or the weight that is
-        found under a `fairness_target`; the weight used is stored in `eta_`.
+        some cost in accuracy; 0 trains for accuracy alone. None means 1.0, or under a
+        `fairness_target` the weight that training finds. `eta_` contains the weight used.
 
     fairness_target : float, default=None
         The difference to train for, > 0, instead of a fixed `eta`. Multipliers of the groups' rates
@@ -138,26 +138,27 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         - "false_positive_rate_parity": positive rates of the samples of the negative class.
         - "equalized_odds": the last two together.
 
-        With more than two classes, "demographic_parity" equalises the rate of each class, and
-        "equalized_odds" equalises it for the samples of each class; the other two need two classes.
+        With more than two classes, "demographic_parity" equalises the rate of each predicted class,
+        and "equalized_odds" equalises it among the samples of each label. The other two criteria
+        need two classes.
 
         The positive class is `pos_label`.
 
-        An object of :mod:`fairbinn_sklearn.losses` sets the weight, and mean or largest gap, or
-        defines another criterion. The losses of a list are added up, as in
+        An object of :mod:`fairbinn_sklearn.losses` sets the weight of the loss and selects the mean
+        or the largest gap, or defines another criterion. The losses of a list are added up, as in
         ``[DemographicParity(), EqualizedOdds(weight=0.5)]``. A function
-        ``(scores, y, groups) -> loss`` takes tensors of shape (N,) or (N, n_classes), (N,) and
-        (N, n_groups), the last an indicator, and returns the loss of a batch. `equalize` is then
-        not used, and `rate_window` affects `history_` only.
+        ``(scores, y, groups) -> loss`` returns the loss of a batch. It takes tensors: scores of
+        shape (N,) or (N, n_classes), labels of shape (N,), and an indicator of the groups of shape
+        (N, n_groups). `equalize` is then not used, and `rate_window` affects `history_` only.
 
     method : {"bilevel", "alternating", "unrolled", "lagrangian"}, default="bilevel"
         The update rule; see :ref:`update-rules`.
 
-        - "bilevel": both players step from one point, each with its optimizer. The leader's
-          gradient is that of :math:`L_{acc} + \eta\varphi` in :math:`\theta_a`, the follower's that
-          of :math:`\eta\varphi` in :math:`\theta_s`.
+        - "bilevel": both players step from the same point, each with a separate optimizer. The
+          leader steps along the gradient of :math:`L_{acc} + \eta\varphi` in :math:`\theta_a`, the
+          follower along the gradient of :math:`\eta\varphi` in :math:`\theta_s`.
         - "alternating": algorithm 1 of [1]_. The leader steps along the gradient of
-          :math:`L_{acc}`, then the follower along that of :math:`\eta\varphi`.
+          :math:`L_{acc}`, then the follower along the gradient of :math:`\eta\varphi`.
         - "unrolled": section 3 of [1]_. The leader differentiates :math:`L_{acc}` through the next
           `n_unroll_steps` steps of the follower.
         - "lagrangian": one optimizer steps along the gradient of :math:`L_{acc} + \eta\varphi` in
@@ -168,10 +169,11 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         and a backward pass.
 
     equalize : {"decisions", "scores", "both"}, default="decisions"
-        Which rates are equalised: those of the thresholded decisions, which an audit measures, as
-        in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both, with the mean of both
-        losses. A `fairness_target` with "both" bounds both differences. With "decisions" and
-        "both", `fit` starts with scores and moves over to decisions linearly in `max_epochs`.
+        Which rates are equalised: the rates of decisions (predictions at the threshold 0.5), which
+        an audit measures, as in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both,
+        with the mean of both losses. With "both", a `fairness_target` applies to both differences.
+        With "decisions" and "both", `fit` starts from the rates of scores and changes to the rates
+        of decisions, linearly over `max_epochs`.
 
     rate_window : int, default=10000
         Number of training samples over which the rates of groups are averaged (exponential moving
@@ -184,9 +186,10 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         or each feature has separate groups and the losses of the features are added up.
 
     pos_label : label, default=None
-        The positive one of two classes, for the rates of `constraint`, scorers, paths and displays;
-        predictions do not depend on it. None means ``classes_[1]``, the last of the sorted labels:
-        "denied" of "approved" and "denied".
+        Positive class of a problem with two classes, for `constraint`, scorers, paths and displays.
+        The order of `classes_` and the decision rule of `predict` do not depend on it. None means
+        ``classes_[1]``, the last of the sorted labels: "denied" if the labels are "approved" and
+        "denied". With more than two classes it must be None.
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -204,16 +207,17 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         without arguments.
 
     module : torch.nn.Module class, default=None
-        A module of your own instead of the default layers. It is built by
-        ``module(input_size, n_outputs, **module__params)`` from the number of features, or the
-        shape of a sample if X has more than two dimensions, and the number of logits, which is 1
-        for two classes. Its methods ``accuracy_parameters()`` and ``fairness_parameters()`` return
-        the parameters of each player, unless `fairness_modules` is set. Parameters of its
-        constructor are passed as ``module__<name>``.
+        Custom module instead of the default layers, built by
+        ``module(input_size, n_outputs, **module__params)``. ``input_size`` is the number of
+        features, or the shape of a sample if X has more than two dimensions. ``n_outputs`` is the
+        number of logits: 1 for two classes, otherwise one per class. Parameters of its constructor
+        are passed as ``module__<name>``. Its methods ``accuracy_parameters()`` and
+        ``fairness_parameters()`` return the parameters of each player, unless `fairness_modules`
+        is set.
 
     fairness_modules : str or list of str, default=None
-        Names of the submodules of `module` that the follower owns, such as "gru" or "blocks.1"; the
-        leader owns the rest.
+        Names of the submodules of `module` that the follower updates, such as "gru" or "blocks.1".
+        The leader updates all others.
 
     optimizer : str or torch.optim.Optimizer class, default="adam"
         The leader's optimizer, used for all parameters if there is no follower: "adam", "adamw",
@@ -240,8 +244,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     lr_schedule : str or torch.optim.lr_scheduler.LRScheduler class, default="cosine"
         Schedule of both learning rates over `max_epochs`: "cosine" decays to 0, "constant" does not
         change, or a class that steps once per epoch, with parameters such as
-        ``lr_schedule__step_size=5``. It sets the leader's rate; the follower's keeps its ratio to
-        it. `partial_fit` uses constant rates.
+        ``lr_schedule__step_size=5``. It sets the leader's learning rate, and the follower's stays
+        proportional to it. `partial_fit` uses constant learning rates.
 
     max_epochs : int, default=20
         Number of passes over the training samples, >= 1.
@@ -282,17 +286,18 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
     checkpoint : str or path-like, default=None
         Path to a checkpoint file. `fit` writes it after each epoch. If it exists and belongs to the
         same fit, with the same parameters and samples, training resumes from it and ends in the
-        same model, to the bit; a file of another fit is an error. It is deleted when training
-        completes. `random_state` must be an integer.
+        same model, to the bit; a file of another fit raises an error. The file is deleted when
+        training completes. `random_state` must be an integer.
 
     verbose : int, default=0
         If above 0, print a line per epoch. For progress bars, see `set_callbacks`.
 
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the batches and the validation split. With an int, the same
-        machine gives the same model to the bit. Global random states of torch are not read or
-        changed; that of numpy only if None. A `module` that draws random numbers in training uses
-        torch's global generator, so do not train such modules in several threads at once.
+        machine always produces a bit-identical model. The global random states of torch are neither
+        read nor changed; that of numpy is used only if None. A `module` that draws random numbers
+        in training uses torch's global generator, so do not train such modules in several threads
+        at once.
 
     **module__params : dict
         Parameters of other parameters: ``optimizer__<name>``, ``fairness_optimizer__<name>``,
@@ -305,17 +310,18 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     groups_ : pandas.Index of length n_groups or None
         Names of the groups. With several sensitive features it is a MultiIndex: of their values, or
-        of the name of a feature and its value if `combine` is "separate". None without sensitive
+        of pairs of a feature name and a value if `combine` is "separate". None without sensitive
         features.
 
     n_unknown_ : int
-        Number of samples of the last training of which a sensitive feature is missing. They count
-        in the accuracy loss, and in the rates of no group.
+        Number of samples of the last training with a missing sensitive feature. They count in the
+        accuracy loss and in no rate. If `combine` is "separate", they count in the rates of the
+        sensitive features that are known.
 
     eta_ : float
         Weight of the fairness loss: `eta`, or under a `fairness_target` the weight of a squared gap
-        whose gradient at the target equals the final multipliers, 0 if none was needed. With
-        `equalize` "both" it is the sum of two weights.
+        whose gradient at the target equals the final multipliers. It is 0 if the target was met
+        without multipliers. With `equalize` "both" it is the sum of two weights.
 
     history_ : list of dict
         One record per epoch of the last `fit`, or of all calls of `partial_fit`. Convert it by
@@ -337,14 +343,15 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Number of epochs in `history_`.
 
     module_ : torch.nn.Module
-        The module: with submodules ``base``, ``fairness`` and ``head``, or an instance of `module`.
+        The default module with submodules ``base``, ``fairness`` and ``head``, or an instance of
+        `module`.
 
     net_ : skorch.NeuralNet
         The skorch network that trained it. It is internal and may change in any release: use the
         methods of the estimator to train and predict.
 
     group_encoder_ : GroupEncoder or None
-        The groups of the training, internal; `groups_` has their names.
+        The groups of the training. It is internal: use `groups_` for their names.
 
     n_features_in_ : int
         Number of features: the second dimension of X.
@@ -517,7 +524,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
             Training samples, without missing values. Sparse matrices are made dense a few batches
             at a time; a :class:`numpy.memmap` or a torch Dataset is read a part at a time
-            (:ref:`larger-than-memory`). With a `module` of your own, X may have more than two
+            (:ref:`larger-than-memory`). With a custom `module`, X may have more than two
             dimensions.
 
         y : array-like of shape (n_samples,)
@@ -525,11 +532,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
                 default=None
-            Values of any type that can be hashed, as an array, list, Series, DataFrame, or dict of
-            columns, of any library of data frames. Samples are matched by position. A missing
-            value means that the group of the sample is unknown: the sample counts in the accuracy
-            loss and in no rate. Numbers of more than 50 distinct values must be cut into groups
-            before, for example by :func:`pandas.qcut`.
+            Values of any hashable type, as an array, list, Series, DataFrame, or dict of columns,
+            of any library of data frames. Samples are matched by position. If X or y is a pandas
+            object with the same index labels in another order, an error is raised. A missing value
+            means that the group of the sample is unknown: the sample counts in the accuracy loss
+            and in no rate. A column with more than 50 distinct numbers must be cut into groups
+            before `fit`, for example by :func:`pandas.qcut`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the accuracy loss and in the rates of groups, >= 0, scaled to
@@ -544,7 +552,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         ------
         ValueError
             If a parameter or an argument is not valid, or if training diverges. An estimator that
-            was fitted before stays as it was.
+            was fitted before remains unchanged.
 
         OSError
             If `checkpoint` cannot be written.
@@ -555,9 +563,9 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             If the model predicts one class for all samples, or the running difference ends above
             `fairness_target` by more than a quarter of it and more than 0.01.
         MissingSensitiveFeaturesWarning
-            If the parameters ask for a fairness loss and there are no sensitive features.
+            If the parameters ask for a fairness loss and no sensitive features are passed.
         UserWarning
-            If the user interrupts the training (Ctrl-C) after its first epoch: the model is then
+            If the user interrupts the training (Ctrl-C) after its first epoch. The model is then
             that of the last complete epoch.
         """
         random_state = check_random_state(self.random_state)
@@ -690,7 +698,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
 
     @property
     def module_(self):
-        """The module: with submodules ``base``, ``fairness`` and ``head``, or your own module."""
+        """The module with submodules ``base``, ``fairness`` and ``head``, or a custom module."""
         return self.net_.module_
 
     @property
@@ -700,12 +708,12 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         return None if self.group_encoder_ is None else self.group_encoder_.names_
 
     def decision_function(self, X):
-        """Return logits; with two classes that of the positive one, above 0 for ``classes_[1]``.
+        """Return logits; with two classes one per sample, above 0 for ``classes_[1]``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, torch Dataset} of shape (n_samples, n_features)
-            Samples. Sensitive features are not needed, unless they were features in `fit`.
+            Samples. Sensitive features are not needed, unless they were columns of X in `fit`.
 
         Returns
         -------
@@ -739,8 +747,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            Probabilities in the order of `classes_`. Those of a sample do not depend on the samples
-            that are predicted with it.
+            Probabilities in the order of `classes_`. The probabilities of a sample do not depend on
+            the samples that are predicted with it.
         """
         logits = self.decision_function(X)
         if logits.ndim == 2:
@@ -776,7 +784,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class of the highest probability.
+            The class with the highest probability.
         """
         codes = decide(self.decision_function(X))
         return self.classes_[codes]
@@ -798,7 +806,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Returns
         -------
         accuracy : float
-            Share of samples whose predicted label is right.
+            Fraction of samples whose predicted label is correct.
         """
         return super().score(X, plain_labels(y), sample_weight)
 
@@ -829,7 +837,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         return copied
 
     def __getstate__(self):
-        """Return the state for pickle; the default network as arrays, so that it needs no code."""
+        """Return the state for pickle, with the default network as arrays that need no code."""
         state = super().__getstate__()
         net = state.get("net_")
         if net is None or self.module is not None or not isinstance(net, TwoPlayerNet):

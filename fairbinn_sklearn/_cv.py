@@ -31,8 +31,8 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """`FairBiNNClassifier` whose eta or target is chosen by cross-validation under a bound.
 
     For each fold, and then for all samples, the networks of all etas or targets are trained side by
-    side, as by `fairness_path`. Among those whose mean difference over the folds meets the bound,
-    the one with the best mean score is chosen.
+    side, as by `fairness_path`. Among the values whose mean difference over the folds meets the
+    bound, the value with the best mean score is chosen.
 
     Parameters
     ----------
@@ -41,16 +41,17 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         set.
 
     targets : array-like of shape (n_targets,), default=None
-        Values of `fairness_target`, instead of etas. A target is met on the training samples; the
-        choice finds one that meets the bound on samples that were not used for training.
+        Values of `fairness_target`, instead of etas. A target is met on the training samples;
+        cross-validation finds a target that meets the bound on held-out samples.
 
     estimator : FairBiNNClassifier or Pipeline, default=None
-        All other parameters; it is not fitted itself. The other steps of a pipeline are fitted in
-        each fold anew. None means ``FairBiNNClassifier()``.
+        All other parameters; it is not fitted itself. The other steps of a pipeline are fitted
+        anew in each fold. None means ``FairBiNNClassifier()``.
 
     cv : int or cross-validation generator, default=5
-        Number of folds, or a splitter of scikit-learn, which gets the labels. The folds of a number
-        are stratified by label and group together, and shuffled by `random_state` of `estimator`.
+        Number of folds, or a splitter of scikit-learn, which receives the labels. With a number,
+        folds are stratified by label and group together, and shuffled by the `random_state` of
+        `estimator`.
 
     bound : float, default=0.05
         Largest mean difference over the folds, from 0 to 1.
@@ -63,19 +64,19 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     n_jobs : int, default=None
         Number of folds to train at the same time, by joblib. None means 1 unless in a
-        :func:`joblib.parallel_config` context, -1 all cores. One training uses several cores
-        already.
+        :func:`joblib.parallel_config` context, -1 means all cores. A single training already uses
+        several cores.
 
     Attributes
     ----------
     best_params_ : dict
-        The chosen eta or `fairness_target`, by its name.
+        The chosen value, with the key "eta" or "fairness_target".
 
     eta_ : float
-        The chosen eta; for a target, the weight that reached it.
+        The chosen eta; for a target, the weight that training found.
 
     estimator_ : FairBiNNClassifier or Pipeline
-        Classifier of this choice, fitted on all samples.
+        Classifier with the chosen value, fitted on all samples.
 
     path_ : FairnessPath
         Classifiers of all etas or targets, fitted on all samples, with their metrics on the same
@@ -86,10 +87,10 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         :class:`sklearn.model_selection.GridSearchCV`; differences are negated.
 
     best_score_ : float
-        Mean score of the choice on the held-out samples of the folds.
+        Mean score of the chosen value on the held-out samples of the folds.
 
     best_index_ : int
-        Index of the choice in `etas` or `targets`.
+        Index of the chosen value in `etas` or `targets`.
 
     classes_ : ndarray of shape (n_classes,)
         The labels.
@@ -102,17 +103,16 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    fairness_path : The path without a choice.
-    fairbinn_sklearn.metrics.best_under : The choice, for scikit-learn's searches.
+    fairness_path : Train the path without choosing.
+    fairbinn_sklearn.metrics.best_under : Make the same choice in scikit-learn's searches.
 
     Notes
     -----
-    A search over `eta` by GridSearchCV makes the same choice and can tune other parameters and the
-    preprocessing, but needs a fit for each candidate and fold. With sample weights the metrics are
-    weighted, too.
+    A search over `eta` by GridSearchCV can apply the same rule and also tune other parameters and
+    the preprocessing, but needs a fit for each candidate and fold. With sample weights the metrics
+    are weighted, too.
 
-    Without sensitive features there is nothing to choose: one network is trained for accuracy
-    alone.
+    Without sensitive features nothing can be chosen: one network is trained for accuracy alone.
 
     Save or export `estimator_` with skops or ONNX; this class also holds the other classifiers.
 
@@ -167,12 +167,12 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None, groups=None):
-        """Train the networks, on folds and on all samples, and choose.
+        """Train the networks on the folds and on all samples, and choose eta or the target.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training samples, encoded as numbers and scaled.
+            Training samples, numeric and scaled unless `estimator` is a pipeline that encodes them.
 
         y : array-like of shape (n_samples,)
             Labels.
@@ -197,7 +197,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or an argument is not valid, or if training diverges. An estimator that
-            was fitted before stays as it was.
+            was fitted before remains unchanged.
 
         TypeError
             If `estimator` is not a `FairBiNNClassifier`, or a pipeline that ends in one.
@@ -205,7 +205,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If no point meets the bound; the closest is chosen.
+            If no point meets the bound. The closest is then chosen.
         """
         estimator, classifier = self.estimator, split_pipeline(self.estimator)[1]
         if self.targets is None:
@@ -275,7 +275,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return results
 
     def _split(self, estimator, seed, X, y, frame, groups):
-        """Return the folds, those of a number stratified by label and group."""
+        """Return the folds; stratify them by label and group if `cv` is a number."""
         if not isinstance(self.cv, Integral):
             return check_cv(self.cv, y, classifier=True).split(X, y, groups)
         codes = None
@@ -350,7 +350,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         accuracy : float
-            Share of samples whose predicted label is right.
+            Fraction of samples whose predicted label is correct.
         """
         check_is_fitted(self)
         return self.estimator_.score(X, y, sample_weight)
@@ -366,7 +366,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class of the highest probability.
+            The class with the highest probability.
         """
         check_is_fitted(self)
         return self.estimator_.predict(X)
@@ -382,7 +382,8 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 def strata(y, codes, n_folds):
     """Return codes of label and group together, for stratified folds.
 
-    Groups with fewer samples of a label than folds are merged with the largest group.
+    If a group has fewer samples of a label than there are folds, these samples are merged with the
+    largest group of the label.
 
     Parameters
     ----------
@@ -408,7 +409,7 @@ def strata(y, codes, n_folds):
 
 
 def _fold(estimator, points, seed, scoring, train, test, X, y, frame, weight):
-    """Return metrics on the held-out samples of one fold, a row for each point."""
+    """Return metrics on the held-out samples of one fold, one row per point."""
     parts = [
         [None if data is None else safe_indexing(data, index) for data in (X, y, frame, weight)]
         for index in (train, test)

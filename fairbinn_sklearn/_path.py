@@ -44,7 +44,7 @@ def fairness_path(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training samples, encoded as numbers and scaled.
+        Training samples, numeric and scaled unless `estimator` is a pipeline that encodes them.
 
     y : array-like of shape (n_samples,)
         Labels.
@@ -60,19 +60,21 @@ def fairness_path(
         Values of `fairness_target`, instead of etas.
 
     seeds : int or array-like of shape (n_seeds,), default=None
-        Values of `random_state`; each makes a separate curve. None means that of `estimator`.
+        Values of `random_state`; each one produces a separate curve. None means the `random_state`
+        of `estimator`.
 
     estimator : FairBiNNClassifier or Pipeline, default=None
         All other parameters; it is not fitted itself. The other steps of a pipeline are fitted
-        once, and the points are pipelines that share them. None means ``FairBiNNClassifier()``.
+        once, and the points are pipelines that share these steps. None means
+        ``FairBiNNClassifier()``.
 
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, as in `FairBiNNClassifier.fit`.
 
     n_jobs : int, default=None
         Number of seeds to train at the same time, by joblib. None means 1 unless in a
-        :func:`joblib.parallel_config` context, -1 all cores. One training uses several cores
-        already.
+        :func:`joblib.parallel_config` context, -1 means all cores. A single training already uses
+        several cores.
 
     Returns
     -------
@@ -82,8 +84,8 @@ def fairness_path(
     Raises
     ------
     ValueError
-        If a parameter is not valid, `estimator` has a `fairness_target` and there are no `targets`,
-        or training diverges at one of the etas.
+        If a parameter is not valid, if `estimator` has a `fairness_target` and no `targets` are
+        passed, or if training diverges at one of the points.
 
     TypeError
         If `estimator` is not a `FairBiNNClassifier`, or a pipeline that ends in one.
@@ -95,16 +97,16 @@ def fairness_path(
     Notes
     -----
     Each classifier equals the one that `fit` returns at its eta and seed, up to the rounding of
-    float32. Sums in another order differ in the last digit, and over many epochs networks drift
-    apart by as much as with another seed.
+    float32. Sums in another order differ in the last digit, and over many epochs this can change
+    the networks by as much as another seed does.
 
     The networks of one seed start from the same weights and see the same batches. So they are
-    trained side by side, as one network whose parameters have an axis of networks in front
-    (:func:`torch.vmap`). They are trained one after another, and `FairnessPath.reason` says why,
-    with `early_stopping`; callbacks; a function as `constraint`; an optimizer class other than the
-    named ones; `ReduceLROnPlateau`; a module with buffers or with operations that vmap does not
-    know. A network at eta 0 is trained alone, because it has one player only. Seeds see different
-    batches and are trained one after another.
+    trained side by side, as one network whose parameters have a leading axis of networks
+    (:func:`torch.vmap`). They are trained one after another, and `FairnessPath.reason` reports why,
+    if the parameters include `early_stopping`, callbacks, a function as `constraint`, an optimizer
+    class other than the named ones, `ReduceLROnPlateau`, or a module with buffers or with
+    operations that vmap does not support. A network at eta 0 is trained alone, because it has only
+    one player. Seeds see different batches and are trained one after another.
 
     Examples
     --------
@@ -161,10 +163,10 @@ def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight
     Returns
     -------
     estimators : list of FairBiNNClassifier or Pipeline
-        Fitted classifiers, those of one seed after those of another.
+        Fitted classifiers, ordered by seed and then by point.
 
     reason : str or None
-        Why they were not trained side by side.
+        Why they were not trained side by side. None if they were.
     """
     steps, classifier = split_pipeline(estimator)
     if classifier.checkpoint is not None:
@@ -239,9 +241,9 @@ def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
 
 
 def split_pipeline(estimator):
-    """Return the first steps of a pipeline, None without them, and the classifier at its end.
+    """Return the steps of a pipeline before its classifier, None without any, and the classifier.
 
-    The classifier has the parameters that all points share. None means the default one.
+    The classifier has the parameters that all points share. None means ``FairBiNNClassifier()``.
     """
     if estimator is None:
         return None, FairBiNNClassifier()
@@ -319,8 +321,8 @@ def seeds_of(seeds, estimator):
 class FairnessPath:
     """Fitted classifiers along the trade-off, and their metrics on some samples.
 
-    `fairness_path` returns it. ``path[i]`` is the classifier of row i of `to_frame`; ``len(path)``
-    counts the classifiers, and a loop iterates over them.
+    `fairness_path` returns it. ``path[i]`` is the classifier of row i of `to_frame`. ``len(path)``
+    is the number of classifiers, and a loop iterates over them.
 
     Parameters
     ----------
@@ -336,7 +338,7 @@ class FairnessPath:
     Attributes
     ----------
     by : str
-        Name of the parameter that the points differ in: "eta" or "fairness_target".
+        Name of the parameter in which the points differ: "eta" or "fairness_target".
 
     See Also
     --------
@@ -386,7 +388,8 @@ class FairnessPath:
             Name of a scorer of scikit-learn.
 
         pos_label : label, default=None
-            The positive one of two classes. None means the last of `classes_`.
+            Positive class of a problem with two classes. None means the `pos_label` of the
+            classifiers.
 
         Returns
         -------
@@ -431,7 +434,7 @@ class FairnessPath:
         -------
         frame : DataFrame of shape (n_points, n_metrics + 2)
             Eta or target, seed, and metrics; differences are positive. With targets, the column
-            `eta_` has the weights that were found.
+            `eta_` contains the weights that training found.
         """
         frame = pd.DataFrame({self.by: self._values(), "seed": self._seeds()})
         if self.by == "fairness_target":
@@ -445,14 +448,14 @@ class FairnessPath:
         -------
         summary : DataFrame of shape (n_values, 2 * n_metrics)
             Indexed by eta or target, with columns (metric, "mean") and (metric, "std"). The
-            deviation is that of the seeds, 0 for one seed.
+            standard deviation is taken over the seeds and is 0 for one seed.
         """
         grouped = self.figures.groupby(self._values(), sort=False)
         parts = {"mean": grouped.mean(), "std": grouped.std(ddof=0)}
         return pd.concat(parts, axis=1).swaplevel(axis=1)[list(self.figures)]
 
     def nondominated(self, metric="demographic_parity_difference", score=None):
-        """Return the points that no other point beats, by their means over the seeds.
+        """Return the points that no other point dominates, by their means over the seeds.
 
         Parameters
         ----------
@@ -525,10 +528,10 @@ class FairnessPath:
         ).rename_axis("seed")
 
     def best_under(self, bound, metric="demographic_parity_difference", score=None):
-        """Choose the classifier of the best score whose difference meets a bound.
+        """Choose the classifier with the best score among those whose difference meets a bound.
 
         With several seeds, eta or the target is chosen by the means over the seeds, and the
-        classifier is that of the first seed: choosing the best seed would be choosing by chance.
+        classifier of the first seed is returned: the best seed is best by chance.
 
         Parameters
         ----------
@@ -545,8 +548,8 @@ class FairnessPath:
         -------
         classifier : FairBiNNClassifier or Pipeline
             The fitted classifier. Models that predict one class for all samples are passed over,
-            unless nothing else meets the bound. If no point meets the bound it is the closest, with
-            a warning.
+            unless no other model meets the bound. If no point meets the bound, the closest is
+            returned, with a warning.
 
         Raises
         ------
@@ -555,9 +558,9 @@ class FairnessPath:
 
         Notes
         -----
-        The metrics are those of the samples on which the path was measured: call `evaluate` with
-        samples that were not used for training before choosing, and audit the chosen classifier on
-        yet others.
+        The metrics are those of the samples on which the path was measured. Before choosing, call
+        `evaluate` with samples that were not used for training. Audit the chosen classifier on a
+        third set of samples.
         """
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)
@@ -612,6 +615,6 @@ class FairnessPath:
             if name not in self.figures:
                 raise ValueError(
                     f"{parameter} must be one of {list(self.figures)}, got {name!r}. "
-                    "FairnessPath.evaluate measures others."
+                    "Call FairnessPath.evaluate to compute other metrics."
                 )
         return metric, score

@@ -2,10 +2,10 @@
 
 
 class MissingSensitiveFeaturesWarning(UserWarning):
-    """Warn that fit got no sensitive features although its parameters ask for a fairness loss.
+    """Warn that `fit` got no sensitive features although the parameters ask for a fairness loss.
 
-    The network is then trained for accuracy alone. Turn the warning into an error where that must
-    not happen.
+    The network is then trained for accuracy alone. Turn the warning into an error if this must not
+    happen.
 
     Examples
     --------

@@ -113,7 +113,7 @@ class Samples(Dataset):
         return part
 
     def thinned(self, n_samples):
-        """Return X of about `n_samples` samples, spread over all."""
+        """Return X of about `n_samples` samples, spread over all samples."""
         return (
             self.X.thinned(n_samples)
             if isinstance(self.X, Source)
@@ -123,8 +123,8 @@ class Samples(Dataset):
     def portions(self, batch_size, rng=None, sample_size=None):
         """Yield index tensors of samples to gather at a time, and the number of batches in each.
 
-        Each sample comes once; shuffled if `rng` is passed, those of a `Source` with spans by its
-        spans. A sample takes `sample_size` numbers of memory.
+        Each sample occurs once. If `rng` is passed, samples are shuffled, and those of a `Source`
+        with spans within pools of spans. A sample needs memory for `sample_size` numbers.
         """
         if isinstance(self.X, Source) and self.X.spans is not None:
             for index in self.X.pools(rng):
@@ -150,7 +150,7 @@ class Samples(Dataset):
 
 
 def _fit_to_memory(X, device):
-    """Return memory-mapped X as a tensor on the device if it fits, and X too large as a Source."""
+    """Return memory-mapped X as a tensor on the device if it fits, and a larger X as a Source."""
     if isinstance(X, torch.Tensor):
         return X
     size = 4 * math.prod(X.shape)
@@ -165,7 +165,7 @@ def _fit_to_memory(X, device):
 
 
 def _code_dtype(codes):
-    """Return the smallest type that holds the codes, of which -1 means unknown."""
+    """Return the smallest integer type for the codes, in which -1 means unknown."""
     largest = codes.max(initial=0) if isinstance(codes, np.ndarray) else codes.max()
     return next(
         dtype
@@ -194,10 +194,11 @@ def samples_per_batch(batch_size, n_samples):
 class Batches:
     """Iterator over batches of near-equal size, shuffled anew by `rng` at each pass.
 
-    N samples make ``ceil(N / batch_size)`` batches whose sizes differ by 1 at most, so that no step
-    rests on a few left-over samples. The pools of a `Source` with spans are cut one by one. Without
-    `rng` samples keep their order. `prepare` adds to a Batch of many samples what the criterion
-    needs, before it is cut. Where several `processes` train, batches are the shards of this one.
+    N samples make ``ceil(N / batch_size)`` batches whose sizes differ by at most 1, so that no step
+    uses a few left-over samples only. The pools of a `Source` with spans are cut separately.
+    Without `rng` samples keep their order. `prepare` adds the membership of groups to a Batch of
+    many samples, before it is cut into batches. With several `processes`, each batch is the shard
+    of this process.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
-"""Data frames of any library, and whether their samples are in one order."""
+"""Conversion of data frames to pandas, and a check that samples are in the same order."""
 
 import narwhals.stable.v2 as nw
 import pandas as pd
 
 
 def to_pandas(values):
-    """Return a data frame or series of polars, Arrow and the like as pandas, others unchanged."""
+    """Return a data frame or series of any library as pandas, other values unchanged."""
     if isinstance(values, (pd.DataFrame, pd.Series, pd.Index)):
         return values
     frame = nw.from_native(values, allow_series=True, pass_through=True)
@@ -24,7 +24,7 @@ def check_order(sensitive_features, **others):
     Parameters
     ----------
     sensitive_features : array-like
-        Sensitive features; they are compared if they have an index.
+        Sensitive features; they are compared if they are a pandas object.
 
     **others : array-like
         X and y by name.

@@ -1,4 +1,4 @@
-"""Sensitive features as group codes: the one answer to which group a sample is in."""
+"""Encoding of sensitive features as group codes, for all parts of the package."""
 
 import contextlib
 import copy
@@ -14,7 +14,7 @@ from .frames import to_pandas
 
 COMBINATIONS = ("intersection", "separate")
 MAX_NUMBERS = 50  # distinct numbers or times in one sensitive feature
-MIN_SAMPLES = 30  # samples of a group below which its rates are hardly known
+MIN_SAMPLES = 30  # samples of a group below which its rates are too noisy
 UNKNOWN = -1  # code of a sample whose group is not known
 TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "period")
 
@@ -22,15 +22,17 @@ TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "period")
 class GroupEncoder:
     """Map sensitive features to codes of groups.
 
-    Values are compared as values: 1, 1.0 and True are one group, 1 and "1" are two. Names are
-    sorted where their values can be, ordered categoricals keep the order of their categories. So
-    codes do not depend on the order of the samples. A missing value is not a group: the group of
-    the sample is unknown. In combinations one missing value is enough.
+    Values are compared by equality: 1, 1.0 and True are the same group, 1 and "1" are two groups.
+    Names are sorted if the values can be compared, and ordered categoricals keep the order of their
+    categories, so codes do not depend on the order of the samples. A missing value (None, NaN, NA
+    or NaT) is not a group: the group of the sample is unknown. With "intersection", one missing
+    value is enough.
 
     Parameters
     ----------
     combine : {"intersection", "separate"}, default="intersection"
-        Whether groups are the combinations of values that occur, or each feature has its groups.
+        Whether groups are the combinations of values that occur, or each feature has separate
+        groups.
 
     Attributes
     ----------
@@ -41,7 +43,8 @@ class GroupEncoder:
         Distinct values of each sensitive feature.
 
     combinations_ : ndarray of shape (n_groups, n_columns) or None
-        Positions in `values_` of the combinations that occur. None if each feature has its groups.
+        Positions in `values_` of the combinations that occur. None if each feature has separate
+        groups.
     """
 
     def __init__(self, combine="intersection"):
@@ -61,14 +64,14 @@ class GroupEncoder:
         return self._learn(frame)
 
     def partial_fit(self, frame):
-        """Add the groups of more samples after those that are known."""
+        """Append the groups of more samples to the known groups."""
         if not hasattr(self, "columns_"):
             return self.fit(frame)
         self._check_columns(frame)
         return self._learn(frame)
 
     def extended(self, frame):
-        """Return an encoder that knows the groups of a frame too; this one stays as it is."""
+        """Return an encoder that also knows the groups of a frame, and leave this one unchanged."""
         return copy.copy(self).partial_fit(frame)
 
     def transform(self, frame):
@@ -101,7 +104,7 @@ class GroupEncoder:
 
     @property
     def names_by_partition(self):
-        """List the names of the groups: those of each sensitive feature, or of the combinations."""
+        """List the names of the groups of each sensitive feature, or of the combinations."""
         if self.combinations_ is None:
             return [
                 values.rename(name)
@@ -115,7 +118,7 @@ class GroupEncoder:
 
     @property
     def names_(self):
-        """Names of all groups as one Index, with a level for the column if each has its groups."""
+        """Return the names of all groups as one Index; with separate groups as (column, group)."""
         names = self.names_by_partition
         if len(names) == 1:
             return names[0]
@@ -124,7 +127,7 @@ class GroupEncoder:
 
     @property
     def n_groups(self):
-        """Numbers of groups of each partition."""
+        """Return the number of groups of each partition."""
         return [len(names) for names in self.names_by_partition]
 
     def to_plain(self):
@@ -185,7 +188,7 @@ class GroupEncoder:
 
 
 def sensitive_frame(sensitive_features, n_samples):
-    """Return sensitive features as a DataFrame with a column each.
+    """Return sensitive features as a DataFrame with one column per feature.
 
     Samples are matched by position: the index of a Series or DataFrame is ignored.
     """
@@ -203,7 +206,7 @@ def sensitive_frame(sensitive_features, n_samples):
 
 
 def warn_of_small_groups(codes, encoder, weight=None):
-    """Warn of groups that leave nothing to equalise, or whose rates cannot be estimated.
+    """Warn if no difference can be equalised, or if the rates of a group cannot be estimated.
 
     Parameters
     ----------
@@ -240,8 +243,8 @@ def warn_of_small_groups(codes, encoder, weight=None):
             shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
             message = (
                 f"{len(tiny)} group(s) of fewer than {MIN_SAMPLES} samples{where}: {shown}. Their "
-                "rates are hardly known, and pull the others towards chance; merge them with other "
-                "groups."
+                "rates are mostly noise, which also affects the other groups; merge them with "
+                "other groups."
             )
         if message:
             warnings.warn(f"sensitive_features has {message}", UserWarning, stacklevel=2)
@@ -302,14 +305,14 @@ def _distinct(column):
 
 
 def _index_of(column):
-    """Return a column as an Index. Plain numbers stay numbers, as objects need more memory."""
+    """Return a column as an Index; keep numeric types, because objects need more memory."""
     plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
     column = column if plain else column.astype(object)
     return pd.Index(column, dtype=column.dtype, tupleize_cols=False)
 
 
 def _find_combinations(codes, combinations):
-    """Return the position of each row of codes among the combinations, -1 if it is not there."""
+    """Return the position of each row of codes among the combinations, -1 if it does not occur."""
     n_known = len(combinations)
     _, ids = np.unique(np.concatenate([combinations, codes]), axis=0, return_inverse=True)
     position = np.full(ids.max(initial=-1) + 1, -1)
@@ -318,7 +321,7 @@ def _find_combinations(codes, combinations):
 
 
 def _check_is_group(name, column, values):
-    """Raise if a column has more numbers or times than a grouping has groups."""
+    """Raise if a column has more distinct numbers or times than `MAX_NUMBERS`."""
     if len(values) <= MAX_NUMBERS or isinstance(column.dtype, pd.CategoricalDtype):
         return
     n_numbers = sum(isinstance(v, (Real, Decimal)) and not isinstance(v, bool) for v in values)

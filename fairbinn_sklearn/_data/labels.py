@@ -11,7 +11,7 @@ from .frames import to_pandas
 
 
 def non_numeric_columns(X):
-    """Return the names of the columns of a DataFrame that hold other values than numbers."""
+    """Return the names of the columns of a DataFrame that contain other values than numbers."""
     if not isinstance(X, pd.DataFrame):
         return []
     return [
@@ -52,7 +52,7 @@ def plain_labels(y, name="y"):
 
 
 def positive_code(pos_label, classes):
-    """Return the code of the positive one of two classes; None means the second."""
+    """Return the code of the positive class of two; None means the second class."""
     classes = np.asarray(classes).tolist()
     if pos_label is None:
         return 1
@@ -67,7 +67,7 @@ def positive_code(pos_label, classes):
 
 
 def trained_pos_label(estimator):
-    """Return the `pos_label` that a classifier, or the last one of a pipeline, was trained with."""
+    """Return the `pos_label` of the classifier inside pipelines and searches, None without one."""
     while not hasattr(estimator, "pos_label"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

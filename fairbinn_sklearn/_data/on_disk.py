@@ -12,9 +12,9 @@ class ArrayRows(Dataset):
     """Rows of an array on disk, read in spans.
 
     Pass it to `fit` as X. Each epoch reads the spans in a new random order, several at a time, and
-    shuffles the rows of these, so that the file is read in runs and not row by row. A
-    :class:`numpy.memmap` that fits in the system's memory does not need this class: `fit` takes it
-    directly, and trains the same model as with the array.
+    shuffles their rows together, because reading whole spans is faster than reading single rows. A
+    :class:`numpy.memmap` that fits in the system's memory does not need this class: pass it to
+    `fit` directly, which trains the same model as with the array in memory.
 
     Parameters
     ----------
@@ -90,8 +90,9 @@ class ParquetRows(Dataset):
     """Numeric columns of a Parquet file, or of a folder of such files, read by row groups.
 
     Pass it to `fit` as X; labels and sensitive features are read separately, as in the example.
-    Each epoch reads the row groups in a new random order, several at a time, and shuffles the rows
-    of these. Row groups of about 10,000 rows are fast to read and small enough to shuffle well.
+    Each epoch reads the row groups in a new random order, several at a time, and shuffles their
+    rows together. Row groups of about 10,000 rows are fast to read and small enough to shuffle
+    well.
 
     Needs pyarrow (``pip install "fairbinn-sklearn[parquet]"``).
 
@@ -102,7 +103,7 @@ class ParquetRows(Dataset):
         names.
 
     columns : sequence of str
-        Names of the columns, which hold numbers or booleans.
+        Names of the columns, which must contain numbers or booleans.
 
     Attributes
     ----------
@@ -203,7 +204,7 @@ class ParquetRows(Dataset):
 
 
 def _by_span(indices, spans):
-    """Yield the spans that hold the rows, as (start, stop, row indices)."""
+    """Yield the spans that contain the rows, as (start, stop, row indices)."""
     owners = np.searchsorted(spans, indices, side="right") - 1
     cuts = np.flatnonzero(np.diff(owners)) + 1
     for own in np.split(indices, cuts):

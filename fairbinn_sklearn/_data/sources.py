@@ -25,9 +25,9 @@ def as_source(X):
 class Source:
     """Samples of an array or a torch data set, read as float32 when they are needed.
 
-    ``data[i]`` must return a sample, or a tuple whose first item is the sample. The data may have
-    ``__getitems__`` for a list of indices, as torch's loaders know it; ``spans``, the edges of runs
-    of samples that are best read together; and ``feature_names``.
+    ``data[i]`` must return a sample, or a tuple whose first item is the sample. Optional attributes
+    of the data are ``__getitems__``, which takes a list of indices as in torch's data loaders;
+    ``spans``, the edges of spans of samples that are read together; and ``feature_names``.
     """
 
     def __init__(self, data):
@@ -70,8 +70,9 @@ class Source:
     def pools(self, rng=None):
         """Yield index arrays of samples to read together, each sample once.
 
-        With `rng`, spans are drawn in random order, several make a pool of `SHUFFLE_BUFFER`
-        numbers, and the samples of a pool are shuffled. Without it the order is kept.
+        A pool joins spans until it contains `SHUFFLE_BUFFER` numbers. With `rng`, the spans are
+        drawn in random order, and the samples of each pool are shuffled. Without it the order is
+        kept.
         """
         spans = self._span_indices()
         if rng is not None:
@@ -133,7 +134,7 @@ class Source:
 
 
 def release_pages(array):
-    """Release the pages of a memory-mapped file, which the system would keep in memory."""
+    """Release the pages of a memory-mapped file, because the system would keep them in memory."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and array.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,4 +1,4 @@
-"""Check what users pass to fit and encode it as the samples of a training."""
+"""Checks of the arguments of `fit`, and their encoding as training samples."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .sources import as_source
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Encoded samples, and what was learned from them: classes, groups and features."""
+    """Encoded samples, with their classes, groups and features."""
 
     samples: Samples
     classes: np.ndarray
@@ -26,12 +26,12 @@ class TrainingData:
 
     @property
     def n_groups(self):
-        """Return the numbers of groups of each partition, none without sensitive features."""
+        """Return the number of groups of each partition; empty without sensitive features."""
         return [] if self.group_encoder is None else self.group_encoder.n_groups
 
     @property
     def n_unknown(self):
-        """Return the number of samples of which a group is unknown."""
+        """Return the number of samples with an unknown group."""
         groups = self.samples.groups
         return 0 if groups is None else int((groups == UNKNOWN).any(1).sum())
 
@@ -42,12 +42,12 @@ class TrainingData:
 
 
 def check_data(estimator, X, *y, reset, input_shape=None):
-    """Return X, and y if it is passed, as scikit-learn checks them.
+    """Return X, and y if it is passed, after scikit-learn's checks.
 
     Parameters
     ----------
     estimator : FairBiNNClassifier
-        Estimator for which scikit-learn checks, and keeps, number and names of the features.
+        Estimator on which scikit-learn stores or compares the number and names of the features.
 
     X : {array-like, sparse matrix, torch Dataset}
         Features.
@@ -72,7 +72,7 @@ def check_data(estimator, X, *y, reset, input_shape=None):
     if (source := as_source(X)) is not None:
         return _check_source(estimator, source, *y, reset=reset, input_shape=input_shape)
     try:
-        # Values that are too large for float32 become infinite, and are refused.
+        # Values too large for float32 become infinite, and infinite values raise an error.
         with np.errstate(over="ignore", invalid="ignore"):
             checked = validate_data(
                 estimator,
@@ -92,7 +92,7 @@ def check_data(estimator, X, *y, reset, input_shape=None):
             ) from error
         if estimator.module is None and "with dim" in str(error):
             raise ValueError(
-                f"X must have two dimensions unless module is a module of your own. {error}"
+                f"X must have two dimensions unless module is a custom module. {error}"
             ) from error
         raise
     _check_sample_shape(checked[0] if y else checked, input_shape)
@@ -103,7 +103,7 @@ def _check_source(estimator, source, *y, reset, input_shape):
     """Return a source whose values are checked when they are read, and labels."""
     if len(source.shape) > 2 and estimator.module is None:
         raise ValueError(
-            "X must have two dimensions unless module is a module of your own, got the shape "
+            "X must have two dimensions unless module is a custom module, got the shape "
             f"{source.shape}."
         )
     names = source.feature_names
@@ -147,7 +147,7 @@ def encode_training_data(
     Parameters
     ----------
     X, y : ndarray, CSR matrix or Source; ndarray
-        What `check_data` returned.
+        Values that `check_data` returned.
 
     sensitive_features, sample_weight : array-like or None
         As users pass them to `fit`.

@@ -48,7 +48,7 @@ def build_net(
         Draws the seed of weights and batches.
 
     positive : {0, 1}, default=1
-        Code of the positive one of two classes.
+        Code of the positive class of two.
     """
     seed = random_state.randint(np.iinfo(np.int32).max)
     n_outputs = 1 if n_classes == 2 else n_classes
@@ -129,7 +129,7 @@ def net_for(options, data, samples, random_state, window=None):
 def updated_net(net, options, n_groups):
     """Return a copy of a fitted network with changed options and room for new groups.
 
-    Under a target the multipliers are kept, without one they are reset.
+    Multipliers are kept under a target and reset otherwise.
     """
     net = copy.deepcopy(net)
     net.options = options
@@ -140,7 +140,7 @@ def updated_net(net, options, n_groups):
 
 
 def describe(net):
-    """Return what builds a network like this one, as plain values."""
+    """Return the plain values from which `rebuild_net` builds a network like this one."""
     return {
         "params": net.options.given,
         "input_shape": list(net.input_shape),
@@ -154,7 +154,7 @@ def describe(net):
 
 
 def rebuild_net(description, state, device):
-    """Return a network of a description, in a lasting state, on a device."""
+    """Return a network from its description and lasting state, on a device."""
     net = build_net(
         TrainingOptions.from_params(description["params"]),
         input_shape=tuple(description["input_shape"]),
@@ -185,7 +185,7 @@ def _default_module(options, input_shape, n_outputs, seed):
 
 
 def _own_module(options, input_shape, n_outputs, seed):
-    """Return a builder of the user's module, after a trial."""
+    """Return a builder of the user's module, after a trial with two samples."""
     size = input_shape[0] if len(input_shape) == 1 else input_shape
     given = options.nested["module"]
     check_names("module", options.module, given)

@@ -24,7 +24,7 @@ class ForwardToSklearn(Callback):
         Its context of the call of `fit`.
 
     X, y : array-like
-        What the user passed to `fit`.
+        Arguments of `fit`.
 
     fitted_attributes : callable
         Function of a network that returns the attributes of an estimator fitted with it.
@@ -43,7 +43,7 @@ class ForwardToSklearn(Callback):
         self.epoch.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
     def on_epoch_end(self, net, **kwargs):
-        """Close the task and offer the model as if the training ended here."""
+        """Close the task and pass on the model as if the training ended here."""
         net.run.stop |= self.epoch.call_on_fit_task_end(
             estimator=self.estimator,
             X=self.X,
@@ -53,7 +53,7 @@ class ForwardToSklearn(Callback):
 
 
 class KeepLast(Callback):
-    """Keep the state of the last complete epoch, to which an interrupt returns."""
+    """Keep the state of the last complete epoch, which is restored after an interrupt."""
 
     def __init__(self):
         self.kept = None
@@ -67,7 +67,7 @@ class StopEarly(Callback):
     """Keep the weights of the lowest validation objective; stop when it no longer falls.
 
     As in scikit-learn's neural networks, an epoch counts as no improvement unless it lowers the
-    objective by at least `tol`. The weights kept are those of the lowest objective.
+    objective by at least `tol`. Weights are kept for any decrease, however small.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ class StopEarly(Callback):
         self.lowest, self.weights, self.n_no_improvement = math.inf, None, 0
 
     def state(self):
-        """Return what later epochs depend on."""
+        """Return the state on which later epochs depend."""
         names = ("lowest", "weights", "n_no_improvement")
         return {name: getattr(self, name) for name in names}
 
     def set_state(self, state):
-        """Load what `state` returned."""
+        """Load a state that `state` returned."""
         vars(self).update(state)
 
     def on_epoch_end(self, net, **kwargs):

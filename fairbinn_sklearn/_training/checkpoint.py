@@ -27,10 +27,10 @@ class Checkpoint(Callback):
         The file.
 
     fingerprint : dict
-        What identifies the fit, see `fingerprint`.
+        Values that identify the fit, see `fingerprint`.
 
     writes : bool, default=True
-        Whether this process writes; one of several does.
+        Whether this process writes the file; with several processes only the first does.
     """
 
     def __init__(self, file, fingerprint, writes=True):
@@ -109,7 +109,7 @@ class Checkpoint(Callback):
 
 
 def fingerprint(params, data, fitted_net=None):
-    """Return what identifies a fit: its parameters, and digests of data and initial weights.
+    """Return the values that identify a fit: parameters, and digests of data and weights.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The losses of both players, and the running rates that the follower's loss is based on."""
+"""The losses of both players, and exponential moving averages of the rates (running rates)."""
 
 import copy
 import math
@@ -31,7 +31,7 @@ class Criterion(nn.Module):
     Parameters
     ----------
     constraint : FairnessLoss or callable
-        What the follower equalises.
+        Criterion that the follower equalises.
 
     n_groups : list of int
         Number of groups of each sensitive feature, or of their combinations.
@@ -46,7 +46,7 @@ class Criterion(nn.Module):
         Number of samples over which rates are averaged; 0 means each batch alone.
 
     positive : {0, 1}, default=1
-        Code of the positive one of two classes.
+        Code of the positive class of two.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class Criterion(nn.Module):
         Factor of the multipliers' step size.
 
     decision_weight : float
-        Weight of the rates of decisions against those of scores while training moves over to
-        decisions.
+        Weight of the rates of decisions relative to those of scores, from 0 to 1: it grows while
+        training changes from scores to decisions.
 
     processes : Processes or None
         Processes that train together.
@@ -108,11 +108,11 @@ class Criterion(nn.Module):
         return losses.sum(-1) / batch.n_samples, grad / batch.n_samples
 
     def scores(self, logits):
-        """Return probabilities (B, C): of the positive class, or of each of several classes."""
+        """Return probabilities (B, C): of the second of two classes, or of each class."""
         return torch.sigmoid(logits) if self.n_outputs == 1 else torch.softmax(logits, -1)
 
     def decisions(self, logits):
-        """Return decisions (B, C), 0 or 1 where `scores` returns a probability."""
+        """Return decisions (B, C): 0 or 1 for each probability of `scores`."""
         if self.n_outputs == 1:
             return (logits > 0).to(logits.dtype)
         return one_hot(logits.argmax(-1), self.n_outputs).to(logits.dtype)
@@ -128,7 +128,7 @@ class Criterion(nn.Module):
         return batch.y if self.positive == 1 else 1 - batch.y
 
     def indicator(self, batch):
-        """Return the indicator of all groups (B, G), times the weights of the samples."""
+        """Return the indicator of all groups (B, G), multiplied by the weights of the samples."""
         columns = [
             codes[:, None] == torch.arange(n, device=codes.device)
             for codes, n in zip(batch.groups.unbind(1), self.n_groups, strict=True)
@@ -199,9 +199,9 @@ class RateCriterion(Criterion):
     equalised, :math:`\bar r` moves from the rates of scores to those of decisions, by
     `decision_weight`.
 
-    With `equalize` "both" the loss is the mean of two, one for each kind of rates; under a target,
-    which both must meet, it is their sum. Steering rates have a leading axis of length K, one entry
-    per kind of rate.
+    With `equalize` "both" the loss is the mean of two losses, one for each kind of rates; under a
+    target, which both must meet, it is their sum. The rates :math:`\bar r` at which the loss is
+    evaluated (steering rates) have a leading axis of length K, one entry per kind of rate.
     """
 
     def __init__(self, constraint, n_groups, **settings):
@@ -219,8 +219,8 @@ class RateCriterion(Criterion):
     def membership(self, batch):
         """Return the weights of the samples in each event and group (B, E, G)."""
         indicator = self.indicator(batch)
-        # Gaps between rates are those of either class, so that only the events depend on
-        # which class is positive.
+        # Two classes have the same gaps between rates, so only the events depend on which class
+        # is positive.
         y = self.labels(batch)
         return self.constraint.membership(y, indicator, self.n_classes).transpose(0, 1)
 
@@ -228,8 +228,8 @@ class RateCriterion(Criterion):
     def fairness_grad(self, logits, batch):
         """Update the rates, then return the gradient of the follower's loss in the logits.
 
-        Under a target the multipliers are updated too. Written out by hand, because autograd of
-        both losses costs 23 to 40 % of the time of a fit.
+        Under a target the multipliers are updated too. The gradient is written by hand, because
+        autograd of both losses takes 23 to 40 % of the time of a fit.
         """
         scores = self.scores(logits)  # (B, C)
         counts = self.update_rates(logits, batch, scores)
@@ -243,8 +243,8 @@ class RateCriterion(Criterion):
     def local_loss(self, logits, batch):
         """Update the rates, then return phi as a differentiable function of the batch's logits.
 
-        The batch moves the running rates by its own change. At `logits` the gradient is that of
-        `fairness_grad`; this form also has the right second derivatives, at a higher price.
+        The running rates change with the rates of the batch. At `logits` the gradient equals that
+        of `fairness_grad`; this form also has correct second derivatives, at a higher cost.
         """
         scores = self.scores(logits.detach())
         counts = self.update_rates(logits, batch, scores)
@@ -267,8 +267,8 @@ class RateCriterion(Criterion):
     def _steer(self, batch):
         """Return the gradient at the steering rates, factors of phi, and the multipliers.
 
-        Without a target the factors make the mean over the kinds of rates. Under a target they are
-        those of the excess over it, and the multipliers are updated for the next batch.
+        Without a target the factors produce the mean over the kinds of rates. Under a target they
+        are the weights of the excess over it, and the multipliers are updated for the next batch.
         """
         rates = self.steering_rates()
         grads = self._by_partition(self.constraint.gradient, rates)
@@ -313,7 +313,7 @@ class RateCriterion(Criterion):
         return self.sums[kind] / self.counts.clamp(min=MIN_COUNT)[..., None]
 
     def steering_rates(self):
-        """Return the rates (K, ..., E, G, C) at which the loss is taken."""
+        """Return the rates (K, ..., E, G, C) at which the loss is evaluated."""
         if self.equalize == "scores":
             return self.rates(SCORES)[None]
         decisions, scores = self.rates(slice(None))
@@ -328,11 +328,11 @@ class RateCriterion(Criterion):
         return torch.stack(differences).amax(0)
 
     def constraint_value(self):
-        """Return what a target bounds: the largest difference of the kinds of rates equalised."""
+        """Return the value that a target bounds: the largest difference of the equalised rates."""
         return torch.stack([self.difference(kind) for kind in self.kinds]).amax(0)
 
     def weight(self, target):
-        """Return the weight of a squared gap whose gradient at the target is the multipliers'."""
+        """Return the weight of a squared gap with the multipliers as gradient at the target."""
         if not self.multipliers.numel():
             return torch.zeros(())
         return self.multipliers.abs().amax((-3, -2, -1)).sum(0) / (2.0 * target)
@@ -377,7 +377,7 @@ class RateCriterion(Criterion):
 
 
 def check_events(constraint, n_classes):
-    """Return the events of one sample of each class; raise if a user's criterion is not valid."""
+    """Return the events of one sample per class; raise if a user's criterion is not valid."""
     method = f"{type(constraint).__name__}.events"
     y = torch.arange(n_classes)
     events, more = (constraint.events(labels, n_classes) for labels in (y, y.repeat(2)))

@@ -1,4 +1,4 @@
-"""Criterion whose fairness loss is a user's function of one batch, not of rates."""
+"""Criterion whose fairness loss is a user's function of one batch instead of rates."""
 
 import torch
 from torch.autograd import grad
@@ -61,18 +61,18 @@ class FunctionCriterion(Criterion):
         return value
 
     def local_loss(self, logits, batch):
-        """Count the batch, then return the function of the batch's logits."""
+        """Count the batch, then return the loss as a function of the batch's logits."""
         uncounted = self.empty_copy()
         uncounted.factor.copy_(self.factor)
         self.update_rates(logits, batch)
         return lambda logits: uncounted.fairness_loss(logits, batch)
 
     def update_rates(self, logits, batch):
-        """Count a batch without a step along its loss."""
+        """Count a batch without taking a step."""
         self.fairness_grad(logits, batch)
 
     def constraint_value(self):
-        """Return what a target bounds: the mean of the values over the window."""
+        """Return the value that a target bounds: the mean of the function over the window."""
         return self.total / self.n_samples
 
     def weight(self, target):
@@ -84,5 +84,5 @@ class FunctionCriterion(Criterion):
         self.factor.fill_(1.0)
 
     def summary(self):
-        """Return the mean of the values over the window."""
+        """Return the mean of the function over the window."""
         return {"fairness_loss": self.constraint_value().item()}

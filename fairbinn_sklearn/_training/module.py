@@ -7,10 +7,10 @@ from torch import nn
 
 
 class FairBiNNModule(nn.Module):
-    """Fully connected module whose fairness layers belong to the follower.
+    """Fully connected module whose fairness layers are updated by the follower.
 
-    The hidden layers before `fairness_position` are the base, the others are in the head; both
-    belong to the leader. Initial weights have the distribution of :class:`torch.nn.Linear`, but
+    The hidden layers before `fairness_position` are the base, the others are in the head; the
+    leader updates both. Initial weights have the distribution of :class:`torch.nn.Linear`, but
     come from a separate generator, so that no global state is read or changed.
     """
 
@@ -68,8 +68,8 @@ def _linear(n_in, n_out, generator):
 def players(module, fairness_modules=()):
     """Return the leader's and the follower's trained parameters, by name.
 
-    The follower owns the submodules named by `fairness_modules`. Without names, the methods
-    ``accuracy_parameters`` and ``fairness_parameters`` of the module decide.
+    The follower updates the submodules named by `fairness_modules`. Without names, the methods
+    ``accuracy_parameters`` and ``fairness_parameters`` of the module define the players.
     """
     named = {name: param for name, param in module.named_parameters() if param.requires_grad}
     if fairness_modules:

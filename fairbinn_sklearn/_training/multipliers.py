@@ -1,4 +1,4 @@
-"""Augmented Lagrangian: a fairness target that replaces eta."""
+"""Augmented Lagrangian: multipliers that replace eta under a fairness target."""
 
 import torch
 
@@ -29,8 +29,8 @@ def update_multipliers(multipliers, grad, difference, target, step_size):
             + s\,g .
 
     While d is above t, :math:`\mu` grows; while d is below, its largest entry shrinks towards 0. So
-    :math:`\mu` converges where the difference is the target. A large weight of the squared gap,
-    which would amplify the noise of batches and the delay of running rates, is not needed.
+    :math:`\mu` converges when the difference equals the target. The squared gap needs no large
+    weight, which would amplify the noise of batches and the delay of running rates.
 
     Parameters
     ----------

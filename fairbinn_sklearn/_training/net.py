@@ -26,16 +26,16 @@ class TwoPlayerNet(NeuralNet):
     Parameters
     ----------
     module, criterion : torch.nn.Module class or callable
-        What builds the module and the criterion.
+        Class or factory of the module, and of the criterion.
 
     options : TrainingOptions
         Options of the training.
 
     fairness_modules : tuple of str
-        Names of the follower's submodules; empty if the module has methods that say so.
+        Names of the follower's submodules; empty if methods of the module define the players.
 
     fairness_optimizer : callable
-        What builds the follower's optimizer.
+        Factory of the follower's optimizer.
 
     input_shape : tuple
         Shape of a sample.
@@ -49,11 +49,11 @@ class TwoPlayerNet(NeuralNet):
         State of the training in progress.
 
     last_run : RunSummary or None
-        What is remembered of the last training.
+        Summary of the last training.
 
     model_axes : int
-        Number of axes of networks in front of the axes of a parameter: 1 if networks are trained
-        side by side.
+        Number of leading axes of networks of each parameter: 1 if networks are trained side by
+        side, otherwise 0.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TwoPlayerNet(NeuralNet):
         super().__init__(module, criterion, **kwargs)
 
     def initialize_optimizer(self):
-        """Build the optimizers; the leader's has all parameters, for rules without a follower."""
+        """Build both optimizers; the leader's has all parameters, for rules without a follower."""
         super().initialize_optimizer()
         self.fairness_optimizer_ = self.fairness_optimizer(
             self.players()[1], lr=self.options.fairness_lr
@@ -126,13 +126,13 @@ class TwoPlayerNet(NeuralNet):
             Samples for training and for the validation loss.
 
         epochs : int
-            Number of epochs; with `state`, those of the interrupted training included.
+            Number of epochs; with `state`, including the epochs of the interrupted training.
 
         schedule : callable
             Function of an optimizer and a number of epochs that builds a scheduler.
 
         fair : bool
-            Whether the fairness loss takes part.
+            Whether to train with the fairness loss.
 
         callbacks : sequence of skorch.callbacks.Callback, default=()
             Callbacks.
@@ -194,15 +194,15 @@ class TwoPlayerNet(NeuralNet):
             )
 
     def _idle_state(self):
-        """Return what skorch and this class keep for one training only, as it is between two."""
+        """Return the attributes that only a running training uses, with their idle values."""
         return {"run": None, "callbacks_": [], "train_split": None}
 
     def __getstate__(self):
-        """Return the state without what belongs to one training only."""
+        """Return the state without a running training."""
         return {**super().__getstate__(), **self._idle_state()}
 
     def __deepcopy__(self, memo):
-        """Copy without pickling, so that criteria and modules may be defined anywhere."""
+        """Copy without pickling, so that criteria and modules need not be importable."""
         memo[id(self)] = copied = type(self).__new__(type(self))
         vars(copied).update(copy.deepcopy({**vars(self), **self._idle_state()}, memo))
         return copied
@@ -231,7 +231,7 @@ class TwoPlayerNet(NeuralNet):
         return seeded(int(seed), torch.device(self.device))
 
     def on_epoch_begin(self, net, **kwargs):
-        """Stop if a callback asked to; set what depends on the epoch."""
+        """Stop if a callback requested it; set the values that depend on the epoch."""
         run, options = self.run, self.options
         if run.stop:
             raise StopTraining
@@ -241,8 +241,8 @@ class TwoPlayerNet(NeuralNet):
             group["lr"] = options.fairness_lr * self.leader_lr() / options.lr
         last = run.epochs - 1
         self.criterion_.decision_weight = len(self.history) / last if last else 1.0
-        # Scale multiplier updates with the learning rate: near rate 0 the network can no longer
-        # react to them.
+        # Scale multiplier updates with the learning rate, because near rate 0 the network can no
+        # longer react to them.
         self.criterion_.multiplier_lr_scale = min(self.leader_lr() / options.lr, 1.0)
         run.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, **kwargs)
@@ -272,7 +272,7 @@ class TwoPlayerNet(NeuralNet):
     def param_grad(self, logits, logit_grad, params, retain_graph=False):
         """Return the gradient in parameters from the gradient in the logits.
 
-        Several processes add up theirs.
+        With several processes, the gradients of all processes are added.
         """
         processes = self.criterion_.processes
         gradient = torch.autograd.grad(
@@ -296,7 +296,7 @@ class TwoPlayerNet(NeuralNet):
         return {"loss": self.run.rule(self, batch)}
 
     def weight(self):
-        """Return the weight of the fairness loss: eta, or the one that a target has led to."""
+        """Return the weight of the fairness loss: eta, or the weight found under a target."""
         target = self.options.fairness_target
         return self.options.eta if target is None else self.criterion_.weight(target)
 

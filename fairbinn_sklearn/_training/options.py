@@ -65,11 +65,11 @@ WITH_PARAMETERS = ("module", "optimizer", "fairness_optimizer")
 class TrainingOptions:
     """Resolved options of a training.
 
-    `given` holds the parameters as the user passed them, copied where they could be changed in
-    place; `nested` those such as ``optimizer__betas``, by the name of the parameter they belong to.
-    The other fields have the names of the estimator's parameters: names are replaced by the classes
-    and objects they mean, numbers are floats. Side by side, networks share one options object
-    whose `eta` or `fairness_target` is a tensor with one value per network.
+    `given` contains the parameters as the user passed them, copied if they could be changed in
+    place. `nested` contains parameters such as ``optimizer__betas``, by the name of the parameter
+    they belong to. The other fields have the names of the estimator's parameters, with short names
+    replaced by classes and objects, and numbers by floats. Networks trained side by side share one
+    options object whose `eta` or `fairness_target` is a tensor with one value per network.
     """
 
     given: dict
@@ -178,15 +178,14 @@ class TrainingOptions:
     def dtype(self, n_samples, device):
         """Return the floating-point type of a fit: float64 if one batch holds all samples.
 
-        It costs next to nothing there, and makes a weight of 2 exactly the same as a sample given
-        twice.
+        It costs almost nothing there, and makes a weight of 2 exactly equal to a repeated sample.
         """
         is_plain = not self.draws_random_numbers and device.type != "mps"
         one_batch = n_samples <= samples_per_batch(self.batch_size, n_samples)
         return torch.float64 if is_plain and one_batch else torch.float32
 
     def check_unchanged(self, fitted):
-        """Raise if an option differs from a fitted network's that the network cannot change."""
+        """Raise if an option that a fitted network cannot change differs from its options."""
         for name in self.given | fitted.given:
             if name in CHANGEABLE:
                 continue
@@ -235,7 +234,7 @@ def _check_unrolled(given, optimizer, nested):
 
 
 def _module_options(given, nested):
-    """Resolve what builds the module: the layers of the default one, or the user's class."""
+    """Resolve the options of the module: the layers of the default module, or a custom class."""
     names = given["fairness_modules"]
     if given["module"] is not None:
         _check_no_layers(given)
@@ -247,7 +246,7 @@ def _module_options(given, nested):
     if names is not None:
         raise ValueError(
             f"fairness_modules must be None without a module, got {names!r}: it names submodules "
-            "of your own module."
+            "of a custom module."
         )
     if nested:
         raise ValueError(
@@ -273,6 +272,6 @@ def _check_no_layers(given):
     for name, default in LAYERS.items():
         if not is_same(given[name], default):
             raise ValueError(
-                f"{name} must be left at its default with a module of your own, got "
+                f"{name} must be left at its default with a custom module, got "
                 f"{given[name]!r}. Parameters of the module are passed as module__<name>."
             )

@@ -1,4 +1,4 @@
-"""Predictions of a network, and warnings of trainings that ended badly."""
+"""Predictions of a network, and warnings about its result after training."""
 
 import math
 import warnings
@@ -73,7 +73,7 @@ def _warn_of_constant_predictions(net, classes, X):
         f"The model predicts {classes.tolist()[codes[0]]!r} for all {len(codes)} training samples, "
         "so its group differences are trivially small. Scale the features of X if they are not "
         f"scaled, train longer (max_epochs, now {run.epochs}), {weight}, raise batch_size (now "
-        f"{batch_size}) or lower rate_window; a module of your own must return logits.",
+        f"{batch_size}) or lower rate_window; a custom module must return logits.",
         ConvergenceWarning,
         stacklevel=2,
     )

@@ -1,4 +1,4 @@
-"""Names of parameters resolved to the classes and objects they mean, each by one table."""
+"""Resolution of short names to classes and objects, with one table per parameter."""
 
 import inspect
 from functools import partial
@@ -49,7 +49,7 @@ SCHEDULES = {"cosine": cosine, "constant": constant}
 
 
 def resolve_class(parameter, value, table, base):
-    """Return the class that a name in the table means; a subclass of `base` means itself."""
+    """Return the class of a name in the table; return a subclass of `base` unchanged."""
     if isinstance(value, str) and value in table:
         return table[value]
     if isinstance(value, type) and issubclass(value, base):
@@ -171,7 +171,7 @@ def resolve_float(parameter, value):
 
 
 def resolve_constraint(value):
-    """Return the fairness loss that a name, an object, a function or a list of losses means."""
+    """Return the fairness loss or function of a name, an object, a function or a list."""
     if isinstance(value, (list, tuple)) and value:
         losses = [resolve_constraint(item) for item in value]
         if functions := [loss for loss in losses if not isinstance(loss, FairnessLoss)]:
@@ -241,7 +241,7 @@ def resolve_position(position, n_hidden):
 def resolve_device(device):
     """Return a torch device that exists.
 
-    "auto" means the fastest, "accelerate" that of the process.
+    "auto" means CUDA, else MPS, else the CPU; "accelerate" means the device of the process.
     """
     if isinstance(device, str) and device == "accelerate":
         return Processes().device

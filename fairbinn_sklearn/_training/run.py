@@ -1,4 +1,4 @@
-"""The state of one call of train, and what is remembered of it."""
+"""The state of one call of train, and its summary."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import torch
 class TrainingRun:
     """State of one call of `TwoPlayerNet.train`, dropped when it ends.
 
-    `rule` is the update rule, `has_follower` says whether it has a fairness player. `player_params`
-    caches the parameters of the leader and the follower, which would be looked up for each batch.
+    `rule` is the update rule, and `has_follower` is True if it has a fairness player.
+    `player_params` caches the parameters of both players, to avoid a lookup in each batch.
     `largest_step` is the largest norm of the follower's steps in this epoch. A callback sets `stop`
     to end the training after this epoch.
     """
@@ -29,10 +29,10 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is remembered of the last training.
+    """Summary of the last training.
 
-    `fair` says whether the fairness loss took part, `n_samples` and `epochs` how long it was,
-    `interrupted` whether the user ended it.
+    `fair` is True if the fairness loss was used, `n_samples` and `epochs` are its length, and
+    `interrupted` is True if the user ended it.
     """
 
     fair: bool

@@ -1,4 +1,4 @@
-"""From an estimator and what users pass to fit, to encoded training samples."""
+"""From an estimator and the arguments of `fit` to encoded training samples."""
 
 import torch
 
@@ -28,7 +28,7 @@ def training_data(
     Parameters
     ----------
     estimator : FairBiNNClassifier
-        The estimator, whose number and names of features scikit-learn's checks learn or compare.
+        Estimator on which scikit-learn stores or compares the number and names of the features.
 
     X, y, sensitive_features, sample_weight
         As in `FairBiNNClassifier.fit`.

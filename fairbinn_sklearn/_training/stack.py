@@ -1,7 +1,7 @@
 """Networks that differ only in eta or in the target, trained side by side in one pass.
 
 A step of one small network is mostly overhead. Side by side, K networks share the samples of a
-batch; their parameters, losses, rates and optimizer states have an axis of networks in front.
+batch; their parameters, losses, rates and optimizer states have a leading axis of networks.
 """
 
 import copy
@@ -113,7 +113,7 @@ def stacked(net, values, dtype):
 
 
 def unstacked(many, net, options, k):
-    """Return network k of many as if it had trained alone; all started from `net`."""
+    """Return network k of many as if it had been trained alone; all started from `net`."""
     single = copy.deepcopy(net)
     single.options = options
     with torch.no_grad():

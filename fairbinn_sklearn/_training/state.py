@@ -1,4 +1,4 @@
-"""The state of a network: what it has learned, and what later epochs depend on."""
+"""The state of a network: its weights, and all values that later epochs depend on."""
 
 import copy
 

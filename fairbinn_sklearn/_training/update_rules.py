@@ -1,6 +1,6 @@
 r"""Update rules: the gradient along which each player steps.
 
-With :math:`g_a, g_s` the gradients in the leader's and the follower's parameters:
+:math:`g_a` and :math:`g_s` are the gradients in the leader's and the follower's parameters:
 
 - `bilevel`: the leader steps along :math:`g_a(L_{acc} + \eta\varphi)`, the follower along
   :math:`g_s(\eta\varphi)`;
@@ -15,7 +15,7 @@ The criterion returns the gradients of both losses in the logits, and :func:`tor
 continues to the player's own parameters, so nothing accumulates and nothing leaks to the other
 player. A rule returns the accuracy loss.
 
-K networks side by side have losses of shape (K,) and an axis in front of their gradients.
+K networks side by side have losses of shape (K,) and gradients with a leading axis of length K.
 """
 
 import torch
@@ -100,7 +100,7 @@ METHODS = {
 def step(optimizer, params, gradient):
     """Take one optimizer step; optimizers skip parameters without a gradient."""
     for param, param_grad in zip(params, gradient, strict=True):
-        # Contiguous, because torch's fused steps read the gradient in memory order.
+        # Make the gradient contiguous, because torch's fused steps read it in memory order.
         param.grad = None if param_grad is None else param_grad.contiguous()
     optimizer.step()
     for param in params:

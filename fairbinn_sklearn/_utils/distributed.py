@@ -8,8 +8,9 @@ import torch
 class Processes:
     """The processes of an ``accelerate launch``, by Hugging Face Accelerate.
 
-    All of them hold the same samples and draw the same batches; each takes a shard of a batch. Sums
-    over a batch and gradients are added up over the processes, so that all take the same step.
+    All processes have the same samples and draw the same batches, and each takes a shard of every
+    batch. Gradients and sums over a batch are added over the processes, so that all take the same
+    step.
     """
 
     def __init__(self):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def write_whole(path, data):
-    """Write bytes to a file, so that it never holds a part of them.
+    """Write bytes to a file completely or not at all.
 
-    The bytes go to a temporary file next to it, which then replaces it. An existing file is kept
-    until then, also if the process is killed or the disk is full.
+    The bytes are written to a temporary file in the same folder, which then replaces the file. If
+    the process is killed or the disk is full, an existing file is kept.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")

@@ -15,8 +15,8 @@ class NoNameError(Exception):
 def canonical(value):
     """Return a value of JSON types that is equal in two processes if the values mean the same.
 
-    Classes and functions are known by the name by which they can be imported, objects with
-    `get_params` by their class and parameters.
+    Classes and functions are represented by the name under which they can be imported, objects
+    with `get_params` by their class and parameters.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def canonical(value):
 
 
 def is_same(first, second):
-    """Return whether two values mean the same; those without a name must be equal objects."""
+    """Return whether two values mean the same; values without a name must be equal."""
     if first is second:
         return True
     try:

@@ -11,8 +11,8 @@ ALIASES = {"learning_rate": "lr", "n_epochs": "max_epochs", "epochs": "max_epoch
 class NestedParams:
     """Mixin for keyword parameters ``<parameter>__<name>``, kept as attributes of that name.
 
-    `get_params`, `set_params` and the constructor take them for the parameters in `_nested`, as
-    skorch does. Fit checks their values, where the classes are known.
+    `get_params`, `set_params` and the constructor accept them for the parameters in `_nested`, as
+    in skorch. `fit` checks their values, because the classes are known only then.
     """
 
     _nested = ()
@@ -50,7 +50,7 @@ class NestedParams:
         return {**super().get_params(deep=deep), **nested}
 
     def set_params(self, **params):
-        """Set parameters: all of them, or none if there is an error.
+        """Set all parameters, or none if one of them raises an error.
 
         Setting a parameter such as `optimizer` to another value removes its parameters, such as
         ``optimizer__momentum``, unless they are set in the same call.
@@ -68,7 +68,7 @@ class NestedParams:
         Raises
         ------
         ValueError
-            If a name is not that of a parameter.
+            If a name is not the name of a parameter.
         """
         self._check_has_params(params)
         before = vars(self).copy()
@@ -87,7 +87,7 @@ class NestedParams:
         return self
 
     def _check_has_params(self, params):
-        """Raise for parameters of a value that has none, such as a name."""
+        """Raise if parameters are set on a value without parameters, such as a string."""
         for key in params:
             name, separator, _ = key.partition("__")
             value = params.get(name, getattr(self, name, None))

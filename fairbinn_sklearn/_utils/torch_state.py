@@ -7,7 +7,7 @@ import torch
 
 @contextlib.contextmanager
 def neutral_torch_state():
-    """Train or predict as if the caller had set no gradient mode, autocast or default device."""
+    """Ignore the caller's gradient mode, autocast and default device in training or prediction."""
     with (
         torch.inference_mode(False),
         torch.enable_grad(),

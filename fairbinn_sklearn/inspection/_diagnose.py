@@ -40,15 +40,15 @@ def diagnose(
         Fitted classifier, or a fitted pipeline that ends in one.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples, as for `predict`; best held-out samples, not used for training.
+        Samples, as for `predict`; preferably held-out samples, not used for training.
 
     y : array-like of shape (n_samples,), default=None
         Labels of the samples. Without them the report cannot judge overfitting.
 
     sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-        Sensitive features of the samples, as in `fit`. With them, and with `y`, the report has an
-        audit: the difference between groups on `X`, in the rates of the `constraint`, with a
-        bootstrap interval.
+        Sensitive features of the samples, as in `fit`. With them, and with `y`, the report contains
+        an audit: the difference between groups on `X`, in the rates of the `constraint`, with a
+        bootstrap interval. Samples of unknown groups count in no rate.
 
     n_boot : int, default=1000
         Number of bootstrap resamples, >= 1.
@@ -62,8 +62,9 @@ def diagnose(
     Returns
     -------
     report : InspectionReport
-        One finding for each check, by priority. If there was an audit, its `details` have
-        "difference", "low", "high" (the interval) and "fewest_samples" (of a rate).
+        One finding for each check, by priority. With an audit, `details` contains the "difference",
+        the interval from "low" to "high", and "fewest_samples", the number of samples of
+        the rate with the fewest.
 
     Raises
     ------
@@ -89,15 +90,16 @@ def diagnose(
     advice changes one thing, such as the weight of the fairness loss or the length of the training.
     Of two findings that concern the same thing, the first gives the advice; the other stays in the
     table without advice. If the network has not learned the labels (checks "loss" and
-    "predictions"), the findings after these give no advice at all.
+    "predictions"), later findings give no advice.
 
     Thresholds are conventions that separate clear cases. A difference is small if it is at most
-    0.05; under a `fairness_target`, if it exceeds the target by at most a quarter of it, or 0.01.
+    0.05; under a `fairness_target`, if it exceeds the target by at most a quarter of the target or
+    by at most 0.01.
 
     The differences in "difference", "decrease", "price" and "scores_agree" are those of the
     training samples, measured while the weights changed. The interval of the audit is that of
     :class:`AuditDisplay`, with the same limits. If `sample_weight` was passed to `fit`, the loss on
-    `X` is unweighted and cannot be compared with that of the training.
+    `X` is unweighted and cannot be compared with the training loss.
 
     Examples
     --------
@@ -173,7 +175,7 @@ def _label_codes(clf, y, n_samples):
 
 
 def _prioritise(findings):
-    """Keep the first advice for each knob, and none after a root cause."""
+    """Keep the first advice of those that change the same thing, and none after a root cause."""
     turned, is_blocked, prioritised = set(), False, []
     for finding in findings:
         if is_blocked or finding.knob in turned:

@@ -65,7 +65,7 @@ class BestUnder(BaseEstimator):
         return within
 
     def _column(self, cv_results, name):
-        """Return the means of a score over the folds where it is known."""
+        """Return the means of a score over the folds in which it is not NaN."""
         key = f"mean_test_{name}"
         if key not in cv_results:
             names = [k.removeprefix("mean_test_") for k in cv_results if "mean_test_" in k]
@@ -101,7 +101,7 @@ def is_constant(selection_rate):
 
 
 def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
-    """Choose the candidate of the best score whose difference meets a bound, for `refit`.
+    """Choose the candidate with the best score under a bound on the difference, for `refit`.
 
     Parameters
     ----------
@@ -118,8 +118,9 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     -------
     choose : callable
         Function that returns the index of a candidate from `cv_results_`. Among equal scores it
-        takes the smallest difference. If no candidate meets the bound it takes the closest, and
-        warns.
+        selects the smallest difference. With the scorer "selection_rate", models that predict one
+        class for all samples are passed over if another candidate meets the bound. If no candidate
+        meets the bound, it selects the closest and warns.
 
     Raises
     ------
@@ -128,12 +129,13 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
 
     See Also
     --------
-    fairness_scoring : The scorers that it needs.
+    fairness_scoring : Return the scorers that this choice needs.
 
     Notes
     -----
-    The mean over the folds meets the bound, on the samples used to choose: audit the model on
-    others.
+    The bound applies to the mean over the folds, on the samples used for the choice: audit the
+    model on other samples. As `refit` of a search, the result also names the scorer that the
+    ``score`` method of the search uses: `score`.
 
     Examples
     --------
@@ -153,7 +155,7 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
 
 
 def dominated(differences, scores):
-    """Return which points are dominated: another is as good in both values and better in one."""
+    """Return which points are dominated: another point is nowhere worse and somewhere better."""
     x, y = np.asarray(differences, float), np.asarray(scores, float)
     as_good = (x <= x[:, None]) & (y >= y[:, None])  # [i, j]: j is as good as i in both
     better = (x < x[:, None]) | (y > y[:, None])

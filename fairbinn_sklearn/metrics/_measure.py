@@ -1,4 +1,4 @@
-"""Metrics of fitted classifiers, each of which predicts once."""
+"""Metrics of several fitted classifiers; each classifier predicts once."""
 
 import copy
 
@@ -29,9 +29,9 @@ def measure(
     score="accuracy",
     pos_label=None,
 ):
-    """Return a table of the metrics of classifiers, a row each; see `FairnessPath.evaluate`.
+    """Return a table of metrics, one row per classifier; see `FairnessPath.evaluate`.
 
-    Pipelines must share their first steps, which transform X once.
+    Pipelines must share the steps before the classifier, so that X is transformed once.
     """
     if sensitive_features is not None:
         check_order(sensitive_features, X=X, y=y)
@@ -54,14 +54,14 @@ def measure(
     weight = {} if sample_weight is None else {"sample_weight": sample_weight}
     table = []
     for clf in classifiers:
-        cached = copy.copy(clf)  # each scorer predicts anew, and one prediction is enough
+        cached = copy.copy(clf)  # so that all scorers share one prediction
         cached.decision_function = _constant(clf.decision_function(X))
         table.append({name: sign(name) * f(cached, X, y, **weight) for name, f in scorers.items()})
     return pd.DataFrame(table)
 
 
 def _constant(logits):
-    """Return a method that returns the same logits, with the name that scorers look for."""
+    """Return a function that returns fixed logits, under the name that scorers look for."""
 
     def decision_function(X):
         return logits

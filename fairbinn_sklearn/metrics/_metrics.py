@@ -1,14 +1,14 @@
-r"""Group metrics for any number of classes, from weighted counts of samples that are alike.
+r"""Group metrics for any number of classes, from weighted counts of samples.
 
-With :math:`N_{gyp}` the total weight of the samples of group g, label y and prediction p, the rate
-of class c at the event e, a set of labels, is
+:math:`N_{gyp}` is the total weight of the samples of group g, label y and prediction p. An event e
+is a set of labels. The rate of class c at the event e is
 
 .. math::
 
     r_{egc} = \frac{\sum_{y \in e} N_{gyc}}{\sum_{y \in e} \sum_p N_{gyp}} .
 
-A rate over no samples is not known, and is left out. The values equal those of fairlearn wherever
-all rates are known.
+A rate over no samples is unknown and left out. If all rates are known, the values equal those of
+fairlearn.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,8 @@ class Metric:
     """A group metric: its function, the response method it needs, and its direction.
 
     `function` takes the weighted counts (G, C, C) of groups, labels and predictions, or for
-    `response_method` "predict_proba" the mean scores (G, C) of groups. Of two classes the second is
-    the positive one.
+    `response_method` "predict_proba" the mean scores (G, C) of groups. With two classes the second
+    is the positive class.
     """
 
     function: Callable
@@ -68,14 +68,14 @@ def smallest_ratio(values):
 
 
 def worst_group_accuracy(counts):
-    """Return the accuracy of the group where it is lowest."""
+    """Return the lowest accuracy of a group."""
     correct, total = np.trace(counts, axis1=1, axis2=2), counts.sum((1, 2))
     accuracy = np.divide(correct, total, out=np.full(len(total), np.nan), where=total > 0)
     return _worst(accuracy, np.fmin)
 
 
 def selection_rate(counts):
-    """Return the share of samples predicted as positive; of several classes, the largest share."""
+    """Return the fraction of positive predictions; of several classes, the largest fraction."""
     shares = counts.sum((0, 1)) / counts.sum()
     return float(shares[1] if len(shares) == 2 else shares.max())
 
@@ -100,7 +100,7 @@ def count(y_true, y_pred, groups, weight, n_classes):
 
 
 def mean_scores(scores, groups, weight):
-    """Return the weighted mean scores (G, C) of groups; of two classes, of the positive one."""
+    """Return the weighted mean scores (G, C) of groups; with two classes of the positive class."""
     scores = scores[:, 1:] if scores.shape[1] == 2 else scores
     total = np.bincount(groups, weight)
     sums = np.column_stack([np.bincount(groups, weight * column) for column in scores.T])
@@ -133,7 +133,7 @@ DIFFERENCES = sorted(name for name in METRICS if name.endswith("_difference"))
 
 
 def check_metrics(parameter, names, allowed=METRICS):
-    """Raise if a name is not that of a metric; suggest the one that may be meant."""
+    """Raise if a name is not the name of a metric; suggest a similar name."""
     for name in names:
         if name not in allowed:
             meant = [f"{name}_difference"] if f"{name}_difference" in allowed else []

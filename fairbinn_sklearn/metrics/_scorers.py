@@ -1,4 +1,4 @@
-"""Scorers of fairlearn's metrics that take the sensitive features of each fold."""
+"""Scorers of group metrics that take the sensitive features of each fold."""
 
 import warnings
 
@@ -23,8 +23,9 @@ class FairnessScorer(BaseEstimator):
     Parameters
     ----------
     metric : str, default="demographic_parity_difference"
-        The metric: the name of a `constraint` with "_difference" or "_ratio", which are fairlearn's
-        names except for false positive rates.
+        The metric: "<constraint>_difference" or "<constraint>_ratio" for each named `constraint`,
+        or another name of this list. Except for false positive rates, fairlearn uses the same
+        names.
 
         - "demographic_parity_difference" and "demographic_parity_ratio", of selection rates;
         - "equal_opportunity_difference" and "_ratio", of true positive rates;
@@ -33,15 +34,18 @@ class FairnessScorer(BaseEstimator):
           rates;
         - "mean_score_difference", of the means of `predict_proba`;
         - "worst_group_accuracy", the accuracy of the group where it is lowest;
-        - "selection_rate", the share of samples predicted as positive, 0 or 1 for a constant model.
+        - "selection_rate", the fraction of samples predicted as positive, 0 or 1 for a constant
+          model.
 
-        With more than two classes it is the worst over classes; true and false positive rates need
-        two. A rate over no samples is left out; the value is NaN, with a warning, if fewer than two
-        groups have one. Samples of unknown groups are left out.
+        With more than two classes, differences and ratios are the worst over the classes, and
+        "selection_rate" is the largest fraction of a class; equal opportunity and false positive
+        rate parity need two classes. A rate over no samples is left out. If fewer than two groups
+        have a rate, the difference or ratio is NaN, and a warning is raised. Samples of unknown
+        groups are left out.
 
     pos_label : label, default=None
-        The positive one of two classes. None means the `pos_label` of the estimator if it has one,
-        else the last of its `classes_`.
+        Positive class of a problem with two classes. None means the `pos_label` of the estimator,
+        or the last of its `classes_`.
 
     combine : {"intersection", "separate"}, default="intersection"
         How to combine several sensitive features: by the groups of their intersection, as fairlearn
@@ -55,7 +59,7 @@ class FairnessScorer(BaseEstimator):
     See Also
     --------
     fairness_scoring : Several scorers at once.
-    best_under : The choice of the best candidate under a bound.
+    best_under : Choose the best candidate under a bound.
 
     Notes
     -----
@@ -150,7 +154,15 @@ class FairnessScorer(BaseEstimator):
         Raises
         ------
         ValueError
-            If there are no sensitive features, or a parameter is not valid.
+            If no sensitive features are passed, or a parameter is not valid.
+
+        TypeError
+            If `estimator` is not a classifier.
+
+        Warns
+        -----
+        UserWarning
+            If the metric is NaN, because fewer than two groups have a rate.
         """
         check_metrics("metric", [self.metric])
         if self.combine not in COMBINATIONS:
@@ -237,7 +249,7 @@ class FairnessScorer(BaseEstimator):
 class ScorerWithoutGroups(BaseEstimator):
     """Scorer of scikit-learn that takes sensitive features and ignores them.
 
-    scikit-learn's searches pass all metadata of their scorers to the one that they refit by.
+    A search passes the metadata of all its scorers to the scorer that `refit` names.
     """
 
     __metadata_request__score = {"estimator": UNUSED, "sensitive_features": True}
@@ -256,40 +268,41 @@ class ScorerWithoutGroups(BaseEstimator):
 
 
 def _ordered_classes(classes, pos_label):
-    """Return the classes, and the codes that make the positive one of two classes the second."""
+    """Return the classes, and new codes in which the positive class of two is the second."""
     classes = np.asarray(classes)
     order = np.arange(len(classes))
     return classes, order if positive_code(pos_label, classes) == 1 else order[::-1]
 
 
 def fairness_scoring(*metrics, score="accuracy", pos_label=None):
-    """Return a dict of scorers of a score and of group metrics, for scikit-learn's `scoring`.
+    """Return a dict of scorers for scikit-learn's `scoring`: a score and group metrics.
 
     Parameters
     ----------
     *metrics : str
-        Names of metrics, as in `FairnessScorer`; none means "demographic_parity_difference".
+        Names of metrics, as in `FairnessScorer`. Without names the metric is
+        "demographic_parity_difference".
 
     score : str, default="accuracy"
         Name of a scorer of scikit-learn.
 
     pos_label : label, default=None
-        The positive one of two classes, as in `FairnessScorer`.
+        Positive class of a problem with two classes, as in `FairnessScorer`.
 
     Returns
     -------
     scoring : dict of str to scorer
-        Scorers by their names; "selection_rate" is always one, by which `best_under` recognises
-        constant models.
+        Scorers by name. "selection_rate" is always included, because `best_under` uses it to
+        recognise models that predict one class only.
 
     Raises
     ------
     ValueError
-        If a name is not that of a metric.
+        If a name is not the name of a metric.
 
     See Also
     --------
-    best_under : The choice among the candidates, for `refit`.
+    best_under : Choose among the candidates, for `refit`.
 
     Examples
     --------

@@ -138,8 +138,8 @@ class AuditDisplay:
             Fitted classifier to compare with, drawn as "before".
 
         pos_label : label, default=None
-            Label whose predictions are counted, against all others. None means the last of
-            `classes_`.
+            Label whose predictions are counted, against all others. None means the `pos_label` of
+            the classifier, or the last of its `classes_`.
 
         n_boot : int, default=1000
             Number of bootstrap resamples, >= 1.

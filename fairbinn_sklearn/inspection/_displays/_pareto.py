@@ -255,7 +255,8 @@ class ParetoFrontDisplay:
             Name of a scikit-learn scorer.
 
         pos_label : label, default=None
-            Positive class of two classes. None means the last of `classes_`.
+            Positive class of a problem with two classes. None means the `pos_label` of each
+            classifier, or the last of its `classes_`.
 
         label : str, default=None
             Name of the method in the legend.
