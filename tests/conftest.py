@@ -1,5 +1,9 @@
 """One thread, made-up data, and one way to build and fit the classifier, for all tests."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and scikit-learn are imported
+
 import re
 
 import numpy as np
