@@ -294,7 +294,8 @@ def _distinct(column):
     """Return the distinct values of a column as an Index of objects, in their order."""
     if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered:
         used = np.unique(column.cat.codes)
-        return pd.Index(column.cat.categories[used[used >= 0]].astype(object), tupleize_cols=False)
+        categories = column.cat.categories[used[used >= 0]].astype(object)
+        return pd.Index(categories, dtype=object, tupleize_cols=False)
     index = _index_of(column)
     with _hashable_only():
         try:
