@@ -84,6 +84,7 @@ def sum_of_gaps(scores, y, groups):
     return (rates.amax(1) - rates.amin(1)).sum()
 
 
+@pytest.mark.slow
 def test_a_function_takes_the_scores_of_each_class(graded):
     without, fair = (train(graded, eta=eta, constraint=sum_of_gaps) for eta in (0, 1))
     assert fair.history_[-1]["fairness_loss"] < 0.3 * without.history_[-1]["fairness_loss"]

@@ -68,6 +68,7 @@ def test_each_criterion_lowers_its_difference(large, unconstrained, name, aggreg
     assert clf.history_[-1]["decision_difference"] == pytest.approx(gap, abs=0.04)
 
 
+@pytest.mark.slow
 def test_losses_of_a_list_count_by_their_weights(large, unconstrained):
     def fit_both(weight):
         losses = [DemographicParity(), EqualOpportunity(weight=weight)]
@@ -79,6 +80,7 @@ def test_losses_of_a_list_count_by_their_weights(large, unconstrained):
     assert heavy["demographic_parity"] > light["demographic_parity"]
 
 
+@pytest.mark.slow
 def test_six_groups_of_one_or_two_sensitive_features():
     X, y, group = data = make_data(3000, groups=tuple("abcdef"))
     before, after = (fit(data, eta=eta, **SMALL) for eta in (0, 10))

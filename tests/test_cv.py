@@ -52,6 +52,7 @@ def test_choice_equals_that_of_a_search_over_the_same_folds(fitted_cv, biased):
     assert fitted_cv.cv_results_["params"] == search.cv_results_["params"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The running difference ended")
 def test_targets_instead_of_etas(biased):
     X, y, group = biased
@@ -207,6 +208,7 @@ def test_without_sensitive_features_one_network_is_trained(biased):
     assert len(clf.path_) == 1 and clf.best_index_ == 0
 
 
+@pytest.mark.slow
 def test_in_a_pipeline_within_cross_validation(biased):
     X, y, group = biased
     clf = make_pipeline(

@@ -71,6 +71,7 @@ def test_unknown_at_random_changes_the_result_by_noise_only(large):
     assert partly.score(X, y) == pytest.approx(known.score(X, y), abs=0.02)
 
 
+@pytest.mark.slow
 def test_keeping_samples_of_unknown_groups_beats_dropping_them(large):
     X, y, group = large
     test = make_data(3000, seed=1)

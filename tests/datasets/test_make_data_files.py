@@ -22,6 +22,7 @@ def script():
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_script_makes_the_bundled_files(script, original_folder, tmp_path):
     script.main([str(original_folder), "--output", str(tmp_path)])

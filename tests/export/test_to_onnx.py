@@ -311,6 +311,7 @@ def test_invalid_column_names(mixed, names, message):
         check_pipeline(StandardScaler(), X)
 
 
+@pytest.mark.slow
 def test_network_that_the_exporter_converts_wrongly(biased, monkeypatch):
     X, y, _ = biased
     clf = FairBiNNClassifier(**PARAMS).fit(X, y)
@@ -327,6 +328,7 @@ def test_network_that_the_exporter_converts_wrongly(biased, monkeypatch):
         to_onnx(clf)
 
 
+@pytest.mark.slow
 def test_transformer_that_skl2onnx_converts_wrongly(mixed):
     X = mixed[["int64", "float32"]].astype(float)
     with pytest.raises(RuntimeError, match="not valid: .* Convert the columns of X to float32"):

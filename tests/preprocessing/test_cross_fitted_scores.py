@@ -98,6 +98,7 @@ def test_invalid_estimator_leaves_the_fitted_state_unchanged(biased, estimator):
     np.testing.assert_array_equal(encoder.transform(X), expected)
 
 
+@pytest.mark.slow
 def test_grid_search_over_eta_of_a_network_on_the_scores(biased):
     X, y, group = biased
     boosting = HistGradientBoostingClassifier(max_iter=10)

@@ -69,11 +69,13 @@ def test_the_final_weight_as_eta_gives_about_the_same_difference(trained, large)
     assert difference(with_eta, large) == pytest.approx(difference(under_target, large), abs=0.03)
 
 
+@pytest.mark.slow
 def test_target_applies_to_the_criterion(trained, large):
     clf = trained(fairness_target=0.1, constraint="equalized_odds")
     assert difference(clf, large, equalized_odds_difference) == pytest.approx(0.1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_target_applies_to_the_rates_that_are_equalized(trained, large):
     scores, both = (trained(fairness_target=0.05, equalize=name) for name in ("scores", "both"))
     assert score_difference(scores, large) == pytest.approx(0.05, abs=0.03)
@@ -86,12 +88,14 @@ def test_target_applies_to_the_rates_that_are_equalized(trained, large):
     )
 
 
+@pytest.mark.slow
 def test_target_applies_to_the_value_of_a_function(trained, large):
     clf = trained(fairness_target=0.15, constraint=absolute_gap, max_epochs=25)
     assert score_difference(clf, large) == pytest.approx(0.15, abs=0.05)
     assert score_difference(trained(eta=0), large) > 0.3  # the same function
 
 
+@pytest.mark.slow
 def test_groups_without_a_difference_need_no_weight(trained, large):
     X, y, _ = large
     chance = np.random.default_rng(1).integers(2, size=len(y))

@@ -68,6 +68,7 @@ def fit(data, module=TwoMethods, **params):
     return make_own(module, **params).fit(X, y, sensitive_features=group)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module, params",
     [
