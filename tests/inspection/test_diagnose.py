@@ -47,7 +47,7 @@ def advice_of(*args, **params):
 
 @pytest.fixture
 def good(clf, with_history):
-    """Return a function that sets a history without any sign of trouble, but for some columns."""
+    """Return a function that sets a history without any sign of trouble, except in some columns."""
 
     def good(n_epochs=6, **columns):
         history = {
