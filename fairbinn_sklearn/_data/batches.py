@@ -21,7 +21,8 @@ class Batch(NamedTuple):
     groups: torch.Tensor | None  # (B, K) group codes, a column for each partition
     weight: torch.Tensor | None  # (B,) weights in the accuracy loss
     sample_weight: torch.Tensor | None  # (B,) weights in the rates
-    membership: torch.Tensor | None = None  # (B, E, G) weight in each event and group
+    y_indicator: torch.Tensor | None = None  # (B, 1) labels, or (B, C) indicator of the classes
+    membership: torch.Tensor | None = None  # (B, E * G) weight in each event and group
     n_in_all: int | None = None  # samples of the batch in all processes, if this is a shard
 
     @property
@@ -196,8 +197,8 @@ class Batches:
 
     N samples make ``ceil(N / batch_size)`` batches whose sizes differ by at most 1, so that no step
     uses a few left-over samples only. The pools of a `Source` with spans are cut separately.
-    Without `rng` samples keep their order. `prepare` adds the membership of groups to a Batch of
-    many samples, before it is cut into batches. With several `processes`, each batch is the shard
+    Without `rng` samples keep their order. `prepare` adds `y_indicator` and `membership` to a Batch
+    of many samples, before it is cut into batches. With several `processes`, each batch is the shard
     of this process.
     """
 

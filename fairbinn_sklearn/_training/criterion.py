@@ -90,19 +90,20 @@ class Criterion(nn.Module):
         self.processes = None
 
     @torch.no_grad()
-    def accuracy_loss(self, logits, batch):
-        """Return the weighted mean cross-entropy L_acc and its gradient in the logits."""
-        scores = self.scores(logits)
+    def accuracy_loss(self, logits, batch, scores=None):
+        """Return the weighted mean cross-entropy L_acc and its gradient in the logits.
+
+        `scores` are those of the logits, if they are known.
+        """
+        scores = self.scores(logits) if scores is None else scores
         if self.n_outputs == 1:
-            y = batch.y.to(logits.dtype)
             losses = binary_cross_entropy_with_logits(
-                logits[..., 0], y.expand(logits.shape[:-1]), reduction="none"
-            )
-            grad = scores - y[:, None]
+                logits, batch.y_indicator.expand_as(logits), reduction="none"
+            )[..., 0]
         else:
             y = batch.y.expand(logits.shape[:-1])
             losses = cross_entropy(logits.movedim(-1, 1), y, reduction="none")
-            grad = scores - one_hot(batch.y, self.n_outputs).to(scores.dtype)
+        grad = scores - batch.y_indicator
         if batch.weight is not None:
             losses, grad = batch.weight * losses, batch.weight[:, None] * grad
         return losses.sum(-1) / batch.n_samples, grad / batch.n_samples
@@ -137,14 +138,16 @@ class Criterion(nn.Module):
         return member if batch.sample_weight is None else member * batch.sample_weight[:, None]
 
     def prepare(self, batch):
-        """Return the batch with its membership, which does not depend on the network."""
-        if batch.groups is None:
-            return batch
-        return batch._replace(membership=self.membership(batch))
+        """Return the batch with the fields that do not depend on the network."""
+        y = batch.y[:, None] if self.n_outputs == 1 else one_hot(batch.y, self.n_outputs)
+        return batch._replace(
+            y_indicator=y.to(next(self.buffers()).dtype),
+            membership=None if batch.groups is None else self.membership(batch),
+        )
 
     def membership(self, batch):
-        """Return the weights of the samples in each event and group (B, E, G): one event."""
-        return self.indicator(batch)[:, None]
+        """Return the weights of the samples in each event and group (B, E * G): one event."""
+        return self.indicator(batch)
 
     def decay(self, batch):
         """Return the factor by which a batch of this size, or weight, shrinks earlier counts."""
@@ -217,27 +220,30 @@ class RateCriterion(Criterion):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
     def membership(self, batch):
-        """Return the weights of the samples in each event and group (B, E, G)."""
+        """Return the weights of the samples in each event and group (B, E * G)."""
         indicator = self.indicator(batch)
         # Two classes have the same gaps between rates, so only the events depend on which class
         # is positive.
         y = self.labels(batch)
-        return self.constraint.membership(y, indicator, self.n_classes).transpose(0, 1)
+        member = self.constraint.membership(y, indicator, self.n_classes)
+        return member.transpose(0, 1).flatten(1)
 
     @torch.no_grad()
-    def fairness_grad(self, logits, batch):
+    def fairness_grad(self, logits, batch, scores=None):
         """Update the rates, then return the gradient of the follower's loss in the logits.
 
-        Under a target the multipliers are updated too. The gradient is written by hand, because
-        autograd of both losses takes 23 to 40 % of the time of a fit.
+        Under a target the multipliers are updated too. `scores` (B, C) are those of the logits, if
+        they are known. The gradient is written by hand, because autograd of both losses takes 23 to
+        40 % of the time of a fit.
         """
-        scores = self.scores(logits)  # (B, C)
+        scores = self.scores(logits) if scores is None else scores
         counts = self.update_rates(logits, batch, scores)
         rate_grad, _, multipliers = self._steer(batch)
         if self.target is not None:
             rate_grad = rate_grad + multipliers
-        group_grad = divide(rate_grad.sum(0), counts[..., None])
-        score_grad = batch.membership.flatten(1) @ group_grad.flatten(-3, -2)
+        # An empty group has no sample to receive its gradient, so any count does.
+        group_grad = rate_grad.sum(0) / counts.clamp(min=MIN_COUNT)[..., None]
+        score_grad = batch.membership @ group_grad.flatten(-3, -2)
         return self.logit_grad(score_grad, scores)
 
     def local_loss(self, logits, batch):
@@ -297,7 +303,8 @@ class RateCriterion(Criterion):
         """Add a batch to the running sums; return its counts (E, G)."""
         scores = self.scores(logits) if scores is None else scores
         values = torch.stack([self.decisions(logits), scores])  # (2, ..., B, C)
-        counts, sums = self.summed(batch.membership.sum(0), self.sums_of(batch, values))
+        counts = batch.membership.sum(0).view(self.counts.shape)
+        counts, sums = self.summed(counts, self.sums_of(batch, values))
         decay = self.decay(batch)
         threshold_(self.counts.mul_(decay).add_(counts), MIN_COUNT, 0.0)
         self.sums.mul_(decay).add_(sums)
@@ -305,8 +312,7 @@ class RateCriterion(Criterion):
 
     def sums_of(self, batch, values):
         """Return sums of values (..., B, C) over the samples of each event and group."""
-        _, n_events, n_groups = batch.membership.shape
-        return (batch.membership.flatten(1).T @ values).unflatten(-2, (n_events, n_groups))
+        return (batch.membership.T @ values).unflatten(-2, self.counts.shape)
 
     def rates(self, kind):
         """Return the running rates (..., E, G, C) of decisions or scores."""
@@ -316,7 +322,7 @@ class RateCriterion(Criterion):
         """Return the rates (K, ..., E, G, C) at which the loss is evaluated."""
         if self.equalize == "scores":
             return self.rates(SCORES)[None]
-        decisions, scores = self.rates(slice(None))
+        decisions, scores = self.sums / self.counts.clamp(min=MIN_COUNT)[..., None]
         decisions = torch.lerp(scores, decisions, self.decision_weight)
         if self.equalize == "decisions":
             return decisions[None]

@@ -16,7 +16,7 @@ class FunctionCriterion(Criterion):
         self.register_buffer("total", torch.zeros((), dtype=torch.float32))
         self.register_buffer("factor", torch.ones((), dtype=torch.float32))
 
-    def fairness_grad(self, logits, batch):
+    def fairness_grad(self, logits, batch, scores=None):
         """Return the gradient of the function on the batch in the logits."""
         with torch.enable_grad():
             logits = logits.detach().requires_grad_()
@@ -32,7 +32,7 @@ class FunctionCriterion(Criterion):
         scores = self.scores(logits)
         if self.n_outputs == 1:
             scores = scores[:, 0] if self.positive == 1 else 1.0 - scores[:, 0]
-        partitions = batch.membership[:, 0].split(self.n_groups, 1)
+        partitions = batch.membership.split(self.n_groups, 1)
         value = sum(self._call(scores, self.labels(batch), groups) for groups in partitions)
         decay = self.decay(batch)
         self.n_samples.mul_(decay).add_(batch.n_samples)

@@ -11,8 +11,12 @@ from skorch import NeuralNet
 from skorch.helper import predefined_split
 
 from .._data.batches import Batches, samples_per_batch
+from .backprop import AutogradBackprop
 from .callbacks import KeepLast, StopTraining
+from .dense import ACTIVATIONS, DenseBackprop
+from .flat import flatten, unflatten
 from .module import players
+from .resolve import OPTIMIZERS
 from .run import RunSummary, TrainingRun
 from .state import restore
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
@@ -162,6 +166,7 @@ class TwoPlayerNet(NeuralNet):
                 self._precision(samples.dtype),
                 self._random_numbers(),
                 _batch_norm_advice(),
+                self._backprop(),
             ):
                 self.notify("on_train_begin", X=samples)
                 if state is not None:
@@ -205,6 +210,8 @@ class TwoPlayerNet(NeuralNet):
         """Copy without pickling, so that criteria and modules need not be importable."""
         memo[id(self)] = copied = type(self).__new__(type(self))
         vars(copied).update(copy.deepcopy({**vars(self), **self._idle_state()}, memo))
+        if self.run is not None and self.run.is_flat:
+            unflatten(copied)
         return copied
 
     @contextlib.contextmanager
@@ -257,33 +264,66 @@ class TwoPlayerNet(NeuralNet):
         else:
             scheduler.step()
 
-    def fairness_grad(self, logits, batch):
+    def fairness_grad(self, logits, batch, scores=None):
         """Return the gradient of eta times the fairness loss in the logits."""
-        grad = self.criterion_.fairness_grad(logits, batch)
+        grad = self.criterion_.fairness_grad(logits, batch, scores)
         eta = self.options.eta  # a number, or one per network
         return (broadcast(eta, grad) if isinstance(eta, torch.Tensor) else eta) * grad
 
+    def logits(self, X):
+        """Return the logits of a batch, and keep what `param_grads` needs."""
+        return self.run.backprop.forward(X)
+
     def loss_grads(self, batch):
-        """Return the accuracy loss, the logits, and the gradients of both losses in them."""
-        logits = self.module_(batch.X)
-        loss, accuracy_grad = self.criterion_.accuracy_loss(logits, batch)
-        return loss, logits, accuracy_grad, self.fairness_grad(logits, batch)
+        """Return the accuracy loss, and the gradients of both losses in the logits."""
+        logits = self.logits(batch.X)
+        scores = self.criterion_.scores(logits)
+        loss, accuracy_grad = self.criterion_.accuracy_loss(logits, batch, scores)
+        return loss, accuracy_grad, self.fairness_grad(logits, batch, scores)
 
-    def param_grad(self, logits, logit_grad, params, retain_graph=False):
-        """Return the gradient in parameters from the gradient in the logits.
+    def param_grads(self, leader_grad, follower_grad):
+        """Return the gradients of each player's loss in its parameters, as two lists.
 
-        With several processes, the gradients of all processes are added.
+        `leader_grad` and `follower_grad` are the gradients in the logits, None for a player that
+        does not step. With several processes, the gradients of all processes are added.
         """
+        gradients = self.run.backprop.backward(leader_grad, follower_grad)
         processes = self.criterion_.processes
-        gradient = torch.autograd.grad(
-            logits,
-            params,
-            logit_grad,
-            retain_graph=retain_graph,
-            allow_unused=True,
-            materialize_grads=processes is not None,
+        if processes is None:
+            return gradients
+        return tuple(processes.sum(*gradient) if gradient else [] for gradient in gradients)
+
+    @property
+    def is_dense(self):
+        """Whether gradients are written out: for the default module with named optimizers."""
+        options = self.options
+        optimizers = {options.optimizer, options.fairness_optimizer}
+        return (
+            options.module is None
+            and options.activation in ACTIVATIONS
+            and optimizers <= set(OPTIMIZERS.values())
+            and not self.model_axes
+            and torch.device(self.device).type != "mps"
+            and all(param.requires_grad for param in self.module_.parameters())
         )
-        return gradient if processes is None else processes.sum(*gradient)
+
+    @contextlib.contextmanager
+    def _backprop(self):
+        """Set the forward and backward pass of the run."""
+        if not self.is_dense:
+            params = self.players()
+            self.run.backprop = AutogradBackprop(self.module_, params, self.criterion_.processes)
+            yield
+            return
+        self.run.player_params = flatten(self)
+        self.run.is_flat = True
+        self.run.backprop = DenseBackprop(
+            self.module_, self.options.activation, self.run.player_params
+        )
+        try:
+            yield
+        finally:
+            unflatten(self)
 
     def step_follower(self, params, gradient):
         """Take the follower's bounded step and keep its norm if it is the largest."""

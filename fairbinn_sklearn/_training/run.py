@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+from .backprop import AutogradBackprop
+from .dense import DenseBackprop
+
 
 @dataclass
 class TrainingRun:
@@ -12,6 +15,8 @@ class TrainingRun:
 
     `rule` is the update rule, and `has_follower` is True if it has a fairness player.
     `player_params` caches the parameters of both players, to avoid a lookup in each batch.
+    They are one flat parameter each if `is_flat` is True. `backprop` computes the logits and the
+    gradients of both players.
     `largest_step` is the largest norm of the follower's steps in this epoch. A callback sets `stop`
     to end the training after this epoch.
     """
@@ -22,6 +27,8 @@ class TrainingRun:
     epochs: int = 0
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
     player_params: tuple | None = None
+    is_flat: bool = False
+    backprop: AutogradBackprop | DenseBackprop | None = None
     largest_step: torch.Tensor | None = None
     stop: bool = False
     interrupted: bool = False

@@ -11,9 +11,9 @@ r"""Update rules: the gradient along which each player steps.
 - `lagrangian`: all parameters step along the gradient of :math:`L_{acc} + \eta\varphi`;
 - `accuracy_only`: all parameters step along the gradient of :math:`L_{acc}`.
 
-The criterion returns the gradients of both losses in the logits, and :func:`torch.autograd.grad`
-continues to the player's own parameters, so nothing accumulates and nothing leaks to the other
-player. A rule returns the accuracy loss.
+The criterion returns the gradients of both losses in the logits. ``net.param_grads`` continues to
+the parameters of each player, so nothing accumulates and nothing leaks to the other player. A rule
+returns the accuracy loss.
 
 K networks side by side have losses of shape (K,) and gradients with a leading axis of length K.
 """
@@ -26,24 +26,21 @@ from torch.linalg import vector_norm
 
 def bilevel(net, batch):
     """Step both players from one point; the leader's gradient includes the fairness loss."""
-    loss, logits, accuracy_grad, fairness_grad = net.loss_grads(batch)
+    loss, accuracy_grad, fairness_grad = net.loss_grads(batch)
     leader, follower = net.players()
-    leader_grad = net.param_grad(logits, accuracy_grad + fairness_grad, leader, retain_graph=True)
-    follower_grad = net.param_grad(logits, fairness_grad, follower)
-    step(net.optimizer_, leader, leader_grad)
-    net.step_follower(follower, follower_grad)
+    gradients = net.param_grads(accuracy_grad + fairness_grad, fairness_grad)
+    step(net.optimizer_, leader, gradients[0])
+    net.step_follower(follower, gradients[1])
     return loss
 
 
 def alternating(net, batch):
     """Step the leader along the accuracy loss alone, then the follower (algorithm 1)."""
     leader, follower = net.players()
-    logits = net.module_(batch.X)
-    loss, accuracy_grad = net.criterion_.accuracy_loss(logits, batch)
-    step(net.optimizer_, leader, net.param_grad(logits, accuracy_grad, leader))
-    logits = net.module_(batch.X)
-    fairness_grad = net.fairness_grad(logits, batch)
-    net.step_follower(follower, net.param_grad(logits, fairness_grad, follower))
+    loss, accuracy_grad = net.criterion_.accuracy_loss(net.logits(batch.X), batch)
+    step(net.optimizer_, leader, net.param_grads(accuracy_grad, None)[0])
+    fairness_grad = net.fairness_grad(net.logits(batch.X), batch)
+    net.step_follower(follower, net.param_grads(None, fairness_grad)[1])
     return loss
 
 
@@ -65,27 +62,26 @@ def unrolled(net, batch):
         )
     logits = logits_at(net, moved, batch.X)
     loss, accuracy_grad = net.criterion_.accuracy_loss(logits, batch)
-    step(net.optimizer_, leader, net.param_grad(logits, accuracy_grad, leader))
+    leader_grad = grad(logits, leader, accuracy_grad, allow_unused=True)
+    step(net.optimizer_, leader, leader_grad)
     net.step_follower(follower, [gradient.detach() for gradient in first_grad])
     return loss
 
 
 def lagrangian(net, batch):
     """Step all parameters by one optimizer, along the sum of both losses."""
-    loss, logits, accuracy_grad, fairness_grad = net.loss_grads(batch)
-    params = sum(net.players(), [])
-    step(net.optimizer_, params, net.param_grad(logits, accuracy_grad + fairness_grad, params))
+    loss, accuracy_grad, fairness_grad = net.loss_grads(batch)
+    step_all(net, accuracy_grad + fairness_grad)
     return loss
 
 
 def accuracy_only(net, batch):
     """Step all parameters along the accuracy loss; rates are counted if groups are known."""
-    logits = net.module_(batch.X)
+    logits = net.logits(batch.X)
     loss, accuracy_grad = net.criterion_.accuracy_loss(logits, batch)
     if batch.groups is not None:
         net.criterion_.update_rates(logits, batch)
-    params = sum(net.players(), [])
-    step(net.optimizer_, params, net.param_grad(logits, accuracy_grad, params))
+    step_all(net, accuracy_grad)
     return loss
 
 
@@ -95,6 +91,11 @@ METHODS = {
     "unrolled": unrolled,
     "lagrangian": lagrangian,
 }
+
+
+def step_all(net, logit_grad):
+    """Step all parameters with the leader's optimizer, along the gradient of one loss."""
+    step(net.optimizer_, sum(net.players(), []), sum(net.param_grads(logit_grad, logit_grad), []))
 
 
 def step(optimizer, params, gradient):
@@ -159,7 +160,7 @@ def norm_of(tensors, model_axes=0):
     norms = [
         vector_norm(tensor.reshape(*tensor.shape[:model_axes], -1), dim=-1) for tensor in tensors
     ]
-    return vector_norm(torch.stack(norms), dim=0)
+    return norms[0] if len(norms) == 1 else vector_norm(torch.stack(norms), dim=0)
 
 
 def broadcast(per_network, tensor):

@@ -27,11 +27,16 @@ def mean_gap(rates, present):
 def mean_gap_gradient(rates, present):
     """Return the gradient of `mean_gap` in the rates."""
     deviation, scale = _deviation(rates, present)
-    return 2.0 * scale * deviation
+    return (2.0 * scale) * deviation
 
 
 def _deviation(rates, present):
     """Return rates minus their mean over groups, and the factor that makes a mean over pairs."""
+    # Training calls this at each step. The shortcut needs a fifth of the operations. It is for CPUs
+    # only, because other devices would wait for the answer.
+    if present.device.type == "cpu" and present.all():
+        n_pairs_factor = 2.0 / rates.shape[-1] / max(present.shape[1] - 1, 1)
+        return rates - rates.mean(-2, keepdim=True), n_pairs_factor
     n_present = present.sum(1, keepdim=True).to(rates.dtype)  # (E, 1, 1)
     mean = (rates * present).sum(-2, keepdim=True) / n_present.clamp(min=1)
     return (rates - mean) * present, 2.0 / rates.shape[-1] / (n_present - 1).clamp(min=1)

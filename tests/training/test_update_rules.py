@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._training import update_rules
+from fairbinn_sklearn._training.backprop import AutogradBackprop
 from fairbinn_sklearn._training.build import build_net
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn._training.run import TrainingRun
@@ -29,6 +30,7 @@ def make_net(**params):
     net.module_.double()
     net.criterion_.double()
     net.run = TrainingRun(largest_step=torch.zeros(()))
+    net.run.backprop = AutogradBackprop(net.module_, net.players(), None)
     return net
 
 
@@ -256,5 +258,6 @@ def test_parameters_that_no_loss_reaches_do_not_move(batch, method):
     idle = [torch.nn.Parameter(torch.ones(3).double()) for _ in range(2)]
     net.module_.base.register_parameter("idle", idle[0])
     net.module_.fairness.register_parameter("idle", idle[1])
+    net.run.backprop = AutogradBackprop(net.module_, net.players(), None)
     update_rules.METHODS[method](net, batch)
     assert [param.tolist() for param in idle] == [[1.0] * 3] * 2
