@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import elu_, hardtanh_, leaky_relu_
 from torch.ops import aten
 
 from .flat import views
@@ -68,15 +68,15 @@ ACTIVATIONS = {
         lambda D, H: aten.sigmoid_backward.grad_input(D, H, grad_input=D),
     ),
     nn.LeakyReLU: Activation(
-        lambda Z, H: F.leaky_relu_(Z, 0.01),
+        lambda Z, H: leaky_relu_(Z, 0.01),
         lambda D, H: aten.leaky_relu_backward.grad_input(D, H, 0.01, True, grad_input=D),
     ),
     nn.ReLU6: Activation(
-        lambda Z, H: F.hardtanh_(Z, 0.0, 6.0),
+        lambda Z, H: hardtanh_(Z, 0.0, 6.0),
         lambda D, H: aten.hardtanh_backward.grad_input(D, H, 0.0, 6.0, grad_input=D),
     ),
     nn.ELU: Activation(
-        lambda Z, H: F.elu_(Z),
+        lambda Z, H: elu_(Z),
         lambda D, H: aten.elu_backward.grad_input(D, 1.0, 1.0, 1.0, True, H, grad_input=D),
     ),
     nn.GELU: Activation(

@@ -295,11 +295,15 @@ class TwoPlayerNet(NeuralNet):
 
     @property
     def is_dense(self):
-        """Whether gradients are written out: for the default module with named optimizers."""
+        """Whether gradients are written out: for the default module with named optimizers.
+
+        Method "unrolled" needs second derivatives, and so automatic differentiation.
+        """
         options = self.options
         optimizers = {options.optimizer, options.fairness_optimizer}
         return (
             options.module is None
+            and options.method != "unrolled"
             and options.activation in ACTIVATIONS
             and optimizers <= set(OPTIMIZERS.values())
             and not self.model_axes

@@ -220,10 +220,10 @@ def test_a_copy_in_training_is_not_flat():
 
 @pytest.mark.parametrize(
     "params",
-    [{"activation": torch.nn.Mish}, {"optimizer": torch.optim.Adagrad}],
-    ids=["activation", "optimizer"],
+    [{"activation": torch.nn.Mish}, {"optimizer": torch.optim.Adagrad}, {"method": "unrolled"}],
+    ids=["activation", "optimizer", "method"],
 )
-def test_other_classes_use_automatic_differentiation(params):
+def test_other_options_use_automatic_differentiation(params):
     assert not make_net(**params).is_dense
 
 
