@@ -76,7 +76,8 @@ def worst_group_accuracy(counts):
 
 def selection_rate(counts):
     """Return the fraction of positive predictions; of several classes, the largest fraction."""
-    shares = counts.sum((0, 1)) / counts.sum()
+    totals = counts.sum((0, 1))
+    shares = totals / totals.sum()  # exactly 0 or 1 for a constant model, whatever the weights
     return float(shares[1] if len(shares) == 2 else shares.max())
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data.frames import check_order
 from .._data.groups import COMBINATIONS, UNKNOWN, GroupEncoder, sensitive_frame
-from .._data.labels import encode_labels, plain_labels, positive_code, trained_pos_label
+from .._data.labels import label_codes, plain_labels, positive_code, trained_pos_label
 from .._utils.upstream import UNUSED, check_sample_weight
 from ._metrics import METRICS, check_metrics, count, mean_scores
 
@@ -178,13 +178,13 @@ class FairnessScorer(BaseEstimator):
         check_order(sensitive_features, X=X, y=y)
         pos_label = trained_pos_label(estimator) if self.pos_label is None else self.pos_label
         classes, order = _ordered_classes(estimator.classes_, pos_label)
-        y_true = order[encode_labels(plain_labels(y), None, classes)[1]]
+        y_true = order[label_codes(X, y, classes)]
         frame = sensitive_frame(sensitive_features, len(y_true))
         codes = GroupEncoder(self.combine).fit_transform(frame)
         weight = check_sample_weight(sample_weight, y_true, dtype=float, ensure_non_negative=True)
         response = np.asarray(getattr(estimator, metric.response_method)(X))
         if metric.response_method == "predict":
-            response = order[encode_labels(response, None, classes)[1]]
+            response = order[label_codes(X, response, classes, "predictions")]
         else:
             response = response[:, np.argsort(order)]
         values = [
