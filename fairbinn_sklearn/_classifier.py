@@ -292,7 +292,8 @@ class FairBiNNClassifier(
         training completes. `random_state` must be an integer.
 
     verbose : int, default=0
-        If above 0, print a line per epoch: losses, differences, eta and seconds. For progress bars, see `set_callbacks`.
+        If above 0, print a line per epoch: losses, differences, eta and seconds. For progress bars,
+        see `set_callbacks`.
 
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the batches and the validation split. With an int, the same
@@ -538,9 +539,9 @@ class FairBiNNClassifier(
             of any library of data frames. Samples are matched by position. If X or y is a pandas
             object with the same index labels in another order, an error is raised. A missing value
             means that the group of the sample is unknown: the sample counts in the accuracy loss
-            and in no rate; numpy turns a NaN in an array with strings into the text "nan", which is
-            a group, with a warning. A column with more than 50 distinct numbers must be cut into groups
-            before `fit`, for example by :func:`pandas.qcut`.
+            and in no rate. numpy turns a NaN in an array with strings into the text "nan", which is
+            a group; a warning reports it. A column with more than 50 distinct numbers must be cut
+            into groups before `fit`, for example by :func:`pandas.qcut`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the accuracy loss and in the rates of groups, >= 0, scaled to

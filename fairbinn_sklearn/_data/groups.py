@@ -253,8 +253,8 @@ def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
             shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
             message = (
                 f"{len(tiny)} group(s) of fewer than {MIN_SAMPLES} samples{of_rate}{where}: "
-                f"{shown}. Their rates are mostly noise, which also affects the other groups; merge "
-                "them with other groups."
+                f"{shown}. Their rates are mostly noise, which also affects the other groups; "
+                "merge them with other groups."
             )
         if message:
             warn(FitWarning(f"groups{where}", f"sensitive_features has {message}"))
