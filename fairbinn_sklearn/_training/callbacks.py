@@ -4,6 +4,7 @@ import copy
 import math
 import time
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback
 
@@ -138,5 +139,5 @@ class PrintEpochs(Callback):
 
 def _as_range(value):
     """Return a number as text, and several as the lowest and the highest."""
-    numbers = torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
+    numbers = np.ravel(value.tolist() if isinstance(value, torch.Tensor) else value).tolist()
     return " to ".join(f"{number:.4g}" for number in sorted({min(numbers), max(numbers)}))
