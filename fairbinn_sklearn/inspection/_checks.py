@@ -1,24 +1,22 @@
 """Signs of trouble in a training and in predictions; each check returns one finding."""
 
 import numpy as np
-import torch
 from scipy.special import logsumexp
+from scipy.stats import entropy
 from sklearn.utils import compute_class_weight
 
-from .._data.batches import as_tensor
+from .._data.groups import MIN_SAMPLES
+from .._data.scales import SCALED, feature_scales, name_of_feature
+from .._training.outcome import NO_WORSE, largest_met
 from ._history import DIFFERENCES
 from ._report import NOT_APPLICABLE, UNKNOWN, Finding, judge
 from ._theory._players import at_bound, no_follower
 
 # Thresholds. They are conventions that separate clear cases; no theory gives them.
-SCALED = 10.0  # root mean square of a feature above which it counts as not scaled
-NO_WORSE = 1.05  # multiple of the loss of constant predictions above which the loss is worse
 ALIKE = 0.99  # fraction of the most frequent prediction above which predictions are nearly constant
-MIN_SAMPLES = 30  # fewer samples are too few to judge fractions
 OVERFITTED = 1.25, 0.02  # loss on X: multiple of the training loss, and excess over it
 PARITY = 0.05  # difference that counts as small
 LARGE = 0.1  # difference that counts as large
-MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
 FIRST_EPOCHS = 3  # epochs whose largest difference is where the difference starts from
 DECREASED = 0.75  # fraction of a difference below which it counts as decreased
 INCREASED = 1.05  # multiple of its minimum above which the loss counts as increased
@@ -29,15 +27,14 @@ NOT_RECORDED = "history_ has no differences: no groups were passed, or constrain
 
 def check_features(samples, names):
     """Judge whether the features have a common scale, on the first samples."""
-    values = as_tensor(samples[:10_000], torch.device("cpu")).double().flatten(1)
-    sizes = values.square().mean(0).sqrt().numpy()
-    k = int(sizes.argmax())
+    scales = feature_scales(samples[:10_000])
+    k = int(scales.argmax())
     return Finding(
         check="features",
         statement="Features are scaled",
-        verdict=judge(sizes[k] <= SCALED),
-        value=sizes[k],
-        result=f"largest {sizes[k]:.3g}: feature {k if names is None else names[k]!r}",
+        verdict=judge(scales[k] <= SCALED),
+        value=scales[k],
+        result=f"largest {scales[k]:.3g}: feature {name_of_feature(k, names)!r}",
         how=f"root mean square of each feature on X, at most {SCALED:g}",
         advice="Scale the features, for example by StandardScaler in a pipeline, and fit again.",
         knobs=("features",),
@@ -51,9 +48,8 @@ def check_loss(history, truth, weight, is_scaled):
     constant, source = np.log(n_classes), f"log({n_classes}), the loss of equal probabilities"
     if truth is not None and len(truth) >= MIN_SAMPLES:
         share = np.bincount(truth, _loss_weights(history, truth, weight), minlength=n_classes)
-        share = share / share.sum()
         if share.all():
-            constant, source = -np.sum(share * np.log(share)), "that of the label frequencies of X"
+            constant, source = entropy(share), "that of the label frequencies of X"
     if not is_scaled:
         advice = {"knobs": ("features",)}  # the finding on the features gives the advice
     elif loss[-1] <= INCREASED * loss.min():
@@ -312,10 +308,7 @@ def _difference_name(history):
 
 def _limit(history):
     """Return the largest difference that counts as small."""
-    if history.target is None:
-        return PARITY
-    factor, excess = MISSED
-    return max(factor * history.target, history.target + excess)
+    return PARITY if history.target is None else largest_met(history.target)
 
 
 def _reduce_difference(history):

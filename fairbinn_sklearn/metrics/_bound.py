@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ._metrics import DIFFERENCES, check_metrics
+from ._scorers import how_to_pass_groups
 
 
 class BestUnder(BaseEstimator):
@@ -87,7 +88,8 @@ class BestUnder(BaseEstimator):
         if np.isnan(values).all():
             raise ValueError(
                 f"scores {name!r} must not all be NaN. The warnings of the search say why the "
-                "scorer failed."
+                "scorer failed. If sensitive_features did not reach it: "
+                f"{how_to_pass_groups()}"
             )
         return np.where(np.isnan(values), -np.inf, values)
 

@@ -229,21 +229,24 @@ class FairnessScorer(BaseEstimator):
             return sensitive_features
         if self.sensitive_features is not None:
             return self.sensitive_features
-        if get_config()["enable_metadata_routing"]:
-            advice = (
-                "Pass them to the search as fit(X, y, sensitive_features=...), or to "
-                "cross_validate as params={'sensitive_features': ...}."
-            )
-        else:
-            advice = (
-                "scikit-learn passes them to scorers with metadata routing only: call "
-                "sklearn.set_config(enable_metadata_routing=True) first."
-            )
         raise ValueError(
-            f"sensitive_features must be passed to the scorer of {self.metric}, got None. {advice} "
-            "For functions without metadata routing, set FairnessScorer(..., "
-            "sensitive_features=...)."
+            f"sensitive_features must be passed to the scorer of {self.metric}, got None. "
+            f"{how_to_pass_groups()} For functions without metadata routing, set "
+            "FairnessScorer(..., sensitive_features=...)."
         )
+
+
+def how_to_pass_groups():
+    """Return the advice to pass sensitive features to the scorers of a search."""
+    if get_config()["enable_metadata_routing"]:
+        return (
+            "Pass them to the search as fit(X, y, sensitive_features=...), or to cross_validate as "
+            "params={'sensitive_features': ...}."
+        )
+    return (
+        "scikit-learn passes them to scorers with metadata routing only: call "
+        "sklearn.set_config(enable_metadata_routing=True) first."
+    )
 
 
 class ScorerWithoutGroups(BaseEstimator):
