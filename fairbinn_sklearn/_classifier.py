@@ -9,13 +9,12 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import PrintLog
 
 from ._data.groups import COMBINATIONS, GroupEncoder
 from ._data.labels import plain_labels, split_validation
 from ._data.validation import check_data
 from ._training.build import describe, net_for, rebuild_net, updated_net
-from ._training.callbacks import ForwardToSklearn, KeepLast, StopEarly
+from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
 from ._training.criterion import EQUALIZE
 from ._training.net import TwoPlayerNet
@@ -25,6 +24,7 @@ from ._training.resolve import SCHEDULES, resolve_device, resolve_schedule
 from ._training.setup import training_data
 from ._training.state import lasting_state, with_arrays, with_tensors
 from ._training.update_rules import METHODS
+from ._utils.fit_warnings import SharedWarnings, warnings_of
 from ._utils.nested_params import NestedParams
 from ._utils.torch_state import neutral_torch_state
 from ._utils.upstream import (
@@ -43,7 +43,7 @@ def _all_or_nothing(method):
     def wrapper(self, *args, **kwargs):
         before = vars(self).copy()
         try:
-            with neutral_torch_state():
+            with neutral_torch_state(), warnings_of(self):
                 return method(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
@@ -88,7 +88,9 @@ def set_fitted(clf, net, data):
     return clf
 
 
-class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class FairBiNNClassifier(
+    NestedParams, SharedWarnings, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     r"""Neural network classifier trained with two players, for accuracy and for group fairness.
 
     FairBiNN [1]_ splits a network into base layers, fairness layers and a head. The accuracy player
@@ -290,7 +292,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         training completes. `random_state` must be an integer.
 
     verbose : int, default=0
-        If above 0, print a line per epoch. For progress bars, see `set_callbacks`.
+        If above 0, print a line per epoch: losses, differences, eta and seconds. For progress bars,
+        see `set_callbacks`.
 
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the batches and the validation split. With an int, the same
@@ -536,8 +539,9 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             of any library of data frames. Samples are matched by position. If X or y is a pandas
             object with the same index labels in another order, an error is raised. A missing value
             means that the group of the sample is unknown: the sample counts in the accuracy loss
-            and in no rate. A column with more than 50 distinct numbers must be cut into groups
-            before `fit`, for example by :func:`pandas.qcut`.
+            and in no rate. numpy turns a NaN in an array with strings into the text "nan", which is
+            a group; a warning reports it. A column with more than 50 distinct numbers must be cut
+            into groups before `fit`, for example by :func:`pandas.qcut`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the accuracy loss and in the rates of groups, >= 0, scaled to
@@ -560,10 +564,15 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         Warns
         -----
         ConvergenceWarning
-            If the model predicts one class for all samples, or the running difference ends above
+            If the accuracy loss ends above that of predicting the label frequencies, the model
+            predicts one class for all samples, or the running difference ends above
             `fairness_target` by more than a quarter of it and more than 0.01.
         MissingSensitiveFeaturesWarning
             If the parameters ask for a fairness loss and no sensitive features are passed.
+        UserWarning
+            If a feature is not scaled (without a custom `module`), a group has fewer than 30
+            samples, or a group is named "nan". Of the clones of an estimator, as in a search, one
+            warns of each kind.
         UserWarning
             If the user interrupts the training (Ctrl-C) after its first epoch. The model is then
             that of the last complete epoch.
@@ -610,7 +619,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         if checkpoint is not None and not net.last_run.interrupted:
             checkpoint.remove()
         set_fitted(self, net, data)
-        warn_of_outcome(net, data.classes, samples)
+        warn_of_outcome(net, data, samples)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
@@ -825,10 +834,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         )
 
     def _print_log(self, samples):
-        if not self.verbose or not _is_first_process(samples):
-            return []
-        # A sink other than print, because skorch prints only if the network is verbose, too.
-        return [PrintLog(sink=functools.partial(print, flush=True))]
+        return [PrintEpochs()] if self.verbose and _is_first_process(samples) else []
 
     def __copy__(self):
         """Return a shallow copy, which shares the network."""

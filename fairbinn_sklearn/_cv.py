@@ -22,12 +22,13 @@ from ._path import (
     seeds_of,
     split_pipeline,
 )
+from ._utils.fit_warnings import SharedWarnings, warn_of_many, warnings_of
 from ._utils.upstream import HasMethods, Interval, check_sample_weight, fit_context, safe_indexing
 from .metrics import best_under
 from .metrics._measure import DEFAULT_METRICS, measure, sign
 
 
-class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """`FairBiNNClassifier` whose eta or target is chosen by cross-validation under a bound.
 
     For each fold, and then for all samples, the networks of all etas or targets are trained side by
@@ -122,12 +123,13 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV
     >>> rng = np.random.default_rng(0)
     >>> group = rng.choice(["a", "b"], 2000)
-    >>> X = rng.normal(size=(2000, 3)) + (group == "a")[:, None]
-    >>> y = X.sum(axis=1) + rng.normal(size=2000) > 1.5
+    >>> X = rng.normal(size=(2000, 4))
+    >>> X[:, 0] += 2 * (group == "a")
+    >>> y = X.sum(axis=1) + rng.normal(size=2000) > 1
     >>> settings = FairBiNNClassifier(max_epochs=10, lr=0.01, random_state=0)
-    >>> clf = FairBiNNClassifierCV(etas=[0, 30], estimator=settings, cv=3, bound=0.1)
+    >>> clf = FairBiNNClassifierCV(etas=[0, 10], estimator=settings, cv=3, bound=0.1)
     >>> clf.fit(X, y, sensitive_features=group).eta_
-    30.0
+    10.0
     """
 
     _parameter_constraints = {
@@ -206,6 +208,9 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -----
         UserWarning
             If no point meets the bound. The closest is then chosen.
+        UserWarning, ConvergenceWarning, MissingSensitiveFeaturesWarning
+            As `FairBiNNClassifier.fit`, one of each kind: with the fits on all samples that it
+            concerns, or with those in folds if it concerns no fit on all samples.
         """
         estimator, classifier = self.estimator, split_pipeline(self.estimator)[1]
         if self.targets is None:
@@ -216,14 +221,16 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if sensitive_features is None:
             points, metrics = points[-1:], []  # nothing to choose, of which the classifier warns
         scoring = {"metrics": metrics, "score": self.scoring}
-        classifiers, reason = fit_points(
+        classifiers, reason, found = fit_points(
             estimator, points, [seed], X, y, sensitive_features, sample_weight
         )
+        with warnings_of(self):
+            warn_of_many(found, len(points))
         table = measure(
             classifiers, X, y, sensitive_features, sample_weight=sample_weight, **scoring
         )
         path = FairnessPath(classifiers, table, reason)
-        results = self._cross_validate(
+        results, of_folds, n_folds = self._cross_validate(
             path.by,
             estimator,
             points,
@@ -235,6 +242,10 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             sample_weight,
             groups,
         )
+        kinds = {warning.kind for _, warning in found}
+        of_folds = [(name, warning) for name, warning in of_folds if warning.kind not in kinds]
+        with warnings_of(self):
+            warn_of_many(of_folds, len(points) * n_folds)
         best = choose(results) if sensitive_features is not None else 0
 
         self.path_, self.cv_results_, self.best_index_ = path, results, best
@@ -251,17 +262,26 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _cross_validate(
         self, by, estimator, points, seed, scoring, X, y, sensitive_features, weight, groups
     ):
-        """Return metrics on the held-out samples, with the keys of scikit-learn's searches."""
+        """Return metrics on the held-out samples, with the keys of scikit-learn's searches.
+
+        Also returns the warnings of the fits, with their names, and the number of folds.
+        """
         X, y = indexable(X, plain_labels(y))
         frame = None
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
         if weight is not None:
             weight = check_sample_weight(weight, X)
-        tables = Parallel(n_jobs=self.n_jobs)(
+        folds = Parallel(n_jobs=self.n_jobs)(
             delayed(_fold)(estimator, points, seed, scoring, train, test, X, y, frame, weight)
             for train, test in self._split(estimator, seed, X, y, frame, groups)
         )
+        tables = [table for table, _ in folds]
+        found = [
+            (f"{name} in fold {i}", warning)
+            for i, (_, of_fold) in enumerate(folds)
+            for name, warning in of_fold
+        ]
         values = [eta if target is None else target for eta, target in points]
         results = {f"param_{by}": np.ma.array(values, dtype=object)}
         results["params"] = [{by: value} for value in values]
@@ -272,7 +292,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             results[f"mean_test_{name}"] = scores.mean(axis=0)
             results[f"std_test_{name}"] = scores.std(axis=0)
             results[f"rank_test_{name}"] = rankdata(-scores.mean(axis=0), method="min").astype(int)
-        return results
+        return results, found, len(folds)
 
     def _split(self, estimator, seed, X, y, frame, groups):
         """Return the folds; stratify them by label and group if `cv` is a number."""
@@ -409,13 +429,13 @@ def strata(y, codes, n_folds):
 
 
 def _fold(estimator, points, seed, scoring, train, test, X, y, frame, weight):
-    """Return metrics on the held-out samples of one fold, one row per point."""
+    """Return metrics on the held-out samples of one fold, one row per point, and warnings."""
     parts = [
         [None if data is None else safe_indexing(data, index) for data in (X, y, frame, weight)]
         for index in (train, test)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training on all samples has warned already
-        classifiers, _ = fit_points(estimator, points, [seed], *parts[0])
+        classifiers, _, found = fit_points(estimator, points, [seed], *parts[0])
         *data, weight = parts[1]
-        return measure(classifiers, *data, sample_weight=weight, **scoring)
+        return measure(classifiers, *data, sample_weight=weight, **scoring), found

@@ -1,6 +1,7 @@
 """The whole trade-off curve: a classifier for each eta or target, trained side by side."""
 
 from numbers import Integral, Real
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._classifier import FairBiNNClassifier, set_fitted
 from ._data.frames import check_order
 from ._training.build import net_for
-from ._training.callbacks import PrintRanges
+from ._training.callbacks import PrintEpochs
 from ._training.options import TrainingOptions, nested_params
 from ._training.outcome import warn_of_outcome
 from ._training.resolve import resolve_schedule
 from ._training.setup import training_data
 from ._training.stack import stacked, unstacked, why_not_stacked
+from ._utils.fit_warnings import collected_warnings, warn_of_many
 from ._utils.torch_state import neutral_torch_state
 from ._utils.upstream import validate_params_of
 from .metrics import best_under
@@ -59,9 +61,9 @@ def fairness_path(
     targets : array-like of shape (n_targets,), default=None
         Values of `fairness_target`, instead of etas.
 
-    seeds : int or array-like of shape (n_seeds,), default=None
-        Values of `random_state`; each one produces a separate curve. None means the `random_state`
-        of `estimator`.
+    seeds : array-like of shape (n_seeds,), default=None
+        Values of `random_state`, such as ``range(3)``; each one produces a separate curve. None
+        means the `random_state` of `estimator`.
 
     estimator : FairBiNNClassifier or Pipeline, default=None
         All other parameters; it is not fitted itself. The other steps of a pipeline are fitted
@@ -89,6 +91,11 @@ def fairness_path(
 
     TypeError
         If `estimator` is not a `FairBiNNClassifier`, or a pipeline that ends in one.
+
+    Warns
+    -----
+    UserWarning, ConvergenceWarning
+        As `FairBiNNClassifier.fit`, one of each kind with the fits that it concerns.
 
     See Also
     --------
@@ -129,7 +136,7 @@ def fairness_path(
     classifier = split_pipeline(estimator)[1]
     if targets is None:
         refuse_target(classifier)
-    estimators, reason = fit_points(
+    estimators, reason, found = fit_points(
         estimator,
         points_of(etas, targets),
         seeds_of(seeds, classifier),
@@ -139,6 +146,7 @@ def fairness_path(
         sample_weight,
         n_jobs,
     )
+    warn_of_many(found, len(estimators))
     metrics = measure(estimators, X, y, sensitive_features, sample_weight=sample_weight)
     return FairnessPath(estimators, metrics, reason)
 
@@ -167,6 +175,9 @@ def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight
 
     reason : str or None
         Why they were not trained side by side. None if they were.
+
+    found : list of (str, FitWarning)
+        Names of classifiers and their warnings, which are not shown.
     """
     steps, classifier = split_pipeline(estimator)
     if classifier.checkpoint is not None:
@@ -182,38 +193,62 @@ def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight
         delayed(_fit_seed)(classifier, points, seed, X, y, sensitive_features, sample_weight)
         for seed in seeds
     )
-    fitted = [clf for classifiers, _ in runs for clf in classifiers]
+    fitted = [clf for classifiers, _, _ in runs for clf in classifiers]
+    found = [
+        (_name(*points[k], seed if len(seeds) > 1 else None), warning)
+        for seed, (_, _, of_seed) in zip(seeds, runs, strict=True)
+        for k, warning in of_seed
+    ]
     if steps is not None:
         name = estimator.steps[-1][0]
         fitted = [Pipeline([*steps.steps, (name, clf)]) for clf in fitted]
-    return fitted, runs[0][1]
+    return fitted, runs[0][1], found
+
+
+def _name(eta, target, seed):
+    """Return the name of a point for warnings; seed is None if there is one only."""
+    name = f"eta {eta:g}" if target is None else f"fairness_target {target:g}"
+    return name if seed is None else f"{name} with seed {seed}"
 
 
 def _fit_seed(estimator, points, seed, X, y, sensitive_features, sample_weight):
-    """Fit the classifiers of one seed, side by side if possible."""
+    """Fit the classifiers of one seed, side by side if possible.
+
+    Returns the classifiers, why they were not trained side by side, and the warnings, each with the
+    position of its point.
+    """
     classifiers = []
     for eta, target in points:
         clf = clone(estimator).set_params(eta=eta, fairness_target=target, random_state=seed)
         validate_params_of(clf)
         classifiers.append(clf)
-    together = [clf for clf in classifiers if clf.eta != 0]
-    reason = None
+    together = [k for k, clf in enumerate(classifiers) if clf.eta != 0]
+    reason, found = None, []
     if len(together) > 1:
         with neutral_torch_state():
-            reason = _fit_together(together, X, y, sensitive_features, sample_weight)
-    for clf in classifiers:
+            reason, of_points = _fit_together(
+                [classifiers[k] for k in together], X, y, sensitive_features, sample_weight
+            )
+        found = [(together[k], warning) for k, warning in of_points]
+    for k, clf in enumerate(classifiers):
         if not hasattr(clf, "net_"):
-            clf.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
-    return classifiers, reason
+            with collected_warnings() as of_fit:
+                clf.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+            found += [(k, warning) for warning in of_fit]
+    return classifiers, reason, sorted(found, key=itemgetter(0))
 
 
 def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
-    """Fit classifiers that differ only in eta or target; return why if that is not possible."""
+    """Fit classifiers that differ only in eta or target, if possible.
+
+    Returns why it is not possible, and the warnings, each with the position of its classifier.
+    """
     options = [TrainingOptions.from_estimator(clf) for clf in classifiers]
     first = clone(classifiers[0])
-    data = training_data(first, X, y, sensitive_features, sample_weight, options=options[0])
+    with collected_warnings() as of_data:
+        data = training_data(first, X, y, sensitive_features, sample_weight, options=options[0])
     if not data.has_groups:
-        return "there is one group only"
+        return "there is one group only", []
     samples = data.samples
     net = net_for(options[0], data, samples, check_random_state(first.random_state))
     reason = why_not_stacked(
@@ -223,7 +258,7 @@ def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
         lr_schedule=first.lr_schedule,
     )
     if reason is not None:
-        return reason
+        return reason, []
     nested = nested_params(first.get_params(deep=False), "lr_schedule")
     varied = "eta" if options[0].fairness_target is None else "fairness_target"
     many = stacked(net, [getattr(point, varied) for point in options], samples.dtype)
@@ -232,12 +267,15 @@ def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
         epochs=first.max_epochs,
         schedule=resolve_schedule(first.lr_schedule, nested),
         fair=True,
-        callbacks=[PrintRanges()] if first.verbose else [],
+        callbacks=[PrintEpochs()] if first.verbose else [],
     )
+    found = []
     for k, (clf, point) in enumerate(zip(classifiers, options, strict=True)):
         set_fitted(clf, unstacked(many, net, point, k), data)
-        warn_of_outcome(clf.net_, clf.classes_, samples)
-    return None
+        with collected_warnings() as of_outcome:
+            warn_of_outcome(clf.net_, data, samples)
+        found += [(k, warning) for warning in of_data + of_outcome]
+    return None, found
 
 
 def split_pipeline(estimator):
@@ -304,18 +342,17 @@ def seeds_of(seeds, estimator):
         if isinstance(random_state, Integral):
             return [int(random_state)]
         return [int(check_random_state(random_state).randint(np.iinfo(np.int32).max))]
-    listed = [seeds] if isinstance(seeds, Integral) else seeds
-    if not (np.iterable(listed) and len(listed)) or any(
+    if not (np.iterable(seeds) and len(seeds)) or any(
         not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**32
-        for seed in listed
+        for seed in seeds
     ):
         raise ValueError(
-            "seeds must be an integer or a sequence of integers from 0 to 2**32 - 1, got "
-            f"{seeds!r}."
+            f"seeds must be a sequence of integers from 0 to 2**32 - 1, got {seeds!r}. For three "
+            "seeds, pass range(3)."
         )
-    if len(set(listed)) < len(listed):
+    if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must have no value twice, got {seeds!r}.")
-    return [int(seed) for seed in listed]
+    return [int(seed) for seed in seeds]
 
 
 class FairnessPath:

@@ -11,7 +11,10 @@ SMALL = FairBiNNClassifier(**SETTINGS)
 # Without sensitive features one eta is fitted, on two folds and on all samples.
 BY_CV = FairBiNNClassifierCV(cv=2, estimator=FairBiNNClassifier(random_state=0, **SETTINGS))
 
-pytestmark = pytest.mark.filterwarnings("ignore:sensitive_features is None:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:sensitive_features is None:UserWarning"),
+    pytest.mark.filterwarnings("ignore:X has .* that are not scaled:UserWarning"),
+]
 
 
 @parametrize_with_checks([SMALL, BY_CV])

@@ -1,5 +1,9 @@
 """Every entry point takes the same containers, and refuses the same mistakes."""
 
+from decimal import Decimal
+
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +11,10 @@ import torch
 from conftest import fit, make
 
 from fairbinn_sklearn import FairBiNNClassifierCV, fairness_path
+from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay, diagnose
 from fairbinn_sklearn.metrics import FairnessScorer, fairness_scoring
+
+matplotlib.use("agg")
 
 
 def use(name, X, y, group):
@@ -21,13 +28,32 @@ def use(name, X, y, group):
     if name == "cv":
         clf = FairBiNNClassifierCV([0, 3], estimator=make(), cv=2, bound=1)
         return clf.fit(X, y, sensitive_features=group).score(X, y)
-    clf = make().fit(X, np.asarray(y, dtype=int).ravel(), sensitive_features=group)
+    truth = (np.asarray(X)[:, 0] > 1).astype(int)
+    return use_fitted(name, make().fit(X, truth, sensitive_features=group), X, y, group)
+
+
+def use_fitted(name, clf, X, y, group):
+    """Return what an entry point for a fitted classifier gives for the arguments."""
+    groups = {"sensitive_features": group}
     if name == "score":
         return clf.score(X, y)
-    return FairnessScorer("equalized_odds_difference", sensitive_features=group)(clf, X, y)
+    if name == "scorer":
+        return FairnessScorer("equalized_odds_difference", **groups)(clf, X, y)
+    if name == "diagnose":
+        frame = diagnose(clf, X, y, **groups, n_boot=1, random_state=0).to_frame()
+        return frame["value"].to_numpy()
+    if name == "audit":
+        display = AuditDisplay.from_estimator(clf, X, y, **groups, n_boot=1, random_state=0)
+        values = display.rates["after"].to_numpy()
+    else:
+        display = ParetoFrontDisplay.from_estimators([clf], X, y, **groups)
+        values = np.concatenate([display.differences, display.scores])
+    plt.close(display.figure_)
+    return values
 
 
-ENTRY_POINTS = ["fit", "partial_fit", "path", "cv", "score", "scorer"]
+INSPECTION = ["audit", "diagnose", "front"]
+ENTRY_POINTS = ["fit", "partial_fit", "path", "cv", "score", "scorer", *INSPECTION]
 
 
 def polars_series(y):
@@ -52,7 +78,7 @@ def test_labels_of_any_form_mean_the_same(biased, entry_point, form):
     np.testing.assert_array_equal(use(entry_point, X, LABELS[form](y), group), expected)
 
 
-@pytest.mark.parametrize("entry_point", ["fit", "partial_fit", "path", "cv", "scorer"])
+@pytest.mark.parametrize("entry_point", [name for name in ENTRY_POINTS if name != "score"])
 @pytest.mark.parametrize("order_of", ["X", "y"])
 def test_samples_in_another_order_are_an_error(biased, entry_point, order_of):
     X, y, group = biased
@@ -71,11 +97,62 @@ def test_aligned_frames_of_one_order_are_fine(biased):
     np.testing.assert_array_equal(use("fit", X, y, group.loc[X.index]), expected)
 
 
-@pytest.mark.parametrize("labels", [["no", "yes"], [2, 3]])
-def test_labels_of_another_type_than_classes_are_an_error(fitted, biased, labels):
+@pytest.mark.parametrize("entry_point", ["partial_fit", "scorer", *INSPECTION])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: np.array(["no", "yes"])[y], r"y must have the classes \[0, 1\] and no others"),
+        (lambda y: y.astype(str), r"y must have the classes \[0, 1\] .* got \['0', '1'\]"),
+        (lambda y: y + 2, r"y must have the classes \[0, 1\] and no others, got \[2, 3\]"),
+        (lambda y: y + 0.5, "Unknown label type: continuous"),
+        (lambda y: [Decimal(int(value)) for value in y], "Unknown label type: unknown"),
+        (lambda y: np.where(y == 1, 1, np.nan), "Input y contains NaN"),
+        (lambda y: np.where(y == 1, 1, None), "y must not have missing values, got"),
+        (lambda y: np.column_stack([y, y]), "y should be a 1d array, got an array of shape"),
+        (lambda y: y[:-1], r"inconsistent numbers of samples: \[600, 599\]"),
+        (lambda y: None, "y (must|to) be passed"),
+    ],
+    ids=["words", "text", "numbers", "floats", "decimals", "NaN", "None", "2d", "short", "no y"],
+)
+def test_labels_that_do_not_fit_are_the_same_error(fitted, biased, entry_point, change, message):
     X, y, group = biased
-    with pytest.raises(ValueError, match=r"y must have the classes \[0, 1\] and no others"):
-        FairnessScorer(sensitive_features=group)(fitted, X, np.array(labels)[y])
+    with pytest.raises(ValueError, match=message):
+        if entry_point == "partial_fit":
+            use(entry_point, X, change(y), group)
+        else:
+            use_fitted(entry_point, fitted, X, change(y), group)
+
+
+WEIGHTS = {
+    "list": lambda weight: weight.tolist(),
+    "series": lambda weight: pd.Series(weight, index=np.arange(len(weight))[::-1]),
+    "nullable": lambda weight: pd.Series(weight, dtype="Float64"),
+    "object": lambda weight: weight.astype(object),
+    "polars": lambda weight: pytest.importorskip("polars").Series(weight),
+}
+
+
+@pytest.mark.parametrize("form", WEIGHTS)
+def test_weights_of_any_form_mean_the_same(fitted, biased, form):
+    X, y, group = biased
+    weight = np.random.default_rng(0).exponential(size=len(y))
+
+    def results(sample_weight):
+        options = {"sensitive_features": group, "sample_weight": sample_weight}
+        boot = {"n_boot": 1, "random_state": 0}
+        audit = AuditDisplay.from_estimator(fitted, X, y, **options, **boot)
+        plt.close(audit.figure_)
+        report = diagnose(fitted, X, y, **options, **boot)
+        clf = make().fit(X, y, **options)
+        scorer = FairnessScorer()
+        return [
+            *audit.rates["after"].to_numpy().ravel(),
+            *report.to_frame()["value"],
+            *clf.predict_proba(X)[:3].ravel(),
+            scorer(fitted, X, y, **options),
+        ]
+
+    np.testing.assert_array_equal(results(WEIGHTS[form](weight)), results(weight))
 
 
 # The state of the caller

@@ -49,7 +49,7 @@ def assert_side_by_side_equals_alone(data, points, *, seeds=(1,), sample_weight=
     """Return the classifiers of points (eta, fairness_target) that were trained side by side."""
     X, y, group = data
     estimator = make(**SMALL | params)
-    classifiers, reason = fit_points(estimator, points, seeds, X, y, group, sample_weight)
+    classifiers, reason, _ = fit_points(estimator, points, seeds, X, y, group, sample_weight)
     assert reason is None
     for clf in classifiers:
         alone = clone(clf).fit(X, y, sensitive_features=group, sample_weight=sample_weight)
@@ -331,6 +331,7 @@ def test_verbose_prints_a_line_per_epoch(small, capsys):
     fairness_path(*small, etas=[1, 3], estimator=make(**SMALL, verbose=1))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and lines[2].startswith("epoch 3: loss 0.")
+    assert ", eta 1 to 3, seconds " in lines[2]
 
 
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
@@ -357,9 +358,13 @@ def test_seeds_in_parallel_are_the_same(small, backend):
         ({"etas": [1], "targets": [0.1]}, ValueError, "etas and targets cannot both be passed"),
         ({"targets": [0]}, ValueError, "fairness_target"),
         ({"seeds": [1, 1]}, ValueError, "seeds must have no value twice"),
-        ({"seeds": -1}, ValueError, "seeds must be an integer"),
-        ({"seeds": []}, ValueError, "seeds must be an integer"),
-        ({"seeds": "abc"}, ValueError, "seeds must be an integer"),
+        (
+            {"seeds": 3},
+            ValueError,
+            r"got 3. For three seeds, pass range\(3\)",
+        ),
+        ({"seeds": [-1]}, ValueError, "seeds must be a sequence of integers"),
+        ({"seeds": "abc"}, ValueError, "seeds must be a sequence of integers"),
         ({"estimator": DemographicParity()}, TypeError, "estimator must be a FairBiNNClassifier"),
         ({"estimator": FairBiNNClassifier(lr=-1)}, ValueError, "lr"),
         (

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import warnings
 from decimal import Decimal
 from numbers import Real
 
@@ -10,12 +9,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._utils.fit_warnings import FitWarning, warn
 from .frames import to_pandas
 
 COMBINATIONS = ("intersection", "separate")
 MAX_NUMBERS = 50  # distinct numbers or times in one sensitive feature
 MIN_SAMPLES = 30  # samples of a group below which its rates are too noisy
 UNKNOWN = -1  # code of a sample whose group is not known
+MISSING_AS_TEXT = ("nan", "NaN", "<NA>", "NaT")  # texts of missing values
 TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "period")
 
 
@@ -205,8 +206,10 @@ def sensitive_frame(sensitive_features, n_samples):
     return frame
 
 
-def warn_of_small_groups(codes, encoder, weight=None):
+def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
     """Warn if no difference can be equalised, or if the rates of a group cannot be estimated.
+
+    A criterion may take rates of a part of the samples (event), such as those of a label.
 
     Parameters
     ----------
@@ -218,13 +221,20 @@ def warn_of_small_groups(codes, encoder, weight=None):
 
     weight : ndarray of shape (n_samples,), default=None
         Weights of the samples.
+
+    in_event : ndarray of shape (n_events, n_samples), default=None
+        Which samples are in each event; None means one event of all samples.
     """
+    in_event = np.ones((1, len(codes)), dtype=bool) if in_event is None else in_event
+    of_rate = "" if in_event.all() else " in a rate of constraint"
     partitions = encoder.names_by_partition
     alone = all(len(names) == 1 for names in partitions)
     for column, names in zip(codes.T, partitions, strict=True):
         where = "" if len(partitions) == 1 else f" in column {names.name!r}"
         known = column != UNKNOWN
-        n_samples = np.bincount(column[known], minlength=len(names))
+        n_samples = np.min(
+            [np.bincount(column[known & event], minlength=len(names)) for event in in_event], axis=0
+        )
         tiny = names[n_samples < MIN_SAMPLES]
         without_weight = []
         if weight is not None:
@@ -242,12 +252,27 @@ def warn_of_small_groups(codes, encoder, weight=None):
         elif len(tiny):
             shown = ", ".join(repr(name) for name in tiny[:5]) + (", ..." if len(tiny) > 5 else "")
             message = (
-                f"{len(tiny)} group(s) of fewer than {MIN_SAMPLES} samples{where}: {shown}. Their "
-                "rates are mostly noise, which also affects the other groups; merge them with "
-                "other groups."
+                f"{len(tiny)} group(s) of fewer than {MIN_SAMPLES} samples{of_rate}{where}: "
+                f"{shown}. Their rates are mostly noise, which also affects the other groups; "
+                "merge them with other groups."
             )
         if message:
-            warnings.warn(f"sensitive_features has {message}", UserWarning, stacklevel=2)
+            warn(FitWarning(f"groups{where}", f"sensitive_features has {message}"))
+
+
+def warn_of_missing_as_text(encoder):
+    """Warn if the name of a group is the text of a missing value."""
+    names = [name for values in encoder.values_ for name in values if isinstance(name, str)]
+    if found := [name for name in names if name in MISSING_AS_TEXT]:
+        warn(
+            FitWarning(
+                "missing as text",
+                f"sensitive_features has the text {found[0]!r} as a group. If it was a missing "
+                "value, which numpy turns into text in an array with strings, pass None in an "
+                "object array, a list or a column of a DataFrame: the group of the sample is then "
+                "unknown. Otherwise rename the group.",
+            )
+        )
 
 
 def _as_frame(sensitive_features):

@@ -5,8 +5,9 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._utils.upstream import check_y
 from .frames import to_pandas
 
 
@@ -80,7 +81,32 @@ def trained_pos_label(estimator):
     return estimator.pos_label
 
 
-def encode_labels(y, classes, known):
+def label_codes(X, y, classes, name="y"):
+    """Return labels as codes of the classes of a fitted classifier, after the checks of `fit`.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Samples; only their number counts.
+
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Labels or predictions.
+
+    classes : ndarray of shape (n_classes,)
+        Classes of the classifier, in any order.
+
+    name : str, default="y"
+        Name for errors.
+    """
+    if y is None:
+        raise ValueError(f"{name} must be passed, got None.")
+    labels = check_y(plain_labels(y, name))
+    check_consistent_length(X, labels)
+    order = np.argsort(classes)
+    return order[encode_labels(labels, None, np.asarray(classes)[order], name)[1]]
+
+
+def encode_labels(y, classes, known, name="y"):
     """Return the classes, and the labels as codes 0, 1, ...
 
     Parameters
@@ -92,7 +118,10 @@ def encode_labels(y, classes, known):
         Classes that the caller announces.
 
     known : ndarray of shape (n_classes,) or None
-        Classes of earlier calls.
+        Classes of earlier calls, sorted.
+
+    name : str, default="y"
+        Name of the labels for errors.
 
     Returns
     -------
@@ -102,12 +131,12 @@ def encode_labels(y, classes, known):
     codes : ndarray of shape (n_samples,)
         Positions of the labels in `classes`.
     """
-    seen = distinct_labels("y", y)
+    seen = distinct_labels(name, y)
     announced = seen if classes is None else distinct_labels("classes", classes)
     if known is None:
         if len(announced) < 2:
             raise ValueError(
-                f"y must have two classes or more, got one class only: {announced.tolist()}."
+                f"{name} must have two classes or more, got one class only: {announced.tolist()}."
             )
         known = announced
     elif classes is not None and announced.tolist() != known.tolist():
@@ -116,7 +145,7 @@ def encode_labels(y, classes, known):
         )
     allowed = known.tolist()
     if unknown := [label for label in seen.tolist() if label not in allowed]:
-        raise ValueError(f"y must have the classes {allowed} and no others, got {unknown}.")
+        raise ValueError(f"{name} must have the classes {allowed} and no others, got {unknown}.")
     return known, np.searchsorted(known, y)
 
 

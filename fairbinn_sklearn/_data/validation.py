@@ -1,16 +1,16 @@
 """Checks of the arguments of `fit`, and their encoding as training samples."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from .._utils.fit_warnings import FitWarning, warn
 from .._utils.upstream import check_feature_names, check_n_features, check_sample_weight, check_y
 from ..exceptions import MissingSensitiveFeaturesWarning
 from .batches import Samples
-from .groups import UNKNOWN, GroupEncoder, sensitive_frame, warn_of_small_groups
+from .groups import UNKNOWN, GroupEncoder, sensitive_frame
 from .labels import encode_labels, non_numeric_columns, sample_weights
 from .sources import as_source
 
@@ -89,6 +89,12 @@ def check_data(estimator, X, *y, reset, input_shape=None):
             raise ValueError(
                 f"X must have numeric columns, got {columns}. Encode them, for example by "
                 f"tabular_preprocessor in a pipeline. ({error})"
+            ) from error
+        if "X contains NaN" in str(error):
+            raise ValueError(
+                "X must not have missing values. Fill them in, or begin a pipeline with "
+                "tabular_preprocessor, which encodes missing values of a DataFrame. "
+                f"({str(error).splitlines()[0]})"
             ) from error
         if estimator.module is None and "with dim" in str(error):
             raise ValueError(
@@ -199,8 +205,6 @@ def encode_training_data(
         frame = sensitive_frame(sensitive_features, len(target))
         encoder = (known_groups or GroupEncoder(options.combine)).extended(frame)
         codes = encoder.transform(frame)
-        if known_groups is None and options.wants_fairness:
-            warn_of_small_groups(codes, encoder, sample_weight)
     elif options.wants_fairness:
         _warn_of_missing_groups(options)
     weights = sample_weights(class_weight, classes, target, sample_weight, scale=is_fit)
@@ -213,9 +217,11 @@ def _warn_of_missing_groups(options):
     if options.fairness_target is not None:
         name, off = "fairness_target", "fairness_target=None and eta=0"
     value = getattr(options, name)
-    warnings.warn(
-        f"sensitive_features is None and {name} is {value}: the network is trained for accuracy "
-        f"alone. Pass fit(X, y, sensitive_features=...), or set {off}.",
-        MissingSensitiveFeaturesWarning,
-        stacklevel=2,
+    warn(
+        FitWarning(
+            "no sensitive features",
+            f"sensitive_features is None and {name} is {value}: the network is trained for "
+            f"accuracy alone. Pass fit(X, y, sensitive_features=...), or set {off}.",
+            MissingSensitiveFeaturesWarning,
+        )
     )

@@ -2,10 +2,15 @@
 
 import copy
 import math
+import time
 
+import numpy as np
+import torch
 from skorch.callbacks import Callback
 
 from .state import state_of
+
+PRINTED = ("loss", "decision_difference", "score_difference", "fairness_loss", "objective")
 
 
 class StopTraining(Exception):  # noqa: N818  (not an error)
@@ -110,12 +115,29 @@ class StopEarly(Callback):
         net.module_.load_state_dict(self.weights)
 
 
-class PrintRanges(Callback):
-    """Print a line per epoch with the lowest and the highest value of all networks."""
+class PrintEpochs(Callback):
+    """Print a line per epoch; for networks side by side, with the range of each value."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Start the clock."""
+        self.start = time.perf_counter()
 
     def on_epoch_end(self, net, **kwargs):
-        """Print the line."""
+        """Print losses and differences, then those of validation, eta and the time."""
         record = net.history[-1]
-        values = {key: v for key, v in record.items() if key != "batches" and isinstance(v, list)}
-        ranges = [f"{key} {min(v):.4f} to {max(v):.4f}" for key, v in values.items()]
-        print(f"epoch {record['epoch']}: {', '.join(ranges)}", flush=True)
+        names = [prefix + name for prefix in ("", "validation_") for name in PRINTED]
+        values = {name: record[name] for name in names if name in record}
+        if "fairness_loss" in record:
+            values["eta"] = net.weight()
+        values["seconds"] = time.perf_counter() - self.start
+        print(
+            f"epoch {record['epoch']}:",
+            ", ".join(f"{name} {_as_range(value)}" for name, value in values.items()),
+            flush=True,
+        )
+
+
+def _as_range(value):
+    """Return a number as text, and several as the lowest and the highest."""
+    numbers = np.ravel(value.tolist() if isinstance(value, torch.Tensor) else value).tolist()
+    return " to ".join(f"{number:.4g}" for number in sorted({min(numbers), max(numbers)}))

@@ -1,14 +1,25 @@
 """Predictions of a network, and warnings about its result after training."""
 
 import math
-import warnings
 
 import numpy as np
 import torch
+from scipy.stats import entropy
 from sklearn.exceptions import ConvergenceWarning
 
 from .._data.batches import as_tensor, samples_per_batch
+from .._data.scales import warn_of_scales
 from .._data.sources import Source
+from .._utils.fit_warnings import FitWarning, warn
+
+NO_WORSE = 1.05  # multiple of the loss of the label frequencies above which a loss is worse
+MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
+
+
+def largest_met(target):
+    """Return the largest difference that counts as meeting a target."""
+    factor, excess = MISSED
+    return max(factor * target, target + excess)
 
 
 def decide(logits):
@@ -40,23 +51,55 @@ def predict_logits(module, X):
     return logits.cpu().double().numpy()  # MPS has no float64
 
 
-def warn_of_outcome(net, classes, samples):
-    """Warn if the model predicts one class only, or missed its target.
+def warn_of_outcome(net, data, samples):
+    """Warn if the features have no common scale, or if the network has not learned what it should.
+
+    That is a loss worse than that of the label frequencies, predictions of one class only, or a
+    missed target.
 
     Parameters
     ----------
     net : TwoPlayerNet
         Trained network.
 
-    classes : ndarray of shape (n_classes,)
-        Classes.
+    data : TrainingData
+        Classes and features.
 
     samples : Samples
         Training samples, of which about 10,000 are predicted.
     """
-    if net.last_run.fair:
-        _warn_of_constant_predictions(net, classes, samples.thinned(10_000))
-        _warn_of_missed_target(net)
+    _warn_of_loss(net, samples, len(data.classes))
+    if not net.last_run.fair:
+        return
+    X = samples.thinned(10_000)
+    if isinstance(samples.X, Source):  # other X was checked before training
+        warn_of_scales(X, net.options, data.features)
+    _warn_of_constant_predictions(net, data.classes, X)
+    _warn_of_missed_target(net)
+
+
+def _warn_of_loss(net, samples, n_classes):
+    """Warn if the loss of the last epoch, or of the one kept, is worse than without features."""
+    record = net.history[-1]
+    if "validation_objective" in record:  # early stopping kept the best epoch
+        record = min(net.history, key=lambda record: record["validation_objective"])
+    weight = None if samples.weight is None else samples.weight.cpu().numpy()
+    totals = np.bincount(samples.y.cpu().numpy(), weight, n_classes)
+    constant = float(totals.sum() * entropy(totals)) / len(samples)
+    if not constant or record["loss"] <= NO_WORSE * constant:  # 0: one class has all the weight
+        return
+    less_fair = f" or {_less_fairness(net.options)}" if net.last_run.fair else ""
+    warn(
+        FitWarning(
+            "loss",
+            f"The accuracy loss ended at {record['loss']:.3g}, above {constant:.3g}, the loss of "
+            "predicting the label frequencies for every sample: the predictions are worse than "
+            "without features. Scale the features of X if they are not scaled, lower lr (now "
+            f"{net.options.lr:g}), train longer (max_epochs, now {net.last_run.epochs})"
+            f"{less_fair}.",
+            ConvergenceWarning,
+        )
+    )
 
 
 def _warn_of_constant_predictions(net, classes, X):
@@ -66,16 +109,16 @@ def _warn_of_constant_predictions(net, classes, X):
         return
     options, run = net.options, net.last_run
     batch_size = samples_per_batch(options.batch_size, run.n_samples)
-    weight = f"lower eta (now {options.eta:.4g})"
-    if options.fairness_target is not None:
-        weight = f"raise fairness_target (now {options.fairness_target})"
-    warnings.warn(
-        f"The model predicts {classes.tolist()[codes[0]]!r} for all {len(codes)} training samples, "
-        "so its group differences are trivially small. Scale the features of X if they are not "
-        f"scaled, train longer (max_epochs, now {run.epochs}), {weight}, raise batch_size (now "
-        f"{batch_size}) or lower rate_window; a custom module must return logits.",
-        ConvergenceWarning,
-        stacklevel=2,
+    warn(
+        FitWarning(
+            "predictions",
+            f"The model predicts {classes.tolist()[codes[0]]!r} for all {len(codes)} training "
+            "samples, so its group differences are trivially small. Scale the features of X if "
+            f"they are not scaled, train longer (max_epochs, now {run.epochs}), "
+            f"{_less_fairness(options)}, raise batch_size (now {batch_size}) or lower rate_window; "
+            "a custom module must return logits.",
+            ConvergenceWarning,
+        )
     )
 
 
@@ -84,10 +127,19 @@ def _warn_of_missed_target(net):
     if target is None:
         return
     difference = float(net.criterion_.constraint_value())
-    if difference > max(1.25 * target, target + 0.01):
-        warnings.warn(
-            f"The running difference ended at {difference:.4f}, above fairness_target={target}: "
-            f"train longer (max_epochs, now {net.last_run.epochs}).",
-            ConvergenceWarning,
-            stacklevel=2,
+    if difference > largest_met(target):
+        warn(
+            FitWarning(
+                "target",
+                f"The running difference ended at {difference:.4f}, above fairness_target={target}"
+                f": train longer (max_epochs, now {net.last_run.epochs}).",
+                ConvergenceWarning,
+            )
         )
+
+
+def _less_fairness(options):
+    """Return the advice to give the fairness loss less weight."""
+    if options.fairness_target is not None:
+        return f"raise fairness_target (now {options.fairness_target})"
+    return f"lower eta (now {options.eta:.4g})"

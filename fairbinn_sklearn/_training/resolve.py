@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from .._utils.distributed import Processes
+from .._utils.suggest import did_you_mean
 from .._utils.upstream import validate_params_of
 from ..losses import CONSTRAINTS, FairnessLoss
 from ..losses._combined import CombinedLoss
@@ -193,6 +194,7 @@ def resolve_constraint(value):
         "fairbinn_sklearn.losses.FairnessLoss, a list of these, or a function of scores, y and "
         f"groups, got {value!r}."
         + (" Pass an instance." if is_class and issubclass(value, FairnessLoss) else "")
+        + (did_you_mean(value, CONSTRAINTS) if isinstance(value, str) else "")
     )
 
 

@@ -1,11 +1,16 @@
 """From an estimator and the arguments of `fit` to encoded training samples."""
 
+import numpy as np
 import torch
 
 from .._data.frames import check_order
-from .._data.labels import plain_labels
+from .._data.groups import warn_of_missing_as_text, warn_of_small_groups
+from .._data.labels import plain_labels, positive_code
+from .._data.scales import warn_of_scales
+from .._data.sources import Source
 from .._data.validation import check_data, encode_training_data
 from .._utils.distributed import Processes
+from .criterion import check_events
 from .resolve import resolve_device
 
 
@@ -73,7 +78,27 @@ def training_data(
         known_groups=known_groups,
         is_fit=is_fit,
     )
+    if known_groups is None and options.wants_fairness and data.group_encoder is not None:
+        _warn_of_groups(data, options)
+    if not resumes and not isinstance(data.samples.X, Source):
+        warn_of_scales(data.samples.thinned(1_000), options, data.features)
     if isinstance(estimator.device, str) and estimator.device == "accelerate":
         data.samples.processes = Processes()
         data.samples.processes.check(data.samples, estimator.random_state, options.method)
     return data
+
+
+def _warn_of_groups(data, options):
+    """Warn of groups whose rates cannot be estimated or that look like missing values."""
+    warn_of_missing_as_text(data.group_encoder)
+    samples, n_classes = data.samples, len(data.classes)
+    events = np.ones((1, n_classes), dtype=bool)
+    if options.has_rates:
+        events = check_events(options.constraint, n_classes).numpy()
+        if positive_code(options.given["pos_label"], data.classes) == 0:
+            events = events[:, ::-1]  # the criterion expects the positive class as code 1
+    y, codes, weight = (
+        None if column is None else column.cpu().numpy()
+        for column in (samples.y, samples.groups, samples.sample_weight)
+    )
+    warn_of_small_groups(codes, data.group_encoder, weight, events[:, y])

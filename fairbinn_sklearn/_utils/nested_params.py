@@ -1,8 +1,7 @@
 """Parameters of other parameters, such as ``optimizer__momentum``."""
 
-from difflib import get_close_matches
-
 from .identity import is_same
+from .suggest import did_you_mean
 
 # Names that users of other libraries try first.
 ALIASES = {"learning_rate": "lr", "n_epochs": "max_epochs", "epochs": "max_epochs"}
@@ -27,10 +26,9 @@ class NestedParams:
                 continue
             name = key.partition("__")[0]
             known = [*super().get_params(deep=False), *(f"{n}__" for n in self._nested)]
-            close = [ALIASES[name]] if name in ALIASES else get_close_matches(name, known, n=1)
             raise TypeError(
                 f"{type(self).__name__}.__init__() got an unexpected keyword argument {key!r}."
-                + (f" Did you mean {close[0]!r}?" if close else "")
+                + did_you_mean(ALIASES.get(name, name), known)
             )
 
     def get_params(self, deep=True):

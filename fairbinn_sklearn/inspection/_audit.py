@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import one_hot
 
 from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
-from .._utils.upstream import Interval, validate_parameter_constraints
+from .._utils.upstream import Interval, check_sample_weight, validate_parameter_constraints
 
 _BOOTSTRAP = {
     "n_boot": [Interval(Integral, 1, None, closed="left")],
@@ -53,18 +53,18 @@ class GroupRates:
         return min(fewest, default=0)
 
 
-def group_rates(constraint, n_classes, truth, predictions, codes, *, n_boot, random_state):
+def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_boot, random_state):
     """Count the samples of each group, label and prediction, and resample the counts.
 
-    `truth` and `predictions` are class codes of shape (N,), `codes` group codes (N, K). Samples of
-    unknown groups count in no rate. The rates depend on the samples only through the counts of
-    equal ones, so resampling the samples means drawing the counts from a multinomial distribution.
+    `truth` and `predictions` are class codes of shape (N,), `codes` group codes (N, K), `weight`
+    the weights > 0 in the rates (N,). Samples of unknown groups count in no rate.
     """
-    samples = np.column_stack([truth, predictions, codes])
-    cells, counts = np.unique(samples, axis=0, return_counts=True)  # (M, 2 + K), (M,)
-    n_samples = int(counts.sum())
-    drawn = check_random_state(random_state).multinomial(n_samples, counts / n_samples, n_boot)
-    counts = np.concatenate([counts[None], drawn]).astype(float)  # (R, M)
+    cells, cell_of = np.unique(
+        np.column_stack([truth, predictions, codes]), axis=0, return_inverse=True
+    )
+    cell_of = cell_of.ravel()
+    n_of_cells = np.bincount(cell_of).astype(float)
+    totals = _resampled_totals(cell_of, weight, n_boot, check_random_state(random_state))
     truth, predictions, *columns = torch.from_numpy(cells).unbind(1)
     scores = one_hot(predictions, n_classes).double()  # (M, C)
     scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
@@ -73,12 +73,25 @@ def group_rates(constraint, n_classes, truth, predictions, codes, *, n_boot, ran
         known = column != UNKNOWN
         indicator = one_hot(column.clamp(min=0)) * known[:, None].double()
         member = constraint.membership(truth, indicator, n_classes).movedim(1, 0).numpy()
-        n = np.tensordot(counts, member, 1)  # (R, E, G)
-        sums = np.tensordot(counts, member[..., None] * scores[:, None, None], 1)  # (R, E, G, C)
+        total = np.tensordot(totals, member, 1)  # (R, E, G)
+        sums = np.tensordot(totals, member[..., None] * scores[:, None, None], 1)  # (R, E, G, C)
         with np.errstate(invalid="ignore"):  # no samples: NaN
-            rates.append(sums / n[..., None])
-        n_of_rates.append(n[0].astype(int))
+            rates.append(sums / total[..., None])
+        n_of_rates.append(np.tensordot(n_of_cells, member, 1).astype(int))
     return GroupRates(rates, n_of_rates)
+
+
+def _resampled_totals(cell_of, weight, n_boot, random_state):
+    """Return the total weight of each cell, in the samples and in resamples (1 + n_boot, M)."""
+    n_samples, counts = len(cell_of), np.bincount(cell_of)
+    if (weight == weight[0]).all():  # the samples of a cell are equal: draw their counts at once
+        drawn = random_state.multinomial(n_samples, counts / n_samples, n_boot)
+        return np.concatenate([counts[None], drawn]).astype(float)
+    totals = [np.bincount(cell_of, weight)]
+    for _ in range(n_boot):
+        index = random_state.randint(n_samples, size=n_samples)
+        totals.append(np.bincount(cell_of[index], weight[index], len(counts)))
+    return np.stack(totals)
 
 
 def interval(values, confidence_level):
@@ -105,8 +118,17 @@ def spread(values, axis):
     return np.where(few, np.nan, np.where(few, 0, highest) - np.where(few, 0, lowest))
 
 
-def encode_groups(sensitive_features, n_samples, combine="intersection"):
-    """Return group codes (N, K), and for each column of codes the names of its groups."""
-    frame = sensitive_frame(sensitive_features, n_samples)
+def rate_weights(sample_weight, samples):
+    """Return the weights of samples in the rates, at most 1, after the checks of `fit`."""
+    weight = check_sample_weight(sample_weight, samples, dtype=float, ensure_non_negative=True)
+    return weight / weight.max()  # the sum of huge weights would overflow
+
+
+def encode_groups(sensitive_features, is_counted, combine="intersection"):
+    """Return group codes (N, K), and for each column of codes the names of its groups.
+
+    Only the samples that are counted have codes, and only their groups have names.
+    """
+    frame = sensitive_frame(sensitive_features, len(is_counted))[is_counted]
     encoder = GroupEncoder(combine).fit(frame)
     return encoder.transform(frame), encoder.names_by_partition

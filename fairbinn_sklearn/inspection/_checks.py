@@ -1,26 +1,24 @@
 """Signs of trouble in a training and in predictions; each check returns one finding."""
 
 import numpy as np
-import torch
 from scipy.special import logsumexp
-from sklearn.utils import compute_sample_weight
+from scipy.stats import entropy
+from sklearn.utils import compute_class_weight
 
-from .._data.batches import as_tensor
+from .._data.groups import MIN_SAMPLES
+from .._data.scales import SCALED, feature_scales, name_of_feature
+from .._training.outcome import NO_WORSE, largest_met
 from ._history import DIFFERENCES
 from ._report import NOT_APPLICABLE, UNKNOWN, Finding, judge
 from ._theory._players import at_bound, no_follower
 
 # Thresholds. They are conventions that separate clear cases; no theory gives them.
-SCALED = 10.0  # root mean square of a feature above which it counts as not scaled
-NO_WORSE = 1.05  # multiple of the loss of constant predictions above which the loss is worse
 ALIKE = 0.99  # fraction of the most frequent prediction above which predictions are nearly constant
-MIN_SAMPLES = 30  # fewer samples are too few to judge fractions
 OVERFITTED = 1.25, 0.02  # loss on X: multiple of the training loss, and excess over it
 PARITY = 0.05  # difference that counts as small
 LARGE = 0.1  # difference that counts as large
-MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
 FIRST_EPOCHS = 3  # epochs whose largest difference is where the difference starts from
-DECREASED = 0.9  # fraction of a difference below which it counts as decreased
+DECREASED = 0.75  # fraction of a difference below which it counts as decreased
 INCREASED = 1.05  # multiple of its minimum above which the loss counts as increased
 OFTEN = 0.5  # fraction of epochs above which steps count as always shortened
 
@@ -29,39 +27,37 @@ NOT_RECORDED = "history_ has no differences: no groups were passed, or constrain
 
 def check_features(samples, names):
     """Judge whether the features have a common scale, on the first samples."""
-    values = as_tensor(samples[:10_000], torch.device("cpu")).double().flatten(1)
-    sizes = values.square().mean(0).sqrt().numpy()
-    k = int(sizes.argmax())
+    scales = feature_scales(samples[:10_000])
+    k = int(scales.argmax())
     return Finding(
         check="features",
         statement="Features are scaled",
-        verdict=judge(sizes[k] <= SCALED),
-        value=sizes[k],
-        result=f"largest {sizes[k]:.3g}: feature {k if names is None else names[k]!r}",
+        verdict=judge(scales[k] <= SCALED),
+        value=scales[k],
+        result=f"largest {scales[k]:.3g}: feature {name_of_feature(k, names)!r}",
         how=f"root mean square of each feature on X, at most {SCALED:g}",
         advice="Scale the features, for example by StandardScaler in a pipeline, and fit again.",
-        knob="features",
+        knobs=("features",),
     )
 
 
-def check_loss(history, truth, is_scaled):
+def check_loss(history, truth, weight, is_scaled):
     """Compare the training loss with that of constant predictions."""
     loss = history.column("loss")
     n_classes = len(history.classes)
     constant, source = np.log(n_classes), f"log({n_classes}), the loss of equal probabilities"
     if truth is not None and len(truth) >= MIN_SAMPLES:
-        share = np.bincount(truth, _label_weights(history, truth), minlength=n_classes)
-        share = share / share.sum()
+        share = np.bincount(truth, _loss_weights(history, truth, weight), minlength=n_classes)
         if share.all():
-            constant, source = -np.sum(share * np.log(share)), "that of the label frequencies of X"
+            constant, source = entropy(share), "that of the label frequencies of X"
     if not is_scaled:
-        advice = {"knob": "features"}  # the finding on the features gives the advice
+        advice = {"knobs": ("features",)}  # the finding on the features gives the advice
     elif loss[-1] <= INCREASED * loss.min():
         advice = _train(history, longer=True)
     elif history.trained_for_fairness:
         advice = _weigh_fairness(history, more=False)
     else:
-        advice = {"advice": f"Lower lr (now {history.records[0]['lr']:g}).", "knob": "lr"}
+        advice = {"advice": f"Lower lr (now {history.records[0]['lr']:g}).", "knobs": ("lr",)}
     return Finding(
         check="loss",
         statement="The loss beats constant predictions",
@@ -81,14 +77,14 @@ def check_predictions(history, predictions, truth):
     if history.trained_for_fairness:
         advice = _weigh_fairness(history, more=False)
     elif history.class_weight is None:
-        advice = {"advice": 'Set class_weight="balanced".', "knob": "class_weight"}
+        advice = {"advice": 'Set class_weight="balanced".', "knobs": ("class_weight",)}
     else:
         advice = _train(history, longer=True)
     if n_samples < MIN_SAMPLES:
         verdict, advice = UNKNOWN, _more_samples()
     elif ALIKE < share < 1 and truth is None:
         verdict = UNKNOWN
-        advice = {"advice": "Pass y, to compare with the label frequencies.", "knob": "samples"}
+        advice = {"advice": "Pass y, to compare with the label frequencies.", "knobs": ("samples",)}
     else:
         verdict = judge(share <= ALIKE or ALIKE < label_share and share < 1)
     return Finding(
@@ -105,7 +101,7 @@ def check_predictions(history, predictions, truth):
     )
 
 
-def check_overfitting(history, logits, truth):
+def check_overfitting(history, logits, truth, weight):
     """Compare the loss on the samples with the training loss."""
     factor, excess = OVERFITTED
     known = {
@@ -122,12 +118,15 @@ def check_overfitting(history, logits, truth):
         losses = np.logaddexp(0, logits) - truth * logits
     else:
         losses = logsumexp(logits, axis=1) - logits[np.arange(len(truth)), truth]
-    weight = _label_weights(history, truth)
+    weight = _loss_weights(history, truth, weight)
     loss = np.average(losses, weights=weight)
     error = np.sqrt(np.sum((weight * (losses - loss)) ** 2)) / weight.sum()
     trained = history.column("loss")[-1]
     if history.early_stopping:
-        advice = {"advice": "Raise weight_decay, or use fewer and smaller layers.", "knob": "size"}
+        advice = {
+            "advice": "Raise weight_decay, or use fewer and smaller layers.",
+            "knobs": ("size",),
+        }
     else:
         advice = _train(history, longer=False)
     verdict = judge(loss - 2 * error <= max(factor * trained, trained + excess))
@@ -171,7 +170,7 @@ def check_audit(history, audit, confidence_level):
     is_unclear = low <= limit < high or (high <= limit and fewest < MIN_SAMPLES)
     advice = _weigh_fairness(history, more=True)
     if is_unclear:
-        advice = {"advice": "Pass more samples, or merge small groups.", "knob": "samples"}
+        advice = {"advice": "Pass more samples, or merge small groups.", "knobs": ("samples",)}
     return Finding(
         **known,
         verdict=UNKNOWN if is_unclear else judge(high <= limit),
@@ -245,7 +244,7 @@ def check_agreement(history):
         advice = _reduce_difference(history)
     else:
         advice = {"advice": f'If {large} matter, set equalize="{large}" or "both".'}
-        advice["knob"] = "equalize"
+        advice["knobs"] = ("equalize",)
     return Finding(
         **known,
         verdict=judge(not (last[small] <= PARITY and last[large] >= LARGE)),
@@ -272,13 +271,23 @@ def check_step_bound(history):
             f"Lower fairness_lr: the bound fairness_max_step (now {history.max_step:g}) determines "
             "the steps, not the fairness loss."
         ),
-        knob="steps",
+        # A smaller fairness_lr weakens the fairness loss, and a larger eta strengthens it.
+        knobs=("fairness",),
     )
 
 
-def _label_weights(history, truth):
-    """Return the weights of the samples by `class_weight`."""
-    return compute_sample_weight(history.class_weight, history.classes[truth])
+def _loss_weights(history, truth, weight):
+    """Return the weights of the samples in the loss, by `class_weight` and `sample_weight`."""
+    if history.class_weight is None:
+        return weight
+    present, codes = np.unique(truth, return_inverse=True)
+    by_class = compute_class_weight(
+        history.class_weight,
+        classes=history.classes[present],
+        y=history.classes[truth],
+        sample_weight=weight,
+    )
+    return weight * by_class[codes]
 
 
 def _recorded_differences(history):
@@ -299,17 +308,15 @@ def _difference_name(history):
 
 def _limit(history):
     """Return the largest difference that counts as small."""
-    if history.target is None:
-        return PARITY
-    factor, excess = MISSED
-    return max(factor * history.target, history.target + excess)
+    return PARITY if history.target is None else largest_met(history.target)
 
 
 def _reduce_difference(history):
     """Return the advice against a difference that is large in training."""
     if history.target is None:
         return _weigh_fairness(history, more=True)
-    return _train(history, longer=True)
+    # Longer training aims at the present target, so advice to change the target contradicts it.
+    return {**_train(history, longer=True), "knobs": ("epochs", "fairness")}
 
 
 def _weigh_fairness(history, more):
@@ -318,7 +325,7 @@ def _weigh_fairness(history, more):
         advice = f"{'Raise' if more else 'Lower'} eta (now {history.eta:g})."
     else:
         advice = f"{'Lower' if more else 'Raise'} fairness_target (now {history.target:g})."
-    return {"advice": advice, "knob": "fairness"}
+    return {"advice": advice, "knobs": ("fairness",)}
 
 
 def _train(history, longer):
@@ -326,8 +333,8 @@ def _train(history, longer):
     advice = f"Train {'longer' if longer else 'shorter'} (now {len(history.records)} epochs)"
     if not longer and history.target is None:
         advice += ", for example with early_stopping=True"
-    return {"advice": f"{advice}.", "knob": "epochs"}
+    return {"advice": f"{advice}.", "knobs": ("epochs",)}
 
 
 def _more_samples():
-    return {"advice": f"Pass at least {MIN_SAMPLES} samples.", "knob": "samples"}
+    return {"advice": f"Pass at least {MIN_SAMPLES} samples.", "knobs": ("samples",)}

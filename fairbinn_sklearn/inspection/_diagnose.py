@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
-from sklearn.utils import assert_all_finite
-
 from .._data.frames import check_order
-from .._data.labels import encode_labels, plain_labels
+from .._data.labels import label_codes
 from .._training.outcome import decide
 from ..losses import FairnessLoss
 from . import _checks
-from ._audit import check_bootstrap, encode_groups, group_rates, interval
+from ._audit import check_bootstrap, encode_groups, group_rates, interval, rate_weights
 from ._history import TrainingHistory, split_pipeline
 from ._report import FAILS, InspectionReport
 
@@ -24,6 +21,7 @@ def diagnose(
     y=None,
     sensitive_features=None,
     *,
+    sample_weight=None,
     n_boot=1000,
     confidence_level=0.95,
     random_state=None,
@@ -50,6 +48,10 @@ def diagnose(
         an audit: the difference between groups on `X`, in the rates of the `constraint`, with a
         bootstrap interval. Samples of unknown groups count in no rate.
 
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples in the loss on `X` and in the audit, >= 0. Samples of weight 0 count
+        only in the check of the features.
+
     n_boot : int, default=1000
         Number of bootstrap resamples, >= 1.
 
@@ -63,8 +65,8 @@ def diagnose(
     -------
     report : InspectionReport
         One finding for each check, by priority. With an audit, `details` contains the "difference",
-        the interval from "low" to "high", and "fewest_samples", the number of samples of
-        the rate with the fewest.
+        the interval from "low" to "high", and "fewest_samples", the number of samples of the rate
+        with the fewest.
 
     Raises
     ------
@@ -87,9 +89,9 @@ def diagnose(
     Notes
     -----
     The advice never contradicts itself. The checks are ordered by priority, and each piece of
-    advice changes one thing, such as the weight of the fairness loss or the length of the training.
-    Of two findings that concern the same thing, the first gives the advice; the other stays in the
-    table without advice. If the network has not learned the labels (checks "loss" and
+    advice concerns one thing or two, such as the weight of the fairness loss and the length of the
+    training. Of two findings that concern the same thing, the first gives the advice; the other
+    stays in the table without advice. If the network has not learned the labels (checks "loss" and
     "predictions"), later findings give no advice.
 
     Thresholds are conventions that separate clear cases. A difference is small if it is at most
@@ -98,8 +100,8 @@ def diagnose(
 
     The differences in "difference", "decrease", "price" and "scores_agree" are those of the
     training samples, measured while the weights changed. The interval of the audit is that of
-    :class:`AuditDisplay`, with the same limits. If `sample_weight` was passed to `fit`, the loss on
-    `X` is unweighted and cannot be compared with the training loss.
+    :class:`AuditDisplay`, with the same limits. If `sample_weight` was passed to `fit`, pass the
+    weights of these samples too, because otherwise the losses cannot be compared.
 
     Examples
     --------
@@ -121,28 +123,31 @@ def diagnose(
     clf, X, samples = split_pipeline(clf, X)
     history = TrainingHistory.of(clf)
     logits = clf.decision_function(X)
-    predictions = decide(logits)
     if y is None and sensitive_features is not None:
         raise ValueError("y must be passed with sensitive_features, got None.")
-    truth = None if y is None else _label_codes(clf, y, len(predictions))
+    weight = rate_weights(sample_weight, logits)
+    is_counted = weight > 0
+    logits, weight = logits[is_counted], weight[is_counted]
+    predictions = decide(logits)
+    truth = None if y is None else label_codes(X, y, clf.classes_)[is_counted]
     features = _checks.check_features(samples, getattr(clf, "feature_names_in_", None))
     is_scaled = features.verdict != FAILS
     findings = [
         features,
-        _checks.check_loss(history, truth, is_scaled),
+        _checks.check_loss(history, truth, weight, is_scaled),
         _checks.check_predictions(history, predictions, truth),
-        _checks.check_overfitting(history, logits, truth),
+        _checks.check_overfitting(history, logits, truth, weight),
         _checks.check_difference(history),
     ]
     details = {}
     if sensitive_features is not None:
         if isinstance(history.constraint, FairnessLoss):
-            codes, _ = encode_groups(sensitive_features, len(truth), history.combine)
+            codes, _ = encode_groups(sensitive_features, is_counted, history.combine)
             n_classes = len(clf.classes_)
             labels = (truth, predictions)
             if history.positive == 0:  # the criterion expects the positive class as code 1
                 labels = (1 - truth, 1 - predictions)
-            rates = group_rates(history.constraint, n_classes, *labels, codes, **bootstrap)
+            rates = group_rates(history.constraint, n_classes, *labels, codes, weight, **bootstrap)
             difference = rates.difference()
             values = map(float, (difference[0], *interval(difference, confidence_level)))
             details = dict(zip(("difference", "low", "high"), values, strict=True))
@@ -162,26 +167,14 @@ def diagnose(
     )
 
 
-def _label_codes(clf, y, n_samples):
-    """Return the labels as codes of the classes."""
-    labels = plain_labels(y)
-    assert_all_finite(labels, input_name="y")
-    if np.shape(labels) != (n_samples,):
-        raise ValueError(
-            f"y must have one label for each of the {n_samples} samples of X, got the shape "
-            f"{np.shape(labels)}."
-        )
-    return encode_labels(labels, clf.classes_, clf.classes_)[1]
-
-
 def _prioritise(findings):
     """Keep the first advice of those that change the same thing, and none after a root cause."""
     turned, is_blocked, prioritised = set(), False, []
     for finding in findings:
-        if is_blocked or finding.knob in turned:
+        if is_blocked or turned.intersection(finding.knobs):
             finding = replace(finding, advice="")
         if finding.advice:
-            turned.add(finding.knob)
+            turned.update(finding.knobs)
         is_blocked |= finding.check in ROOT_CAUSES and finding.verdict == FAILS
         prioritised.append(finding)
     return prioritised

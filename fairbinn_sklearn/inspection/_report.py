@@ -16,8 +16,8 @@ COLUMNS = ["statement", "verdict", "value", "result", "how", "advice"]
 class Finding:
     """The verdict of one check, and the advice that follows from it.
 
-    `knob` names what the advice changes: two findings with one knob give the same advice, or the
-    opposite.
+    `knobs` names what the advice concerns: two findings with a common knob give the same advice,
+    or the opposite.
     """
 
     check: str
@@ -27,7 +27,7 @@ class Finding:
     how: str
     advice: str = ""
     value: float = math.nan
-    knob: str = ""
+    knobs: tuple = ()
 
     def __post_init__(self):
         if self.verdict in (HOLDS, NOT_APPLICABLE):

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ._metrics import DIFFERENCES, check_metrics
+from ._scorers import how_to_pass_groups
 
 
 class BestUnder(BaseEstimator):
@@ -49,10 +50,7 @@ class BestUnder(BaseEstimator):
 
     def _without_constant(self, cv_results, within):
         """Return the candidates that are not constant; warn if all of them are."""
-        rate = cv_results.get("mean_test_selection_rate")
-        if rate is None:
-            return within
-        varied = within[~is_constant(np.asarray(rate, dtype=float)[within])]
+        varied = within[~constant_candidates(cv_results)[within]]
         if len(varied):
             return varied
         warnings.warn(
@@ -90,7 +88,8 @@ class BestUnder(BaseEstimator):
         if np.isnan(values).all():
             raise ValueError(
                 f"scores {name!r} must not all be NaN. The warnings of the search say why the "
-                "scorer failed."
+                "scorer failed. If sensitive_features did not reach it: "
+                f"{how_to_pass_groups()}"
             )
         return np.where(np.isnan(values), -np.inf, values)
 
@@ -98,6 +97,19 @@ class BestUnder(BaseEstimator):
 def is_constant(selection_rate):
     """Return whether a model with this rate predicts one class for all samples."""
     return (selection_rate == 0) | (selection_rate == 1)
+
+
+def constant_candidates(cv_results):
+    """Return which candidates predict one class for all samples of each fold.
+
+    It is the mean over the folds if they have no columns, and False without selection rates.
+    """
+    names = [key for key in cv_results if re.fullmatch(r"split\d+_test_selection_rate", key)]
+    names = names or [key for key in cv_results if key == "mean_test_selection_rate"]
+    if not names:
+        return np.zeros(len(next(iter(cv_results.values()))), dtype=bool)
+    rates = np.array([cv_results[name] for name in names], dtype=float)
+    return is_constant(rates).all(axis=0)
 
 
 def best_under(bound, metric="demographic_parity_difference", score="accuracy"):

@@ -13,11 +13,11 @@ fairlearn.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 import torch
 
+from .._utils.suggest import did_you_mean
 from ..losses import CONSTRAINTS
 
 
@@ -76,7 +76,8 @@ def worst_group_accuracy(counts):
 
 def selection_rate(counts):
     """Return the fraction of positive predictions; of several classes, the largest fraction."""
-    shares = counts.sum((0, 1)) / counts.sum()
+    totals = counts.sum((0, 1))
+    shares = totals / totals.sum()  # exactly 0 or 1 for a constant model, whatever the weights
     return float(shares[1] if len(shares) == 2 else shares.max())
 
 
@@ -136,9 +137,8 @@ def check_metrics(parameter, names, allowed=METRICS):
     """Raise if a name is not the name of a metric; suggest a similar name."""
     for name in names:
         if name not in allowed:
-            meant = [f"{name}_difference"] if f"{name}_difference" in allowed else []
-            meant = meant or get_close_matches(str(name), allowed, n=1)
+            difference = f"{name}_difference"  # of the name of a constraint
             raise ValueError(
                 f"{parameter} must be one of {sorted(allowed)}, got {name!r}."
-                + (f" Did you mean {meant[0]!r}?" if meant else "")
+                + did_you_mean(difference if difference in allowed else name, allowed)
             )

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data.frames import check_order
 from .._data.groups import COMBINATIONS, UNKNOWN, GroupEncoder, sensitive_frame
-from .._data.labels import encode_labels, plain_labels, positive_code, trained_pos_label
+from .._data.labels import label_codes, plain_labels, positive_code, trained_pos_label
 from .._utils.upstream import UNUSED, check_sample_weight
 from ._metrics import METRICS, check_metrics, count, mean_scores
 
@@ -178,13 +178,13 @@ class FairnessScorer(BaseEstimator):
         check_order(sensitive_features, X=X, y=y)
         pos_label = trained_pos_label(estimator) if self.pos_label is None else self.pos_label
         classes, order = _ordered_classes(estimator.classes_, pos_label)
-        y_true = order[encode_labels(plain_labels(y), None, classes)[1]]
+        y_true = order[label_codes(X, y, classes)]
         frame = sensitive_frame(sensitive_features, len(y_true))
         codes = GroupEncoder(self.combine).fit_transform(frame)
         weight = check_sample_weight(sample_weight, y_true, dtype=float, ensure_non_negative=True)
         response = np.asarray(getattr(estimator, metric.response_method)(X))
         if metric.response_method == "predict":
-            response = order[encode_labels(response, None, classes)[1]]
+            response = order[label_codes(X, response, classes, "predictions")]
         else:
             response = response[:, np.argsort(order)]
         values = [
@@ -229,21 +229,24 @@ class FairnessScorer(BaseEstimator):
             return sensitive_features
         if self.sensitive_features is not None:
             return self.sensitive_features
-        if get_config()["enable_metadata_routing"]:
-            advice = (
-                "Pass them to the search as fit(X, y, sensitive_features=...), or to "
-                "cross_validate as params={'sensitive_features': ...}."
-            )
-        else:
-            advice = (
-                "scikit-learn passes them to scorers with metadata routing only: call "
-                "sklearn.set_config(enable_metadata_routing=True) first."
-            )
         raise ValueError(
-            f"sensitive_features must be passed to the scorer of {self.metric}, got None. {advice} "
-            "For functions without metadata routing, set FairnessScorer(..., "
-            "sensitive_features=...)."
+            f"sensitive_features must be passed to the scorer of {self.metric}, got None. "
+            f"{how_to_pass_groups()} For functions without metadata routing, set "
+            "FairnessScorer(..., sensitive_features=...)."
         )
+
+
+def how_to_pass_groups():
+    """Return the advice to pass sensitive features to the scorers of a search."""
+    if get_config()["enable_metadata_routing"]:
+        return (
+            "Pass them to the search as fit(X, y, sensitive_features=...), or to cross_validate as "
+            "params={'sensitive_features': ...}."
+        )
+    return (
+        "scikit-learn passes them to scorers with metadata routing only: call "
+        "sklearn.set_config(enable_metadata_routing=True) first."
+    )
 
 
 class ScorerWithoutGroups(BaseEstimator):

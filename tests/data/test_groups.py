@@ -11,7 +11,12 @@ import scipy.sparse as sp
 from conftest import fit, make
 from fairlearn.metrics import MetricFrame, selection_rate
 
-from fairbinn_sklearn._data.groups import GroupEncoder, sensitive_frame, warn_of_small_groups
+from fairbinn_sklearn._data.groups import (
+    GroupEncoder,
+    sensitive_frame,
+    warn_of_missing_as_text,
+    warn_of_small_groups,
+)
 
 
 def encode(sensitive_features, combine="intersection"):
@@ -293,6 +298,29 @@ def test_warnings_of_small_groups(values, weight, message):
     with pytest.warns(UserWarning, match=message) as caught:
         warn_of_small_groups(codes, encoder, weight)
     assert len(caught) == 1
+
+
+def test_groups_with_few_samples_of_an_event_warn():
+    codes, encoder = encode(["a"] * 60 + ["b"] * 60)
+    label = np.arange(120) % 2 == 0
+    label[:2] = False
+    with pytest.warns(UserWarning, match=r"1 group\(s\) of fewer than 30 samples in a rate.*: 'a'"):
+        warn_of_small_groups(codes, encoder, in_event=np.stack([label, ~label]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_small_groups(codes, encoder, in_event=~label[None])
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "<NA>", "NaT"])
+def test_the_text_of_a_missing_value_warns(text):
+    with pytest.warns(UserWarning, match=f"sensitive_features has the text '{text}' as a group"):
+        warn_of_missing_as_text(encode([text, "f"])[1])
+
+
+def test_missing_values_and_other_names_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_missing_as_text(encode([np.nan, "f", "None", "nano"])[1])
 
 
 def test_no_warning_of_30_samples_in_each_group():

@@ -60,7 +60,7 @@ def fit(X, data, **params):
     ("mode", "dtype"), [("r", np.float32), ("r+", np.float64), ("c", np.int16)], ids=str
 )
 def test_a_mapped_array_trains_the_model_of_the_array(data, tmp_path, dtype, mode, early_stopping):
-    X = (10 * data[0]).astype(dtype)
+    X = (4 * data[0]).astype(dtype)
     mapped = on_disk(X, tmp_path, mode)
     expected = fit(X, data, early_stopping=early_stopping)
     clf = fit(mapped, data, early_stopping=early_stopping)

@@ -8,10 +8,12 @@ import pytest
 import scipy.sparse as sp
 import torch
 from conftest import fit, make, same_model
+from sklearn.pipeline import make_pipeline
 
 from fairbinn_sklearn._data.validation import check_data, encode_training_data
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,21 @@ def test_values_that_are_not_finite_in_float32_raise(biased, value, message, for
     X[3, 1] = value
     with pytest.raises(ValueError, match=message):
         fit((form(X), y, group))
+
+
+def test_missing_values_name_the_preprocessor_that_takes_them(biased):
+    X, y, group = biased
+    frame = pd.DataFrame(X, columns=list("pqrs")).astype("Float64")
+    frame.iloc[0, 0] = pd.NA
+    message = r"^X must not have missing values.*begin a pipeline with tabular_preprocessor"
+    with pytest.raises(ValueError, match=message):
+        fit((frame, y, group))
+    pipeline = make_pipeline(tabular_preprocessor(), make(max_epochs=1))
+    pipeline.fit(frame, y, fairbinnclassifier__sensitive_features=group)
+    with pytest.raises(ValueError, match=message):
+        pipeline[-1].predict(np.full((2, pipeline[-1].n_features_in_), np.nan))
+    with pytest.raises(ValueError, match="^Input y contains NaN"):
+        fit((X, np.where(y, 1.0, np.nan), group))
 
 
 @pytest.mark.parametrize("dtype", ["str", "object", "category"])
@@ -154,6 +171,31 @@ def test_ages_raise_with_the_line_that_makes_groups_of_them(biased):
     with pytest.raises(ValueError, match=r"51 distinct numbers.*: age = pandas.qcut\(age, 4\)"):
         fit((X, y, age))
     assert len(fit((X, y, pd.qcut(age, 4)), max_epochs=1).groups_) == 4
+
+
+@pytest.mark.parametrize("constraint", ["demographic_parity", "equal_opportunity"])
+@pytest.mark.parametrize("pos_label", [0, 1])
+def test_a_group_with_few_samples_in_a_rate_of_the_criterion_warns(biased, constraint, pos_label):
+    """Group c has 40 samples, of which 10 have the label 1."""
+    X, y, group = biased
+    group = group.copy()
+    group[np.flatnonzero(y == 1)[:10]] = group[np.flatnonzero(y == 0)[:30]] = "c"
+    params = {"constraint": constraint, "pos_label": pos_label, "max_epochs": 1}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        fit((X, y, group), **params)
+    messages = [str(w.message) for w in caught if "fewer than 30" in str(w.message)]
+    expected = constraint == "equal_opportunity" and pos_label == 1
+    assert len(messages) == expected
+    assert all("1 group(s)" in m and "in a rate of constraint: 'c'" in m for m in messages)
+
+
+def test_a_group_named_nan_warns(biased):
+    X, y, group = biased
+    mixed = np.array([np.nan, *group[1:]])
+    mixed[1:40] = mixed[0]
+    with pytest.warns(UserWarning, match="sensitive_features has the text 'nan' as a group"):
+        fit((X, y, mixed), max_epochs=1)
 
 
 def test_a_small_group_warns(biased):

@@ -29,39 +29,60 @@ def samples():
     return truth, predictions, pd.DataFrame({"group": group, "half": half})
 
 
+@pytest.fixture(params=["equal", "distinct"])
+def weight(request):
+    """Return weights: all 1, or all different."""
+    return np.ones(400) if request.param == "equal" else np.random.default_rng(1).gamma(1, size=400)
+
+
+def audited(criterion, truth, predictions, groups, weight, n_boot=1):
+    """Return the rates, and the names of the groups of the first column of codes."""
+    codes, (names, *_) = encode_groups(groups, weight > 0)
+    labels = truth, predictions
+    rates = group_rates(criterion, 2, *labels, codes, weight, n_boot=n_boot, random_state=0)
+    return rates, names
+
+
 @pytest.mark.parametrize("metric", CRITERIA)
-def test_rates_equal_fairlearn(samples, metric):
+def test_rates_equal_fairlearn(samples, weight, metric):
     truth, predictions, groups = samples
-    codes, (names,) = encode_groups(groups, len(truth))
-    result = group_rates(CRITERIA[metric], 2, truth, predictions, codes, n_boot=1, random_state=0)
-    frame = MetricFrame(metrics=metric, y_true=truth, y_pred=predictions, sensitive_features=groups)
+    result, names = audited(CRITERIA[metric], truth, predictions, groups, weight)
+    frame = MetricFrame(
+        metrics=metric,
+        y_true=truth,
+        y_pred=predictions,
+        sensitive_features=groups,
+        sample_params={"sample_weight": weight},
+    )
     np.testing.assert_allclose(result.rates[0][0, 0, :, 0], frame.by_group[names])
     assert result.difference()[0] == pytest.approx(frame.difference())
+    label = {true_positive_rate: 1, false_positive_rate: 0}.get(metric)
+    of_label = groups[truth == label] if label is not None else groups
+    assert result.n_samples[0][0].tolist() == of_label.value_counts(sort=False)[names].tolist()
 
 
 def test_rates_over_no_samples(samples):
     truth, predictions, _ = samples
-    codes, _ = encode_groups(np.where(truth == 1, "positive", "all"), len(truth))
-    result = group_rates(EqualOpportunity(), 2, truth, predictions, codes, n_boot=5, random_state=0)
+    groups = np.where(truth == 1, "positive", "all")
+    result, _ = audited(EqualOpportunity(), truth, predictions, groups, np.ones(400), n_boot=5)
     rates = result.rates[0][:, 0, :, 0]
     assert np.isnan(rates[:, 0]).all() and not np.isnan(rates[:, 1]).any()
     assert np.isnan(result.difference()).all()  # a single group has no difference
     assert result.fewest_samples() == 0
 
 
-def test_interval_equals_that_of_resampled_samples(samples):
+def test_interval_equals_that_of_resampled_samples(samples, weight):
     truth, predictions, groups = samples
-    codes, _ = encode_groups(groups, len(truth))
+    codes, _ = encode_groups(groups, weight > 0)
     rng = np.random.default_rng(0)
     resampled = []
     for _ in range(2000):
         index = rng.integers(len(truth), size=len(truth))
-        code, prediction = codes[index, 0], predictions[index]
-        resampled.append(np.bincount(code, prediction, 4) / np.bincount(code, minlength=4))
+        code, drawn = codes[index, 0], weight[index]
+        positive = np.bincount(code, predictions[index] * drawn, 4)
+        resampled.append(positive / np.bincount(code, drawn, 4))
     expected = np.quantile(resampled, [0.1, 0.9], axis=0)
-    result = group_rates(
-        DemographicParity(), 2, truth, predictions, codes, n_boot=2000, random_state=0
-    )
+    result, _ = audited(DemographicParity(), truth, predictions, groups, weight, n_boot=2000)
     ends = interval(result.rates[0][:, 0, :, 0], 0.8)
     np.testing.assert_allclose(ends, expected, atol=0.01)
     expected = np.quantile(np.ptp(resampled, axis=1), [0.1, 0.9])

@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from fairlearn.metrics import (
+    MetricFrame,
     demographic_parity_difference,
     false_positive_rate,
     selection_rate,
     true_positive_rate,
 )
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from fairbinn_sklearn import FairnessPath
 from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay, TrainingDisplay
 
 
@@ -82,6 +85,70 @@ def test_front_of_estimators(data, models):
     np.testing.assert_allclose(seeds.difference_std, [np.std(expected)])
 
 
+def crosses(display):
+    """Return the points that are marked as constant, sorted."""
+    lines = [line for line in display.ax_.lines if line.get_marker() == "x"]
+    return sorted(point for line in lines for point in line.get_xydata().tolist())
+
+
+def legend(display):
+    drawn = display.ax_.get_legend()
+    return [] if drawn is None else [text.get_text() for text in drawn.get_texts()]
+
+
+MARK = "predicts one class for all samples"
+
+
+def test_constant_models_of_a_table_are_marked():
+    differences, scores, rates = [0.2, 0.1, 0.0, 0.0], [0.8, 0.7, 0.5, 0.4], [0.4, 0.3, 0.0, 1.0]
+    table = pd.DataFrame({"difference": differences, "score": scores, "selection_rate": rates})
+    points = table["difference"], table["score"]
+    display = ParetoFrontDisplay(*points, constant=table["selection_rate"].isin([0, 1])).plot()
+    assert crosses(display) == [[0.0, 0.4], [0.0, 0.5]] and legend(display) == [MARK]
+    ParetoFrontDisplay([0.0], [0.5], constant=[True]).plot(display.ax_)
+    assert legend(display) == [MARK]  # one entry for all methods
+    for constant in (None, [False] * 4):
+        display = ParetoFrontDisplay(*points, constant=constant).plot()
+        assert crosses(display) == [] and legend(display) == []
+
+
+def test_constant_models_of_a_path_are_marked(fit):
+    """A point is constant if the models of all seeds are, whichever class they predict."""
+    models = [fit(eta=eta, random_state=seed) for seed in (0, 1) for eta in (0, 1, 3)]
+    figures = pd.DataFrame(
+        {
+            "accuracy": [0.8, 0.7, 0.5] * 2,
+            "demographic_parity_difference": [0.3, 0.1, 0.0] * 2,
+            "selection_rate": [0.4, 1.0, 0.0, 0.5, 0.2, 1.0],
+        }
+    )
+    display = ParetoFrontDisplay.from_path(FairnessPath(models, figures))
+    assert crosses(display) == [[0.0, 0.5]] and legend(display) == [MARK]
+    without = FairnessPath(models, figures.drop(columns="selection_rate"))
+    assert crosses(ParetoFrontDisplay.from_path(without)) == []
+
+
+def test_constant_candidates_of_a_search_are_marked():
+    rates = {"mean_test_selection_rate": [0.5, 0.5, 1.0, 0.0]}
+    display = ParetoFrontDisplay.from_cv_results({**results(), **rates})
+    assert crosses(display) == [[0.01, 0.82], [0.04, 0.84]] and legend(display) == [MARK]
+    # Candidate 0 predicts another class in each fold, and candidate 2 varies in one fold.
+    folds = {"split0_test_selection_rate": [1, 0.4, 1, 0], "split1_test_selection_rate": [0] * 4}
+    folds["split1_test_selection_rate"][2] = 0.9
+    display = ParetoFrontDisplay.from_cv_results({**results(), **rates, **folds})
+    assert crosses(display) == [[0.01, 0.82], [0.18, 0.85]]
+    assert crosses(ParetoFrontDisplay.from_cv_results(results())) == []
+
+
+def test_constant_estimators_are_marked(data, models):
+    X, y, group = data
+    constant = DummyClassifier(strategy="constant", constant=1).fit(X, y)
+    runs = {"ours": models, "constant": constant, "both": [models[0], constant]}
+    display = ParetoFrontDisplay.from_estimators(runs, X, y, sensitive_features=group)
+    assert display.constant == [False, True, False]
+    assert crosses(display) == [[0.0, y.mean()]]
+
+
 @pytest.mark.parametrize(
     ("estimators", "params", "error", "message"),
     [
@@ -107,6 +174,7 @@ def test_training(models):
     display = TrainingDisplay.from_estimator(models[1])
     assert list(display.panels) == ["loss", "fairness_loss", "differences"]
     history = pd.DataFrame(models[1].history_)
+    assert [axes.get_ylim()[0] == 0 for axes in display.ax_] == [False, True, True]
     for axes, columns in zip(display.ax_, display.panels.values(), strict=True):
         assert axes.get_yscale() == "linear"
         for line, column in zip(axes.lines, columns, strict=True):
@@ -162,7 +230,97 @@ def test_audit(data, labels):
     assert tpr.get_xlabel() == f"Predicted {positive!r}\nof samples labelled {positive!r}"
     assert fpr.get_xlabel() == f"Predicted {positive!r}\nof samples not labelled {positive!r}"
     value, low, high = display.differences["before"].loc["true_positive_rate"]
-    assert f"before {value:.2f} [{low:.2f}, {high:.2f}]" in tpr.get_title()
+    assert low <= value <= high
+    assert tpr.get_title().split("\n")[:2] == [
+        "True positive rate",
+        f"before: difference {value:.2f} (95% CI {low:.2f} to {high:.2f})",
+    ]
+
+
+def test_audit_with_weights_equals_fairlearn(data):
+    X, y, group = data
+    clf = LogisticRegression().fit(X, y)
+    weight = np.random.default_rng(0).exponential(5, len(y))
+    metrics = {
+        "selection_rate": selection_rate,
+        "true_positive_rate": true_positive_rate,
+        "false_positive_rate": false_positive_rate,
+    }
+    frame = MetricFrame(
+        metrics=metrics,
+        y_true=y,
+        y_pred=clf.predict(X),
+        sensitive_features=group,
+        sample_params={name: {"sample_weight": weight} for name in metrics},
+    )
+    display, huge = (
+        AuditDisplay.from_estimator(
+            clf, X, y, sensitive_features=group, sample_weight=w, random_state=0
+        )
+        for w in (weight, 1e306 * weight)
+    )
+    for audit in (display, huge):
+        np.testing.assert_allclose(audit.rates["after"], frame.by_group)
+        np.testing.assert_allclose(audit.differences["after"]["difference"], frame.difference())
+    share = weight[group == "a"].sum() / weight.sum()
+    assert display.group_labels[0] == f"a\nn = {(group == 'a').sum()}\nweight {share:.0%}"
+    plain = AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, random_state=0)
+    assert plain.weights is None and "weight" not in plain.group_labels[0]
+    # Uneven weights mean fewer effective samples, so the intervals are wider.
+    widths = [
+        audit.intervals["after"].T.groupby(level=0).agg(np.ptp).T for audit in (plain, display)
+    ]
+    assert (widths[0] < widths[1]).all(axis=None)
+
+
+def test_audit_leaves_out_samples_of_weight_zero(data):
+    """A group without weight would have no rate, or an invented one."""
+    X, y, group = data
+    clf = LogisticRegression().fit(X, y)
+    group = np.where(np.arange(len(y)) < 40, "c", group)
+    counts = group != "c"
+    counts[50:70] = False
+    display, expected = (
+        AuditDisplay.from_estimator(clf, *samples, **params, random_state=0)
+        for samples, params in (
+            ((X, y), {"sensitive_features": group, "sample_weight": counts.astype(float)}),
+            ((X[counts], y[counts]), {"sensitive_features": group[counts]}),
+        )
+    )
+    assert display.sizes.index.tolist() == ["a", "b"]
+    pd.testing.assert_series_equal(display.sizes, expected.sizes)
+    for name in ("rates", "intervals", "differences"):
+        actual, wanted = getattr(display, name)["after"], getattr(expected, name)["after"]
+        pd.testing.assert_frame_equal(actual, wanted)
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        AuditDisplay.from_estimator(
+            clf, X, y, sensitive_features=group, sample_weight=np.zeros(len(y))
+        )
+
+
+def test_audit_of_a_baseline_with_other_labels_is_an_error(data):
+    """Its predictions would count as negative, and all of its rates would be 0."""
+    X, y, group = data
+    clf, other = (LogisticRegression().fit(X, labels) for labels in (y, y.astype(str)))
+    message = (
+        r"predictions of baseline must have the classes \[0, 1\] and no others, got \['0', '1'"
+    )
+    with pytest.raises(ValueError, match=message):
+        AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, baseline=other)
+
+
+def test_audit_of_classes_in_another_order(data):
+    X, y, group = data
+    clf, other = LogisticRegression().fit(X, y), LogisticRegression().fit(X, y)
+    other.coef_, other.intercept_, other.classes_ = -clf.coef_, -clf.intercept_, np.array([1, 0])
+    np.testing.assert_array_equal(other.predict(X), clf.predict(X))
+    rates = [
+        AuditDisplay.from_estimator(
+            model, X, y, sensitive_features=group, pos_label=1, n_boot=1
+        ).rates["after"]
+        for model in (clf, other)
+    ]
+    pd.testing.assert_frame_equal(*rates)
 
 
 def test_audit_of_three_classes_names_the_counted_label(data):
@@ -236,9 +394,14 @@ def test_audit_on_axes_of_the_caller(data, models):
         (None, {"baseline": "other"}, TypeError, "baseline must be a fitted classifier, got str"),
         (LinearRegression(), {}, TypeError, "classifier with classes_, got LinearRegression"),
         (None, {"pos_label": 2}, ValueError, r"one of the classes \[0, 1\], got 2"),
-        (None, {"y": [5] * 300}, ValueError, r"labels of clf.classes_, \[0, 1\], got \[5\]"),
+        (
+            None,
+            {"y": [5] * 300},
+            ValueError,
+            r"y must have the classes \[0, 1\] and no others, got \[5\]",
+        ),
         (None, {"sensitive_features": ["a"] * 299}, ValueError, "got 299 and 300"),
-        (None, {"X": np.zeros((2, 4))}, ValueError, "got 300 labels and predictions of clf"),
+        (None, {"X": np.zeros((2, 4))}, ValueError, r"numbers of samples: \[2, 300\]"),
     ],
 )
 def test_invalid_audit(data, models, clf, change, error, message):
@@ -265,6 +428,7 @@ def test_error_without_matplotlib(monkeypatch):
     [
         (lambda: ParetoFrontDisplay([], []).plot(), ValueError, "at least one point"),
         (lambda: ParetoFrontDisplay([0.1], [1, 2]).plot(), ValueError, "scores must have one"),
+        (lambda: ParetoFrontDisplay([0.1], [1], constant=[]).plot(), ValueError, "constant must"),
         (lambda: ParetoFrontDisplay([0.1], [1], bound=2).plot(), ValueError, "bound must be"),
         (lambda: ParetoFrontDisplay([0.1], [1]).plot(ax=3), TypeError, "ax must be a matplotlib"),
         (

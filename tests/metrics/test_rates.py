@@ -102,6 +102,21 @@ def test_best_under_passes_over_constant_models():
     assert best_under(0.05)(results([0.3, 1.0, 0.2])) == 2
 
 
+def test_best_under_passes_over_models_that_are_constant_in_each_fold():
+    """Their mean selection rate is 0.5 if the class differs between the folds."""
+    folds = {"split0_test_selection_rate": [0.3, 0, 0], "split1_test_selection_rate": [0.3, 1, 0.1]}
+    assert best_under(0.05)({**results([0.3, 0.5, 0.05]), **folds}) == 2
+
+
+def test_selection_rate_of_a_constant_model_is_exact_with_weights(biased):
+    X, y, group = biased
+    constant = DummyClassifier(strategy="constant", constant=1).fit(X, y)
+    scorer = FairnessScorer("selection_rate", sensitive_features=group)
+    for seed in range(30):
+        weight = np.random.default_rng(seed).exponential(size=len(y))
+        assert scorer(constant, X, y, sample_weight=weight) == 1
+
+
 def test_best_under_warns_if_only_constant_models_meet_the_bound():
     with pytest.warns(UserWarning, match="predict one class for all samples"):
         assert best_under(0.05)(results([0.3, 1.0, 0.0])) == 1

@@ -1,7 +1,7 @@
 """FairnessScorer and fairness_scoring: metrics of fairlearn as scorers of scikit-learn."""
 
 import pickle
-import warnings
+import re
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
+    RandomizedSearchCV,
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
@@ -262,22 +263,43 @@ def test_permutation_importance_uses_the_groups_of_the_scorer(data, model, on):
         scorer(model, X[:10], y[:10])
 
 
-def test_without_routing_the_error_says_how_to_enable_it(data):
+def search_of(kind, error_score):
+    """Return a function of X, y and sensitive features that searches with fairness scorers."""
+    clf = make(max_epochs=1)
+    settings = {"scoring": fairness_scoring(), "cv": 2, "error_score": error_score}
+    choice = {"refit": best_under(0.5), **settings}
+    if kind == "cross_validate":
+        return lambda X, y, **groups: cross_validate(clf, X, y, params=groups, **settings)
+    if kind == "grid of a pipeline":
+        clf = make_pipeline(StandardScaler(), clf)
+        return GridSearchCV(clf, {"fairbinnclassifier__eta": [1, 20]}, **choice).fit
+    if kind == "randomized":
+        return RandomizedSearchCV(clf, {"eta": [1, 20]}, n_iter=1, **choice).fit
+    return GridSearchCV(clf, {"eta": [1, 20]}, **choice).fit
+
+
+@pytest.mark.filterwarnings("ignore:sensitive_features is None")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.parametrize("kind", ["grid", "randomized", "cross_validate", "grid of a pipeline"])
+@pytest.mark.parametrize("on", [True, False], ids=["routing", "no routing"])
+def test_sensitive_features_that_do_not_reach_the_scorer_are_explained(data, kind, on):
+    """With routing they were not passed. Without it they cannot reach the scorer."""
     X, y, group = data
-    search = GridSearchCV(make(), {"eta": [0, 20]}, cv=2, scoring=FairnessScorer())
-    with pytest.warns(UserWarning, match=r"set_config\(enable_metadata_routing=True\) first"):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
-            search.fit(X, y, sensitive_features=group)
-    search.set_params(error_score="raise")
-    with pytest.raises(ValueError, match=r"set_config\(enable_metadata_routing=True\) first"):
-        search.fit(X, y, sensitive_features=group)
-
-
-def test_with_routing_the_error_says_where_to_pass_sensitive_features(data, model, routing):
-    X, y, _ = data
-    with pytest.raises(ValueError, match="Pass them to the search as fit.X, y, sensitive_features"):
-        FairnessScorer()(model, X, y)
+    name = "fairbinnclassifier__sensitive_features" if "pipeline" in kind else "sensitive_features"
+    passed = {} if on else {name: group}
+    switch, forgotten = r"set_config\(enable_metadata_routing=True\) first", r"Pass them to the sea"
+    expected, other = (forgotten, switch) if on else (switch, forgotten)
+    with sklearn.config_context(enable_metadata_routing=on):
+        with pytest.raises(ValueError, match=f"got None. .*{expected}") as error:
+            search_of(kind, "raise")(X, y, **passed)
+        assert not re.search(other, str(error.value))
+        with pytest.warns(UserWarning, match=expected) as caught:
+            if kind == "cross_validate":
+                search_of(kind, np.nan)(X, y, **passed)
+            else:
+                with pytest.raises(ValueError, match=f"must not all be NaN.*{expected}"):
+                    search_of(kind, np.nan)(X, y, **passed)
+        assert not any(re.search(other, str(warning.message)) for warning in caught)
 
 
 def test_scorers_are_scikit_learn_objects():
@@ -292,5 +314,8 @@ def test_unknown_names(data, model):
         FairnessScorer("parity")(model, X, y, sensitive_features=group)
     with pytest.raises(ValueError, match=r"metrics must be one of .*got 'parity'"):
         fairness_scoring("parity")
+    for name in ("equal_opportunity", "equal_oportunity_difference"):
+        with pytest.raises(ValueError, match=f"'{name}'. Did you mean 'equal_opportunity_differ"):
+            fairness_scoring(name)
     with pytest.raises(ValueError, match="'exactness'"):
         fairness_scoring(score="exactness")

@@ -8,7 +8,7 @@ import torch
 from conftest import fit, make, same_model
 from sklearn.callback import ProgressBar, ScoringMonitor
 
-from fairbinn_sklearn._training.callbacks import PrintRanges, StopEarly
+from fairbinn_sklearn._training.callbacks import PrintEpochs, StopEarly
 
 # Early stopping
 
@@ -140,7 +140,36 @@ def test_progress_bar_counts_the_epochs(biased, capsys):
     assert "100%" in shown
 
 
-def test_ranges_of_several_networks_are_printed(capsys):
-    record = {"epoch": 2, "loss": [0.25, 0.5, 0.125], "lr": 0.1, "batches": [{}]}
-    PrintRanges().on_epoch_end(SimpleNamespace(history=[record]))
-    assert capsys.readouterr().out == "epoch 2: loss 0.1250 to 0.5000\n"
+# Printing
+
+
+@pytest.mark.parametrize(
+    "record, weight, line",
+    [
+        ({"lr": 0.1, "objective": 0.5, "loss": 0.5}, 3.0, "loss 0.5, objective 0.5"),
+        (
+            {"decision_difference": 1.23456e-5, "fairness_loss": 0.0, "loss": 0.25},
+            torch.tensor(2.0),
+            "loss 0.25, decision_difference 1.235e-05, fairness_loss 0, eta 2",
+        ),
+        (
+            {"validation_loss": 0.7, "validation_objective": 0.9, "loss": 0.6, "objective": 0.8},
+            3.0,
+            "loss 0.6, objective 0.8, validation_loss 0.7, validation_objective 0.9",
+        ),
+        (
+            {"fairness_loss": [0.5, 0.5, 0.5], "loss": [0.25, 0.5, 0.125]},
+            torch.tensor([1.0, 3.0, 2.0]),
+            "loss 0.125 to 0.5, fairness_loss 0.5, eta 1 to 3",
+        ),
+    ],
+    ids=["without groups", "with groups", "early stopping", "side by side"],
+)
+def test_values_of_an_epoch_are_printed_in_order(capsys, monkeypatch, record, weight, line):
+    times = iter([10.0, 12.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    callback = PrintEpochs()
+    net = SimpleNamespace(history=[{"epoch": 2, **record}], weight=lambda: weight)
+    callback.on_epoch_begin(net)
+    callback.on_epoch_end(net)
+    assert capsys.readouterr().out == f"epoch 2: {line}, seconds 2.5\n"

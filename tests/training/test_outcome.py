@@ -9,6 +9,7 @@ import torch
 from conftest import fit
 from sklearn.exceptions import ConvergenceWarning
 
+from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._training.outcome import predict_logits, warn_of_outcome
 from fairbinn_sklearn._training.run import RunSummary
 
@@ -24,18 +25,28 @@ class FirstFeature(torch.nn.Module):
         return self.scale * X[:, :1]
 
 
-def outcome(X=(-1.0, 1.0), target=None, difference=0.0, fair=True):
-    """Return the warnings of a training that ended in a difference, and that X as logits."""
+def outcome(
+    X=(-1.0, 1.0), target=None, difference=0.0, fair=True, losses=(0.5,), y=(0, 1), weight=None
+):
+    """Return the warnings of a training that ended in losses and a difference, and X as logits.
+
+    A tuple of losses contains those of the epochs; a dict, those of the epochs by their objectives.
+    """
+    objectives = losses if isinstance(losses, dict) else {}
+    history = [{"validation_objective": o, "loss": loss} for o, loss in objectives.items()]
     net = SimpleNamespace(
         module_=FirstFeature(),
         criterion_=SimpleNamespace(constraint_value=lambda: torch.tensor(difference)),
-        options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64),
+        options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64, lr=0.1),
+        history=history or [{"loss": loss} for loss in losses],
         last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),
     )
-    samples = SimpleNamespace(thinned=lambda n_samples: np.array(X, dtype=np.float32)[:, None])
+    X = np.array(X, dtype=np.float32)[:, None]
+    weight = None if weight is None else np.array(weight, dtype=float)
+    samples = Samples(X, np.array(y), None, weight, None, torch.device("cpu"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_outcome(net, CLASSES, samples)
+        warn_of_outcome(net, SimpleNamespace(classes=CLASSES), samples)
     assert all(issubclass(warning.category, ConvergenceWarning) for warning in caught)
     return [str(warning.message) for warning in caught]
 
@@ -76,6 +87,33 @@ def test_one_class_under_a_target_advises_to_raise_the_target():
 
 def test_a_training_without_fairness_loss_does_not_warn():
     assert outcome(X=[1.0, 1.0], target=0.1, difference=0.9, fair=False) == []
+
+
+ENTROPY = 0.562  # of the label frequencies 1/4 and 3/4
+
+
+@pytest.mark.parametrize(
+    "losses, y, weight, warns",
+    [
+        ((9.0, ENTROPY), (0, 1, 1, 1), None, False),
+        ((ENTROPY, 1.04 * ENTROPY), (0, 1, 1, 1), None, False),
+        ((ENTROPY, 1.06 * ENTROPY), (0, 1, 1, 1), None, True),
+        ((0.7,), (0, 1, 0, 1), None, False),  # log(2) is 0.69
+        ((0.7,), (0, 1, 0, 1), (0.5, 1.5, 0.5, 1.5), True),
+        ((0.7,), (0, 1, 0, 1), (0, 2, 0, 2), False),  # one class has all the weight
+        ({0.3: 0.5, 0.4: 9.0}, (0, 1, 1, 1), None, False),  # early stopping kept the first epoch
+        ({0.4: 9.0, 0.3: 0.5, 0.5: 0.5}, (0, 1, 1, 1), None, False),
+        ({0.3: 9.0, 0.4: 0.5}, (0, 1, 1, 1), None, True),
+    ],
+)
+@pytest.mark.parametrize("fair", [True, False])
+def test_a_loss_above_that_of_the_label_frequencies_warns(losses, y, weight, warns, fair):
+    messages = outcome(X=[-1.0, 1.0] * 2, losses=losses, y=y, weight=weight, fair=fair)
+    assert len(messages) == warns
+    if warns:
+        assert "The accuracy loss ended at" in messages[0]
+        assert "lower lr (now 0.1), train longer (max_epochs, now 7)" in messages[0]
+        assert ("lower eta (now 3)" in messages[0]) == fair
 
 
 def test_fit_warns_of_a_missed_target(biased):

@@ -186,6 +186,8 @@ class FairnessLossOf(FairnessLoss):
         ("parity", "constraint must be one of .*'demographic_parity'.*got 'parity'"),
         ([], "a list of these.*got \\[\\]"),
         (["demographic_parity", "parity"], "got 'parity'"),
+        ("equal_opportunity_ratio", "got 'equal_opp.*Did you mean 'equal_opportunity'"),
+        (["equalised_odds"], "got 'equalised_odds'. Did you mean 'equalized_odds'"),
         (FairnessLossOf, "Pass an instance"),
         (dict, "a function of scores, y and groups, got <class 'dict'>.$"),
         (

@@ -18,7 +18,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.callback import FitCallback
 from sklearn.utils.metadata_routing import get_routing_for_object
-from skorch.callbacks import Callback, PrintLog
+from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
@@ -283,17 +283,6 @@ def test_a_history_is_a_list_of_records():
     history.record("loss", 0.25)
     assert history[-1, "loss"] == 0.25
     assert list(history)[0]["loss"] == 0.5
-
-
-def test_the_log_prints_by_a_sink_although_the_network_is_not_verbose():
-    lines = []
-    net = make_net(verbose=0)
-    net.history.new_epoch()
-    net.history.record("loss", 0.25)
-    log = PrintLog(sink=lines.append).initialize()
-    log.on_epoch_end(net)
-    assert [line.split() for line in lines][0] == ["loss"]
-    assert lines[-1].split() == ["0.2500"]
 
 
 # torch

@@ -7,10 +7,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._data.frames import check_order
 from ..._data.groups import UNKNOWN
-from ..._data.labels import plain_labels, trained_pos_label
+from ..._data.labels import label_codes, trained_pos_label
 from ...losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
 from ...losses._combined import CombinedLoss
-from .._audit import check_bootstrap, encode_groups, group_rates, interval, spread
+from .._audit import (
+    check_bootstrap,
+    encode_groups,
+    group_rates,
+    interval,
+    rate_weights,
+    spread,
+)
 from ._drawing import as_words, get_axes_array, import_pyplot, plain_text
 
 _COLORS = {"before": "#E69F00", "after": "#0072B2"}  # Okabe and Ito's; differ in lightness too
@@ -25,8 +32,9 @@ class AuditDisplay:
     r"""Draw the selection rate, true positive rate and false positive rate of each group.
 
     Create it with `from_estimator`. Bars show the rates, equal to those of fairlearn's MetricFrame.
-    The title of each panel has the largest difference between two groups. Error bars and brackets
-    are bootstrap intervals: percentile intervals [1]_ over resamples of the samples.
+    The title of each panel has the largest difference between two groups, and its confidence
+    interval (CI). Error bars and CIs are percentile intervals of the bootstrap [1]_, over resamples
+    of the samples.
 
     Parameters
     ----------
@@ -43,7 +51,7 @@ class AuditDisplay:
         and "low" and "high" of its interval.
 
     sizes : pandas.Series
-        Number of samples of each group.
+        Number of samples of each group, without those of weight 0.
 
     pos_label : label, default=None
         Label whose predictions are counted.
@@ -53,6 +61,9 @@ class AuditDisplay:
 
     n_unknown : int, default=0
         Number of samples of unknown groups, which were left out.
+
+    weights : pandas.Series, default=None
+        Total weight of the samples of each group, None if all samples have the same weight.
 
     Attributes
     ----------
@@ -94,6 +105,7 @@ class AuditDisplay:
         pos_label=None,
         confidence_level=0.95,
         n_unknown=0,
+        weights=None,
     ):
         self.rates = rates
         self.intervals = intervals
@@ -102,6 +114,7 @@ class AuditDisplay:
         self.pos_label = pos_label
         self.confidence_level = confidence_level
         self.n_unknown = n_unknown
+        self.weights = weights
 
     @classmethod
     def from_estimator(
@@ -111,6 +124,7 @@ class AuditDisplay:
         y,
         *,
         sensitive_features,
+        sample_weight=None,
         baseline=None,
         pos_label=None,
         n_boot=1000,
@@ -133,6 +147,10 @@ class AuditDisplay:
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns)
             Sensitive features. Several columns form intersections.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the rates, >= 0. Samples of weight 0 are left out, and so are
+            groups that have no others.
 
         baseline : estimator, default=None
             Fitted classifier to compare with, drawn as "before".
@@ -210,24 +228,23 @@ class AuditDisplay:
                     f"{name} must be a fitted classifier, got {type(estimator).__name__}."
                 )
         check_order(sensitive_features, X=X, y=y)
-        truth = plain_labels(y)
-        pos_label = _check_labels(clf, truth, pos_label)
-        codes, (groups,) = encode_groups(sensitive_features, len(truth))
+        classes = _classes_of(clf)
+        truth = label_codes(X, y, classes)
+        positive, pos_label = _positive_class(clf, classes, pos_label)
+        weight = rate_weights(sample_weight, truth)
+        is_counted = weight > 0
+        codes, (groups,) = encode_groups(sensitive_features, is_counted)
         random_state = check_random_state(random_state)
         rates, intervals, differences = {}, {}, {}
         for name, estimator in estimators.items():
-            predictions = np.asarray(estimator.predict(X))
-            if predictions.shape != truth.shape:
-                raise ValueError(
-                    f"X and y must have the same number of samples, got {len(truth)} labels and "
-                    f"predictions of {name} of shape {predictions.shape}."
-                )
+            predictions = label_codes(X, estimator.predict(X), classes, f"predictions of {name}")
             result = group_rates(
                 CombinedLoss([criterion for _, criterion in _RATES.values()]),
                 2,
-                (truth == pos_label).astype(int),
-                (predictions == pos_label).astype(int),
+                (truth == positive).astype(int)[is_counted],
+                (predictions == positive).astype(int)[is_counted],
                 codes,
+                weight[is_counted],
                 n_boot=n_boot,
                 random_state=random_state,
             )
@@ -235,23 +252,31 @@ class AuditDisplay:
             tables = _tables(result.rates[0][..., 0], groups, confidence_level)
             rates[when], intervals[when], differences[when] = tables
         known = codes[:, 0] != UNKNOWN
-        sizes = pd.Series(np.bincount(codes[known, 0], minlength=len(groups)), index=groups)
+        sizes, weights = (
+            pd.Series(np.bincount(codes[known, 0], w, len(groups)), index=groups)
+            for w in (None, weight[is_counted][known])
+        )
         display = cls(
             *(rates, intervals, differences, sizes),
             pos_label=pos_label,
             confidence_level=confidence_level,
             n_unknown=int((~known).sum()),
+            weights=None if sample_weight is None else weights,
         )
         return display.plot(ax)
 
     @property
     def group_labels(self):
-        """Names and sizes of the groups, as drawn next to the bars."""
+        """Names and sizes of the groups, and their shares of the weight, as drawn."""
         groups = [group if isinstance(group, tuple) else (group,) for group in self.sizes.index]
-        return [
+        labels = [
             f"{', '.join(map(str, group))}\nn = {size:,}"
             for group, size in zip(groups, self.sizes, strict=True)
         ]
+        if self.weights is None:
+            return labels
+        shares = self.weights / self.weights.sum()
+        return [f"{label}\nweight {share:.0%}" for label, share in zip(labels, shares, strict=True)]
 
     def plot(self, ax=None):
         """Draw one panel for each rate, with bars for each group.
@@ -328,25 +353,29 @@ class AuditDisplay:
     def _difference_text(self, name, column):
         """Return the difference and its interval in words."""
         value, low, high = self.differences[name].loc[column, ["difference", "low", "high"]]
-        which = f" {name}" if len(self.rates) > 1 else ""
+        prefix = f"{name}: " if len(self.rates) > 1 else ""
         if np.isnan(value):
-            return f"difference{which} unknown"
-        return f"difference{which} {value:.2f} [{low:.2f}, {high:.2f}]"
+            return f"{prefix}difference unknown"
+        level = f"{100 * self.confidence_level:g}%"
+        return f"{prefix}difference {value:.2f} ({level} CI {low:.2f} to {high:.2f})"
 
 
-def _check_labels(clf, truth, pos_label):
-    """Return the label that is counted, one of the classes of the classifier."""
+def _classes_of(clf):
+    """Return the classes of a fitted classifier."""
     check_is_fitted(clf)
     if not hasattr(clf, "classes_"):
         raise TypeError(f"clf must be a fitted classifier with classes_, got {type(clf).__name__}.")
-    classes = np.asarray(clf.classes_).tolist()
-    if unknown := sorted(set(truth.tolist()).difference(classes), key=str):
-        raise ValueError(f"y must only have labels of clf.classes_, {classes}, got {unknown[:5]}.")
+    return np.asarray(clf.classes_)
+
+
+def _positive_class(clf, classes, pos_label):
+    """Return the code and the label of the class whose predictions are counted."""
+    classes = classes.tolist()
     label = trained_pos_label(clf) if pos_label is None else pos_label
     label = classes[-1] if label is None else label
     if label not in classes:
         raise ValueError(f"pos_label must be one of the classes {classes}, got {label!r}.")
-    return label
+    return classes.index(label), label
 
 
 def _tables(rates, groups, confidence_level):

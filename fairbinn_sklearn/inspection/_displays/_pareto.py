@@ -1,5 +1,7 @@
 """Scores against differences, and the front of the points that no other point dominates."""
 
+from itertools import product
+
 import numpy as np
 
 from ...metrics._bound import dominated
@@ -7,6 +9,8 @@ from ._drawing import as_words, get_axes, import_pyplot, next_style, plain_text
 from ._points import check_metric, points_of_estimators, points_of_path, points_of_search
 
 _UNITS = {"accuracy": "fraction of samples, ", "balanced_accuracy": "mean over classes, "}
+_CONSTANT = "predicts one class for all samples"
+_CONSTANT_STYLE = {"marker": "x", "markersize": 8, "markeredgewidth": 2}
 _TEXT_GAP = 0.04  # texts of points that are closer, relative to the range of the points, overlap
 
 
@@ -15,7 +19,8 @@ class ParetoFrontDisplay:
 
     Create it with `from_path`, `from_cv_results` or `from_estimators`. A point is dominated if
     another point is at least as good in both, and better in one. Dominated points are drawn pale. A
-    step line joins the others: the best score at each bound on the difference.
+    step line joins the others: the best score at each bound on the difference. Crosses mark models
+    that predict one class for all samples, whose groups therefore have equal rates.
 
     Parameters
     ----------
@@ -30,6 +35,11 @@ class ParetoFrontDisplay:
 
     texts : list of str, default=None
         Annotations of the points. The text of a point very close to an annotated one is hidden.
+
+    constant : array-like of bool of shape (n_points,), default=None
+        Whether the model of each point predicts one class for all samples. From a table with the
+        metric "selection_rate" it is ``table["selection_rate"].isin([0, 1])``. None means that it
+        is unknown, and no point is marked.
 
     metric : str, default="demographic_parity_difference"
         Name of the difference.
@@ -80,6 +90,7 @@ class ParetoFrontDisplay:
         difference_std=None,
         score_std=None,
         texts=None,
+        constant=None,
         metric="demographic_parity_difference",
         score="accuracy",
         label=None,
@@ -90,6 +101,7 @@ class ParetoFrontDisplay:
         self.difference_std = difference_std
         self.score_std = score_std
         self.texts = texts
+        self.constant = constant
         self.metric = metric
         self.score = score
         self.label = label
@@ -143,8 +155,9 @@ class ParetoFrontDisplay:
             If matplotlib is not installed.
         """
         import_pyplot("ParetoFrontDisplay.from_path")
-        points, score = points_of_path(path, metric, score)
-        return cls._of(points, metric, score, label, bound).plot(ax)
+        score = path.figures.columns[0] if score is None else score
+        points = points_of_path(path, metric, score)
+        return cls(**points, metric=metric, score=score, label=label, bound=bound).plot(ax)
 
     @classmethod
     def from_cv_results(
@@ -213,7 +226,7 @@ class ParetoFrontDisplay:
         """
         import_pyplot("ParetoFrontDisplay.from_cv_results")
         points = points_of_search(cv_results, metric, score)
-        return cls._of(points, metric, score, label, bound).plot(ax)
+        return cls(**points, metric=metric, score=score, label=label, bound=bound).plot(ax)
 
     @classmethod
     def from_estimators(
@@ -287,22 +300,7 @@ class ParetoFrontDisplay:
         points = points_of_estimators(
             estimators, X, y, sensitive_features, metric, score, pos_label
         )
-        return cls._of(points, metric, score, label, bound).plot(ax)
-
-    @classmethod
-    def _of(cls, points, metric, score, label, bound):
-        differences, scores, difference_std, score_std, texts = points
-        return cls(
-            differences,
-            scores,
-            difference_std=difference_std,
-            score_std=score_std,
-            texts=texts,
-            metric=metric,
-            score=score,
-            label=label,
-            bound=bound,
-        )
+        return cls(**points, metric=metric, score=score, label=label, bound=bound).plot(ax)
 
     @property
     def dominated(self):
@@ -356,10 +354,11 @@ class ParetoFrontDisplay:
         if self.label is not None:
             label = plain_text(self.label)
             ax.plot([], [], color=color, marker=marker, label=label)
-        if self.bound is not None:
-            label = f"bound {self.bound:g}"
-            if label not in [line.get_label() for line in ax.lines]:
-                ax.axvline(self.bound, color="0.25", linestyle="--", linewidth=1.2, label=label)
+        labels = [line.get_label() for line in ax.lines]
+        if self.constant is not None and np.any(self.constant) and _CONSTANT not in labels:
+            ax.plot([], [], **_CONSTANT_STYLE, color="0.25", linestyle="none", label=_CONSTANT)
+        if self.bound is not None and (label := f"bound {self.bound:g}") not in labels:
+            ax.axvline(self.bound, color="0.25", linestyle="--", linewidth=1.2, label=label)
         self.texts_ = self._draw_texts(color) if annotate and self.texts is not None else []
         ax.margins(0.12)
         ax.set_xlabel(f"{as_words(self.metric)} (0 to 1, lower is better)")
@@ -376,7 +375,7 @@ class ParetoFrontDisplay:
             raise ValueError(f"bound must be a number from 0 to 1 or None, got {self.bound!r}.")
         if n_points == 0:
             raise ValueError("differences must have at least one point, got none.")
-        for name in ("scores", "difference_std", "score_std", "texts"):
+        for name in ("scores", "difference_std", "score_std", "texts", "constant"):
             values = getattr(self, name)
             if values is not None and len(values) != n_points:
                 raise ValueError(
@@ -385,16 +384,21 @@ class ParetoFrontDisplay:
                 )
 
     def _draw_points(self, color, marker):
-        """Draw the points with their error bars, dominated ones pale."""
+        """Draw points with error bars: dominated ones pale, constant models as crosses."""
         points = {"x": self.differences, "y": self.scores}
         for name, std in (("xerr", self.difference_std), ("yerr", self.score_std)):
             if std is not None and np.any(std):
                 points[name] = std
-        for which, alpha in ((~self.dominated, 1.0), (self.dominated, 0.35)):
+        unknown = np.zeros(len(self.differences), dtype=bool)
+        constant = unknown if self.constant is None else np.asarray(self.constant, dtype=bool)
+        shapes = ((~constant, {"marker": marker}), (constant, _CONSTANT_STYLE))
+        shades = ((~self.dominated, 1.0), (self.dominated, 0.35))
+        for (is_shape, shape), (is_shade, alpha) in product(shapes, shades):
+            which = is_shape & is_shade
             if which.any():
                 self.ax_.errorbar(
                     **{name: np.asarray(values, float)[which] for name, values in points.items()},
-                    **{"color": color, "alpha": alpha, "marker": marker, "linestyle": "none"},
+                    **{"color": color, "alpha": alpha, "linestyle": "none", **shape},
                     **{"elinewidth": 1, "capsize": 2.5},
                 )
 

@@ -5,17 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from ..._data.frames import check_order
+from ..._data.labels import plain_labels
 from ...metrics import FairnessScorer
+from ...metrics._bound import constant_candidates, is_constant
 from ...metrics._metrics import DIFFERENCES
 
 _STATISTICS = ("mean", "std")
 
 
 def points_of_path(path, metric, score):
-    """Return means, standard deviations over seeds and texts of a path, and the score's name."""
+    """Return the points of a path: means and standard deviations over the seeds."""
     check_metric(metric)
     summary = path.summary()
-    score = path.figures.columns[0] if score is None else score
     for parameter, name in (("metric", metric), ("score", score)):
         if name not in path.figures:
             raise ValueError(
@@ -26,11 +28,16 @@ def points_of_path(path, metric, score):
         summary[name, statistic].to_numpy() for statistic in _STATISTICS for name in (metric, score)
     ]
     prefix = "eta" if path.by == "eta" else "target"
-    return (*columns, [f"{prefix} {_short(value)}" for value in summary.index]), score
+    texts = [f"{prefix} {_short(value)}" for value in summary.index]
+    constant = None
+    if "selection_rate" in path.figures:
+        frame = path.to_frame()
+        constant = is_constant(frame["selection_rate"]).groupby(frame[path.by], sort=False).all()
+    return _points(*columns, texts, constant)
 
 
 def points_of_search(cv_results, metric, score):
-    """Return means, standard deviations over folds and texts of candidates with finite means."""
+    """Return the candidates with finite means: means and standard deviations over the folds."""
     check_metric(metric)
     columns = []
     for name in (metric, score):
@@ -51,11 +58,12 @@ def points_of_search(cv_results, metric, score):
     difference, difference_std, scores, score_std = (column[is_finite] for column in columns)
     texts = _texts(cv_results.get("params", [{}] * len(is_finite)))
     texts = np.array(texts, dtype=object)[is_finite]
-    return -difference, scores, difference_std, score_std, texts.tolist()
+    constant = constant_candidates(cv_results)[is_finite]
+    return _points(-difference, scores, difference_std, score_std, texts.tolist(), constant)
 
 
 def points_of_estimators(estimators, X, y, sensitive_features, metric, score, pos_label):
-    """Return means and standard deviations of classifiers or lists of them, and texts."""
+    """Return the points of classifiers, or of lists of them: means and standard deviations."""
     check_metric(metric)
     if not isinstance(score, str) or score not in get_scorer_names():
         raise ValueError(f"score must be the name of a scikit-learn scorer, got {score!r}.")
@@ -73,14 +81,32 @@ def points_of_estimators(estimators, X, y, sensitive_features, metric, score, po
         type(clf).__name__ for run in runs for clf in run if not hasattr(clf, "predict")
     ]:
         raise TypeError(f"estimators must be fitted classifiers, got {invalid}.")
-    scorer, fairness_scorer = get_scorer(score), FairnessScorer(metric, pos_label=pos_label)
-    groups = {"sensitive_features": sensitive_features}
-    values = [
-        [(-fairness_scorer(clf, X, y, **groups), scorer(clf, X, y)) for clf in run] for run in runs
+    check_order(sensitive_features, X=X, y=y)
+    y, scorer = plain_labels(y), get_scorer(score)
+    group_scorers = [
+        FairnessScorer(name, pos_label=pos_label, sensitive_features=sensitive_features)
+        for name in (metric, "selection_rate")
     ]
-    means, stds = (np.array([f(run, axis=0) for run in values]) for f in (np.mean, np.std))
+    values = [
+        np.array([[*(f(clf, X, y) for f in group_scorers), scorer(clf, X, y)] for clf in run])
+        for run in runs
+    ]
+    means, stds = (np.array([f(run, axis=0) for run in values]).T for f in (np.mean, np.std))
+    constant = [bool(is_constant(run[:, 1]).all()) for run in values]
     texts = list(map(str, estimators)) if is_named else [_eta_text(run[0]) for run in runs]
-    return *means.T, *stds.T, texts
+    return _points(-means[0], means[2], stds[0], stds[2], texts, constant)
+
+
+def _points(differences, scores, difference_std, score_std, texts, constant):
+    """Return the points by the names of the parameters of the display."""
+    return {
+        "differences": differences,
+        "scores": scores,
+        "difference_std": difference_std,
+        "score_std": score_std,
+        "texts": texts,
+        "constant": constant,
+    }
 
 
 def check_metric(metric):

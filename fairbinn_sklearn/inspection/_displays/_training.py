@@ -167,7 +167,8 @@ class TrainingDisplay:
                 axes.axhline(self.target, color="0.25", linestyle=":", label=label)
             title, label, _ = _PANELS[name]
             axes.set(title=title, xlabel="Epoch", ylabel=label)
-            axes.set_ylim(bottom=0)
+            if name != "loss":  # the loss ends far from 0, and an axis from 0 flattens it
+                axes.set_ylim(bottom=0)
             axes.xaxis.get_major_locator().set_params(integer=True)
             if len(axes.lines) > 1:
                 axes.legend()
