@@ -18,7 +18,14 @@ from ._data.labels import plain_labels
 from ._path import FairnessPath
 from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipeline
 from ._utils.fit_warnings import SharedWarnings, warn_of_many, warnings_of
-from ._utils.upstream import HasMethods, Interval, check_sample_weight, fit_context, safe_indexing
+from ._utils.upstream import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    safe_indexing,
+)
 from .metrics import best_under
 from .metrics._measure import DEFAULT_METRICS, measure, sign
 
@@ -58,7 +65,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
     scoring : str, default="accuracy"
         Name of a scorer of scikit-learn.
 
-    warm_start : bool, default=True
+    warm_start : bool or "auto", default="auto"
         Whether each network starts from the one before it, as in `fairness_path`.
 
     epochs_per_point : int, default=None
@@ -140,7 +147,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         "bound": [Interval(Real, 0, 1, closed="both")],
         "metric": [str],
         "scoring": [str],
-        "warm_start": ["boolean"],
+        "warm_start": ["boolean", StrOptions({"auto"})],
         "epochs_per_point": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
     }
@@ -158,7 +165,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         bound=0.05,
         metric="demographic_parity_difference",
         scoring="accuracy",
-        warm_start=True,
+        warm_start="auto",
         epochs_per_point=None,
         n_jobs=None,
     ):

@@ -20,14 +20,14 @@ def fairness_path(
     seeds=None,
     estimator=None,
     sample_weight=None,
-    warm_start=True,
+    warm_start="auto",
     epochs_per_point=None,
     n_jobs=None,
 ):
     """Fit a classifier for each `eta` or target.
 
-    One network is trained for accuracy. From there, each network starts from the one before it, in
-    the order of decreasing differences, and needs few epochs.
+    With many samples on a CPU, one network is trained for accuracy. From there, each network starts
+    from the one before it, in the order of decreasing differences, and needs few epochs.
 
     Parameters
     ----------
@@ -59,15 +59,16 @@ def fairness_path(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, as in `FairBiNNClassifier.fit`.
 
-    warm_start : bool, default=True
+    warm_start : bool or "auto", default="auto"
         Whether each network starts from the one before it. If False, each is trained from the
-        initial weights, as by `fit`. On a GPU these networks are trained side by side, which for
-        many points takes less time than one after another.
+        initial weights, as by `fit`; on a GPU, side by side. "auto" means True on a CPU with 4,096
+        samples or more. With fewer samples, the network that is trained for accuracy overfits, and
+        a path that starts there is worse.
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
-        at least 2 epochs and about 150 steps, and at most `max_epochs`. It cannot be set with
-        ``warm_start=False``.
+        at least 2 epochs and 220 steps, and at most `max_epochs`. A number implies
+        ``warm_start=True``.
 
     n_jobs : int, default=None
         Number of seeds to train at the same time, by joblib. None means 1 unless in a
@@ -98,11 +99,11 @@ def fairness_path(
 
     Notes
     -----
-    With `warm_start`, the first network is that of ``eta=0``, trained for `max_epochs`. Optimizers,
-    running rates and, under targets, multipliers continue from point to point. The steps of a point
-    are small and decrease, so that an eta has nearly the effect that it has in `fit`; see
-    :ref:`path-benchmark`. A classifier depends on the points before it, so other etas or targets in
-    the same call change it.
+    With ``warm_start=True``, the first network is that of ``eta=0``, trained for `max_epochs`.
+    Optimizers, running rates and, under targets, multipliers continue from point to point. The
+    steps of a point are small and decrease, so that an eta has nearly the effect that it has in
+    `fit`; see :ref:`path-benchmark`. A classifier depends on the points before it, so other etas or
+    targets in the same call change it.
 
     With ``warm_start=False``, a classifier equals that of `fit` at its eta or target and seed. On a
     GPU it does so up to the rounding of float32: the networks of one seed start from the same
@@ -111,7 +112,7 @@ def fairness_path(
     digit, and over many epochs this can change the networks by as much as another seed does.
 
     Each network is trained by a separate fit, and `FairnessPath.reason` reports why, with
-    `early_stopping`, callbacks or a single group; with ``warm_start=False`` also on a CPU, with a
+    `early_stopping`, callbacks or a single group. Networks are not trained side by side with a
     function as `constraint`, an optimizer class other than the named ones, `ReduceLROnPlateau`, or
     a module with buffers or with operations that vmap does not support.
 

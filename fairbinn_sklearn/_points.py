@@ -27,6 +27,9 @@ from ._utils.upstream import validate_params_of
 ETAS = (0, 0.3, 1, 3, 10, 30)
 # Types of devices on which networks are trained side by side; on a CPU, one at a time is faster.
 SIDE_BY_SIDE = ("cuda", "mps")
+# With fewer samples, a network trained for accuracy overfits, and a path that starts there is worse
+# than separate fits: see examples/benchmarks/continuation.py.
+MIN_SAMPLES = 4096
 
 
 def fit_points(
@@ -38,7 +41,7 @@ def fit_points(
     sensitive_features,
     sample_weight,
     *,
-    warm_start=True,
+    warm_start="auto",
     epochs_per_point=None,
     n_jobs=None,
 ):
@@ -69,7 +72,7 @@ def fit_points(
     found : list of (str, FitWarning)
         Names of classifiers and their warnings, which are not shown.
     """
-    check_epochs_per_point(warm_start, epochs_per_point)
+    warm_start = check_warm_start(warm_start, epochs_per_point)
     steps, classifier = split_pipeline(estimator)
     if classifier.checkpoint is not None:
         raise ValueError(
@@ -80,10 +83,9 @@ def fit_points(
         check_order(sensitive_features, X=X, y=y)
         steps = clone(steps)
         X = steps.fit_transform(X, y)
-    together = _continue if warm_start else _train_side_by_side
     arguments = X, y, sensitive_features, sample_weight
     runs = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_seed)(classifier, points, seed, arguments, together, epochs_per_point)
+        delayed(_fit_seed)(classifier, points, seed, arguments, warm_start, epochs_per_point)
         for seed in seeds
     )
     fitted = [clf for classifiers, _, _ in runs for clf in classifiers]
@@ -98,12 +100,12 @@ def fit_points(
     return fitted, runs[0][1], found
 
 
-def check_epochs_per_point(warm_start, epochs_per_point):
-    """Raise if the arguments are not valid."""
-    if not isinstance(warm_start, (bool, np.bool_)):
-        raise ValueError(f"warm_start must be True or False, got {warm_start!r}.")
+def check_warm_start(warm_start, epochs_per_point):
+    """Return `warm_start`, True if "auto" and `epochs_per_point` is set; raise if not valid."""
+    if not (isinstance(warm_start, (bool, np.bool_)) or warm_start == "auto"):
+        raise ValueError(f'warm_start must be "auto", True or False, got {warm_start!r}.')
     if epochs_per_point is None:
-        return
+        return warm_start
     is_integer = isinstance(epochs_per_point, Integral) and not isinstance(epochs_per_point, bool)
     if not is_integer or epochs_per_point < 1:
         raise ValueError(
@@ -114,6 +116,7 @@ def check_epochs_per_point(warm_start, epochs_per_point):
             f"epochs_per_point must be None with warm_start=False, got {epochs_per_point!r}: each "
             "network is then trained for the max_epochs of the estimator."
         )
+    return True
 
 
 def _name(eta, target, seed):
@@ -122,7 +125,7 @@ def _name(eta, target, seed):
     return name if seed is None else f"{name} with seed {seed}"
 
 
-def _fit_seed(estimator, points, seed, arguments, together, epochs_per_point):
+def _fit_seed(estimator, points, seed, arguments, warm_start, epochs_per_point):
     """Fit the classifiers of one seed, several of them together if possible.
 
     Returns the classifiers, why they were not trained together, and the warnings, each with the
@@ -137,7 +140,7 @@ def _fit_seed(estimator, points, seed, arguments, together, epochs_per_point):
     if len(classifiers) > 1:
         with neutral_torch_state():
             reason, found = _fit_together(
-                estimator, classifiers, arguments, together, epochs_per_point
+                estimator, classifiers, arguments, warm_start, epochs_per_point
             )
     X, y, sensitive_features, sample_weight = arguments
     for k, clf in enumerate(classifiers):
@@ -148,7 +151,7 @@ def _fit_seed(estimator, points, seed, arguments, together, epochs_per_point):
     return classifiers, reason, sorted(found, key=itemgetter(0))
 
 
-def _fit_together(estimator, classifiers, arguments, together, epochs_per_point):
+def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_point):
     """Fit classifiers that differ only in eta or target, if possible.
 
     Returns why it is not possible, and the warnings, each with the position of its classifier.
@@ -163,6 +166,9 @@ def _fit_together(estimator, classifiers, arguments, together, epochs_per_point)
         data = training_data(first, *arguments, options=options[0])
     if not data.has_groups:
         return "there is one group only", []
+    together = _way_to_train(warm_start, data.samples)
+    if isinstance(together, str):
+        return together, []
     nested = nested_params(first.get_params(deep=False), "lr_schedule")
     reason, networks = together(
         options,
@@ -180,6 +186,20 @@ def _fit_together(estimator, classifiers, arguments, together, epochs_per_point)
             warn_of_outcome(net, data, data.samples)
         found += [(k, warning) for warning in of_data + of_outcome]
     return reason, found
+
+
+def _way_to_train(warm_start, samples):
+    """Return the function that trains several networks, or the reason to use separate fits."""
+    device = samples.device.type
+    if warm_start is True:
+        return _continue
+    if device in SIDE_BY_SIDE:
+        return _train_side_by_side
+    if warm_start is False:
+        return f"a device of type {device!r} is faster with one network at a time"
+    if len(samples) < MIN_SAMPLES:
+        return f"there are {len(samples)} training samples, fewer than {MIN_SAMPLES}"
+    return _continue
 
 
 def _continue(options, data, *, random_state, epochs_per_point, epochs, schedule, callbacks):
@@ -216,8 +236,6 @@ def _train_side_by_side(
     Returns why that is not possible, and each position with its network.
     """
     samples = data.samples
-    if samples.device.type not in SIDE_BY_SIDE:
-        return f"a device of type {samples.device.type!r} is faster with one network at a time", []
     places = [k for k, point in enumerate(options) if point.wants_fairness]
     if len(places) < 2:
         return "there is one point with a fairness loss only", []

@@ -324,7 +324,9 @@ def test_path_is_drawn_with_the_spread_of_seeds(path):
 
 def test_classifiers_of_a_path_can_be_pickled_and_trained_further(small):
     X, y, group = small
-    path = fairness_path(*small, etas=[0, 1, 30], seeds=[3, 4], estimator=make(**SMALL))
+    path = fairness_path(
+        *small, etas=[0, 1, 30], seeds=[3, 4], estimator=make(**SMALL), warm_start=True
+    )
     again = pickle.loads(pickle.dumps(path))
     pd.testing.assert_frame_equal(again.to_frame(), path.to_frame())
     assert repr(again) == "FairnessPath(eta 0, 1, 30; 2 seeds)"

@@ -24,7 +24,7 @@ from .build import updated_net
 LR_SCALE = 0.3
 LR_DECAY = 10**-1.5
 MIN_EPOCHS = 2
-MIN_STEPS = 150
+MIN_STEPS = 220
 
 
 def default_epochs(max_epochs, options, n_samples):
