@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import PrintLog
 
 from ._data.groups import COMBINATIONS, GroupEncoder
-from ._data.labels import plain_labels, split_validation
+from ._data.labels import plain_labels, plain_weights, split_validation
 from ._data.validation import check_data
 from ._training.build import describe, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, StopEarly
@@ -528,7 +528,7 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
             dimensions.
 
         y : array-like of shape (n_samples,)
-            Labels of two classes or more, of any type.
+            Labels of two classes or more: strings, numbers or booleans.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
                 default=None
@@ -808,7 +808,8 @@ class FairBiNNClassifier(NestedParams, CallbackSupportMixin, ClassifierMixin, Ba
         accuracy : float
             Fraction of samples whose predicted label is correct.
         """
-        return super().score(X, plain_labels(y), sample_weight)
+        y = plain_labels(y)
+        return super().score(X, y, plain_weights(sample_weight, y))
 
     def _make_checkpoint(self, data, fitted_net):
         if self.checkpoint is None:

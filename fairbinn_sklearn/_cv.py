@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import FairBiNNClassifier
 from ._data.groups import GroupEncoder, sensitive_frame
-from ._data.labels import plain_labels
+from ._data.labels import plain_labels, plain_weights
 from ._path import (
     FairnessPath,
     fit_points,
@@ -22,7 +22,7 @@ from ._path import (
     seeds_of,
     split_pipeline,
 )
-from ._utils.upstream import HasMethods, Interval, check_sample_weight, fit_context, safe_indexing
+from ._utils.upstream import HasMethods, Interval, fit_context, safe_indexing
 from .metrics import best_under
 from .metrics._measure import DEFAULT_METRICS, measure, sign
 
@@ -256,8 +256,7 @@ class FairBiNNClassifierCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         frame = None
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
-        if weight is not None:
-            weight = check_sample_weight(weight, X)
+        weight = plain_weights(weight, y)
         tables = Parallel(n_jobs=self.n_jobs)(
             delayed(_fold)(estimator, points, seed, scoring, train, test, X, y, frame, weight)
             for train, test in self._split(estimator, seed, X, y, frame, groups)

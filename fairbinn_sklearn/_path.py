@@ -11,6 +11,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._classifier import FairBiNNClassifier, set_fitted
 from ._data.frames import check_order
+from ._data.labels import plain_labels
 from ._training.build import net_for
 from ._training.callbacks import PrintRanges
 from ._training.options import TrainingOptions, nested_params
@@ -176,7 +177,7 @@ def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight
         )
     if steps is not None:
         check_order(sensitive_features, X=X, y=y)
-        steps = clone(steps)
+        steps, y = clone(steps), plain_labels(y)
         X = steps.fit_transform(X, y)
     runs = Parallel(n_jobs=n_jobs)(
         delayed(_fit_seed)(classifier, points, seed, X, y, sensitive_features, sample_weight)

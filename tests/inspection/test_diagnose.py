@@ -504,7 +504,7 @@ def test_audit_of_a_function_is_unknown(fit, data):
     [
         ({"y": None}, "y must be passed with sensitive_features, got None"),
         ({"y": [0, 1]}, r"y must have one label for each of the 300 samples .* shape \(2,\)"),
-        ({"y": np.full(300, np.nan)}, "Input y contains NaN"),
+        ({"y": np.full(300, np.nan)}, "y must not have missing values, got 300"),
         ({"y": np.full(300, 7)}, r"got \[7\]"),
         ({"sensitive_features": ["a"] * 299}, "got 299 and 300"),
         ({"n_boot": -1}, "'n_boot' parameter of diagnose must be an int"),
