@@ -235,7 +235,7 @@ TABLES = {
     "csr": numeric(sp.csr_array),
     "coo": numeric(sp.coo_matrix),
     "sparse DataFrame": numeric(lambda X: pd.DataFrame(X).astype(pd.SparseDtype(float, 0))),
-    "masked array": numeric(lambda X: np.ma.array(np.nan_to_num(X), mask=np.isnan(X))),
+    "masked array": numeric(lambda X: np.ma.array(np.where(np.isnan(X), 0, X), mask=np.isnan(X))),
     "Fortran array": numeric(np.asfortranarray),
     "float32": numeric(lambda X: X.astype(np.float32)),
     "one column": numeric(lambda X: X[:, 0]),
@@ -367,11 +367,6 @@ def fitted_pipeline():
     return make_pipeline(encoder, small()).fit(CODES, Y)
 
 
-@functools.cache
-def axes():
-    return Figure().subplots(1, 3)
-
-
 def use_fit(X, y, group, weight, kind):
     clf = small().fit(X, y, sensitive_features=group, sample_weight=weight)
     return clf.predict_proba(CODES)
@@ -404,8 +399,9 @@ def use_diagnose(X, y, group, weight, kind):
 
 
 def use_audit(X, y, group, weight, kind):
+    axes = Figure().subplots(1, 3)
     display = AuditDisplay.from_estimator(
-        fitted(kind), X, y, sensitive_features=group, n_boot=5, random_state=0, ax=axes()
+        fitted(kind), X, y, sensitive_features=group, n_boot=5, random_state=0, ax=axes
     )
     return display.differences["after"]
 
@@ -414,7 +410,7 @@ def use_pareto(X, y, group, weight, kind):
     # The labels are those of scikit-learn's scorers.
     y = np.array(values_of(kind, Y))
     display = ParetoFrontDisplay.from_estimators(
-        [fitted(kind)], X, y, sensitive_features=group, ax=axes()[0]
+        [fitted(kind)], X, y, sensitive_features=group, ax=Figure().subplots()
     )
     return display.differences
 
@@ -430,8 +426,9 @@ def use_accuracy(X, y, group, weight, kind):
 
 
 def use_onnx(X, y, group, weight, kind):
-    # Columns of objects are text for ONNX, whatever their values.
-    assume(not (isinstance(X, pd.DataFrame) and object in set(X.dtypes)))
+    # Objects are text for ONNX, whatever their values.
+    is_frame = isinstance(X, pd.DataFrame)
+    assume(sp.issparse(X) or object not in (set(X.dtypes) if is_frame else {np.asarray(X).dtype}))
     to_onnx(fitted_pipeline(), X)  # compares the probabilities with those of the pipeline
     return 0
 
