@@ -14,18 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import FairBiNNClassifier
 from ._data.groups import GroupEncoder, sensitive_frame
-from ._data.labels import plain_labels
+from ._data.labels import plain_labels, plain_weights
 from ._path import FairnessPath
 from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipeline
 from ._utils.fit_warnings import SharedWarnings, warn_of_many, warnings_of
-from ._utils.upstream import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    check_sample_weight,
-    fit_context,
-    safe_indexing,
-)
+from ._utils.upstream import HasMethods, Interval, StrOptions, fit_context, safe_indexing
 from .metrics import best_under
 from .metrics._measure import DEFAULT_METRICS, measure, sign
 
@@ -284,8 +277,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         frame = None
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
-        if weight is not None:
-            weight = check_sample_weight(weight, X)
+        weight = plain_weights(weight, y)
         folds = Parallel(n_jobs=self.n_jobs)(
             delayed(fit_and_measure)(train, test, X, y, frame, weight)
             for train, test in self._split(seed, X, y, frame, groups)

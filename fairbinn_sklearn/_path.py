@@ -402,7 +402,10 @@ class FairnessPath:
         means = self.summary().xs("mean", axis=1, level=1)
         results = {f"mean_test_{metric}": -means[metric], f"mean_test_{score}": means[score]}
         if "selection_rate" in means:
-            results["mean_test_selection_rate"] = means["selection_rate"]
+            rates = self.figures["selection_rate"].groupby([self._values(), self._seeds()])
+            by_seed = rates.first().unstack().loc[means.index]
+            names = [f"split{i}_test_selection_rate" for i in range(by_seed.shape[1])]
+            results |= dict(zip(names, by_seed.to_numpy().T, strict=True))
         value = means.index[best_under(bound, metric, score)(results)]
         return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
 

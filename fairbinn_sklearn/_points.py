@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._classifier import FairBiNNClassifier, set_fitted
 from ._data.frames import check_order
+from ._data.labels import plain_labels
 from ._training.build import net_for
 from ._training.callbacks import PrintEpochs
 from ._training.continuation import continued, default_epochs
@@ -81,7 +82,7 @@ def fit_points(
         )
     if steps is not None:
         check_order(sensitive_features, X=X, y=y)
-        steps = clone(steps)
+        steps, y = clone(steps), plain_labels(y)
         X = steps.fit_transform(X, y)
     arguments = X, y, sensitive_features, sample_weight
     runs = Parallel(n_jobs=n_jobs)(

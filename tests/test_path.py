@@ -299,6 +299,13 @@ def test_best_under_chooses_by_the_mean_over_seeds(path):
         assert of_both.best_under(0.001) is path[2]
 
 
+def test_seeds_that_predict_another_class_each_are_constant(path):
+    changed = with_figures(path, [0.7, 0.9, 0.8] * 2, [0.04] * 6)
+    assert changed.best_under(0.05) is path[1]
+    changed.figures["selection_rate"] = [0.3, 0.0, 0.3, 0.3, 1.0, 0.3]
+    assert changed.best_under(0.05) is path[2]
+
+
 @pytest.mark.parametrize("order", [[0, 3, 1, 4, 2, 5], [5, 2, 4, 1, 3, 0]])
 def test_best_under_does_not_depend_on_the_order_of_the_points(path, order):
     figures = pd.DataFrame(
