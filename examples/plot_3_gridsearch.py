@@ -82,8 +82,7 @@ display.ax_.set_title("Candidates of the search, 3 folds")
 # %%
 # Tuning eta only
 # ---------------
-# ``FairBiNNClassifierCV`` trains the networks for all values of ``eta`` side by side, once per fold
-# and once on all samples. The folds are stratified by label and group. It replaces the classifier
+# ``FairBiNNClassifierCV`` trains one path of networks per fold and one on all samples. The folds are stratified by label and group. It replaces the classifier
 # in a pipeline.
 
 by_cv = make_pipeline(
