@@ -82,8 +82,8 @@ display.ax_.set_title("Candidates of the search, 3 folds")
 # %%
 # Tuning eta only
 # ---------------
-# ``FairBiNNClassifierCV`` trains one path of networks per fold and one on all samples. The folds are stratified by label and group. It replaces the classifier
-# in a pipeline.
+# ``FairBiNNClassifierCV`` trains one path of networks per fold and one on all samples. The folds
+# are stratified by label and group. It replaces the classifier in a pipeline.
 
 by_cv = make_pipeline(
     preprocessor,

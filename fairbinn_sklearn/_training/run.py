@@ -53,7 +53,11 @@ class RunSummary:
     is_continued: bool = False
 
     @property
+    def name_of_epochs(self):
+        """Return the name of the parameter that sets the number of epochs."""
+        return "epochs_per_point" if self.is_continued else "max_epochs"
+
+    @property
     def longer(self):
-        """Return the advice to train longer, with the parameter that sets the number of epochs."""
-        name = "epochs_per_point" if self.is_continued else "max_epochs"
-        return f"train longer ({name}, now {self.epochs})"
+        """Return the advice to train longer."""
+        return f"train longer ({self.name_of_epochs}, now {self.epochs})"

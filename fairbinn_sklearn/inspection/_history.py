@@ -28,6 +28,7 @@ class TrainingHistory:
 
     records: list
     n_samples: int
+    name_of_epochs: str
     leader: list
     follower: list
     trained_for_fairness: bool
@@ -57,6 +58,7 @@ class TrainingHistory:
         return cls(
             records=records,
             n_samples=run.n_samples,
+            name_of_epochs=run.name_of_epochs,
             leader=leader,
             follower=follower,
             trained_for_fairness=run.fair,

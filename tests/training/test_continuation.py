@@ -13,6 +13,7 @@ from sklearn.base import clone
 from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV, _points, fairness_path
 from fairbinn_sklearn._training.continuation import default_epochs, steps_per_epoch
 from fairbinn_sklearn._training.options import TrainingOptions
+from fairbinn_sklearn.inspection import check_assumptions
 
 ETAS = [0, 1, 10]
 FULL = {"max_epochs": 20, "random_state": 0}
@@ -118,6 +119,11 @@ def test_points_are_pickled_and_trained_further(path, many):
     assert equal(again, clf_copy)
     assert again.n_iter_ == path[2].n_iter_ + 1
     assert not equal(again, path[2])
+
+
+def test_advice_names_the_epochs_of_a_point(path, many):
+    report = check_assumptions(path[2], many[0]).to_frame()
+    assert report.loc["settled", "advice"].startswith("Raise epochs_per_point")
 
 
 def test_seeds_do_not_depend_on_n_jobs(biased):

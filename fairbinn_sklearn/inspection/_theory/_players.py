@@ -78,7 +78,7 @@ def check_settled(history):
         verdict=judge(moved <= SETTLED),
         value=moved,
         result=f"moved by {moved:.1%} in the last {n_last} of {len(loss)} epochs",
-        advice="Raise max_epochs. If the loss oscillates, lower lr or eta instead.",
+        advice=f"Raise {history.name_of_epochs}. If the loss oscillates, lower lr or eta instead.",
     )
 
 
