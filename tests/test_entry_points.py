@@ -394,21 +394,26 @@ def use_evaluate(X, y, group, weight, kind):
 
 
 def use_diagnose(X, y, group, weight, kind):
-    report = diagnose(fitted(kind), X, y, group, n_boot=5, random_state=0)
+    report = diagnose(fitted(kind), X, y, group, sample_weight=weight, n_boot=5, random_state=0)
     return list(report.details.values())
 
 
 def use_audit(X, y, group, weight, kind):
     axes = Figure().subplots(1, 3)
     display = AuditDisplay.from_estimator(
-        fitted(kind), X, y, sensitive_features=group, n_boot=5, random_state=0, ax=axes
+        fitted(kind),
+        X,
+        y,
+        sensitive_features=group,
+        sample_weight=weight,
+        n_boot=5,
+        random_state=0,
+        ax=axes,
     )
     return display.differences["after"]
 
 
 def use_pareto(X, y, group, weight, kind):
-    # The labels are those of scikit-learn's scorers.
-    y = np.array(values_of(kind, Y))
     display = ParetoFrontDisplay.from_estimators(
         [fitted(kind)], X, y, sensitive_features=group, ax=Figure().subplots()
     )
@@ -426,15 +431,14 @@ def use_accuracy(X, y, group, weight, kind):
 
 
 def use_onnx(X, y, group, weight, kind):
-    if not sp.issparse(X):  # objects are text for ONNX, whatever their values
+    if not sp.issparse(X):  # other types than numbers are text for ONNX
         dtypes = X.dtypes if isinstance(X, pd.DataFrame) else [np.asarray(X).dtype]
-        assume(not any(pd.api.types.is_object_dtype(dtype) for dtype in dtypes))
+        assume(all(dtype.kind in "biufmM" for dtype in dtypes))
     to_onnx(fitted_pipeline(), X)  # compares the probabilities with those of the pipeline
     return 0
 
 
 OF_EXPORT = {**OF_ENCODERS, "X sparse": None, "X Series": "Expected 2D array"}
-OF_AUDIT = {"y fraction": "y must only have labels of clf.classes_"}
 OF_ACCURACY = {"y fraction": "Classification metrics can't handle a mix of continuous and"}
 
 
@@ -451,9 +455,7 @@ ENTRY_POINTS = {
     "partial_fit": EntryPoint(use_partial_fit, "X y group weight"),
     "path": EntryPoint(use_path, "X y group weight"),
     "cv": EntryPoint(use_cv, "X y group weight"),
-    "score": EntryPoint(
-        lambda X, y, g, w, kind: fitted(kind).score(X, y, w), "X y weight", OF_ACCURACY
-    ),
+    "score": EntryPoint(lambda X, y, g, w, kind: fitted(kind).score(X, y, w), "X y weight"),
     "cv score": EntryPoint(
         lambda X, y, g, w, kind: fitted_by_cv(kind).score(X, y, w), "X y weight", OF_ACCURACY
     ),
@@ -461,9 +463,9 @@ ENTRY_POINTS = {
     "scorer": EntryPoint(use_scorer, "X y group weight"),
     "accuracy": EntryPoint(use_accuracy, "X y weight", OF_ACCURACY),
     "evaluate": EntryPoint(use_evaluate, "X y group weight", OF_ACCURACY),
-    "diagnose": EntryPoint(use_diagnose, "X y group"),
-    "audit": EntryPoint(use_audit, "X y group", OF_AUDIT),
-    "pareto": EntryPoint(use_pareto, "X group"),
+    "diagnose": EntryPoint(use_diagnose, "X y group weight"),
+    "audit": EntryPoint(use_audit, "X y group weight"),
+    "pareto": EntryPoint(use_pareto, "X y group"),
     "assumptions": EntryPoint(
         lambda X, y, g, w, kind: len(check_assumptions(fitted("int"), X).to_frame()), "X"
     ),
