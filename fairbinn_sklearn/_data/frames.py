@@ -1,12 +1,13 @@
 """Conversion of data frames to pandas, and a check that samples are in the same order."""
 
 import narwhals.stable.v2 as nw
+import numpy as np
 import pandas as pd
 
 
 def to_pandas(values):
     """Return a data frame or series of any library as pandas, other values unchanged."""
-    if isinstance(values, (pd.DataFrame, pd.Series, pd.Index)):
+    if isinstance(values, (np.ndarray, pd.DataFrame, pd.Series, pd.Index)):
         return values
     frame = nw.from_native(values, allow_series=True, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
