@@ -349,9 +349,10 @@ def _find_combinations(codes, combinations):
 
 
 def _joint_codes(codes):
-    """Return a code for each row of codes, in the order of the rows; codes are -1 or more.
+    """Return one code for each combination of codes, in the order of the combinations.
 
-    It is faster than to search for distinct rows, because only numbers are compared.
+    Codes are -1 or more. This is faster than `numpy.unique` of an axis, which compares combinations
+    as texts of bytes.
     """
     joint = np.zeros(len(codes), dtype=np.intp)
     for column in codes.T:
