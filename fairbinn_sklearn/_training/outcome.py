@@ -77,7 +77,8 @@ def _rounds_alike(module, smaller, size):
         return False  # a GPU is not faster for fewer samples
     generator = torch.Generator().manual_seed(0)
     for layer in [*module.base, *module.fairness, *module.head]:
-        width = layer.in_features if isinstance(layer, nn.Linear) else width
+        if isinstance(layer, nn.Linear):
+            width = layer.in_features
         X = torch.randn(size, width, generator=generator, dtype=weight.dtype)
         first, last = layer(X[:smaller].clone()), layer(X[-smaller:].clone())
         outputs = layer(X)

@@ -7,8 +7,8 @@ import torch
 from conftest import difference, fit, make, same_model, score_difference
 from sklearn.metrics import log_loss
 
-from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._data import labels as labels_file
+from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._data.labels import (
     encode_labels,
     label_codes,
