@@ -16,7 +16,8 @@
 from ._classifier import FairBiNNClassifier
 from ._cv import FairBiNNClassifierCV
 from ._path import FairnessPath, fairness_path
-from ._version import __version__
+
+__version__ = "0.1.0"
 
 __all__ = [
     "FairBiNNClassifier",

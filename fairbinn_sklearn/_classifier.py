@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._data.groups import COMBINATIONS, GroupEncoder
-from ._data.labels import plain_labels, split_validation
+from ._data.labels import label_codes, plain_weights, split_validation
 from ._data.validation import check_data
 from ._training.build import describe, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
@@ -531,7 +531,7 @@ class FairBiNNClassifier(
             dimensions.
 
         y : array-like of shape (n_samples,)
-            Labels of two classes or more, of any type.
+            Labels of two classes or more: strings, numbers or booleans.
 
         sensitive_features : array-like of shape (n_samples,) or (n_samples, n_columns), \
                 default=None
@@ -817,7 +817,10 @@ class FairBiNNClassifier(
         accuracy : float
             Fraction of samples whose predicted label is correct.
         """
-        return super().score(X, plain_labels(y), sample_weight)
+        check_is_fitted(self, "net_")
+        codes = label_codes(X, y, self.classes_)
+        correct = codes == decide(self.decision_function(X))
+        return float(np.average(correct, weights=plain_weights(sample_weight, codes)))
 
     def _make_checkpoint(self, data, fitted_net):
         if self.checkpoint is None:

@@ -1,6 +1,7 @@
 """Choice of eta, or of a target, by cross-validation under a bound."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,17 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import FairBiNNClassifier
 from ._data.groups import GroupEncoder, sensitive_frame
-from ._data.labels import plain_labels
-from ._path import (
-    FairnessPath,
-    fit_points,
-    points_of,
-    refuse_target,
-    seeds_of,
-    split_pipeline,
-)
+from ._data.labels import plain_labels, plain_weights
+from ._path import FairnessPath
+from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipeline
 from ._utils.fit_warnings import SharedWarnings, warn_of_many, warnings_of
-from ._utils.upstream import HasMethods, Interval, check_sample_weight, fit_context, safe_indexing
+from ._utils.upstream import HasMethods, Interval, StrOptions, fit_context, safe_indexing
 from .metrics import best_under
 from .metrics._measure import DEFAULT_METRICS, measure, sign
 
@@ -31,9 +26,9 @@ from .metrics._measure import DEFAULT_METRICS, measure, sign
 class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """`FairBiNNClassifier` whose eta or target is chosen by cross-validation under a bound.
 
-    For each fold, and then for all samples, the networks of all etas or targets are trained side by
-    side, as by `fairness_path`. Among the values whose mean difference over the folds meets the
-    bound, the value with the best mean score is chosen.
+    For each fold, and then for all samples, the networks of all etas or targets are trained by
+    `fairness_path`. Among the values whose mean difference over the folds meets the bound, the
+    value with the best mean score is chosen.
 
     Parameters
     ----------
@@ -63,10 +58,15 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
     scoring : str, default="accuracy"
         Name of a scorer of scikit-learn.
 
+    warm_start : bool or "auto", default="auto"
+        Whether each network starts from the one before it, as in `fairness_path`.
+
+    epochs_per_point : int, default=None
+        Number of epochs from one network to the next, as in `fairness_path`.
+
     n_jobs : int, default=None
         Number of folds to train at the same time, by joblib. None means 1 unless in a
-        :func:`joblib.parallel_config` context, -1 means all cores. A single training already uses
-        several cores.
+        :func:`joblib.parallel_config` context, -1 means all cores.
 
     Attributes
     ----------
@@ -140,6 +140,8 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         "bound": [Interval(Real, 0, 1, closed="both")],
         "metric": [str],
         "scoring": [str],
+        "warm_start": ["boolean", StrOptions({"auto"})],
+        "epochs_per_point": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
     }
 
@@ -156,6 +158,8 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         bound=0.05,
         metric="demographic_parity_difference",
         scoring="accuracy",
+        warm_start="auto",
+        epochs_per_point=None,
         n_jobs=None,
     ):
         self.etas = etas
@@ -165,6 +169,8 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         self.bound = bound
         self.metric = metric
         self.scoring = scoring
+        self.warm_start = warm_start
+        self.epochs_per_point = epochs_per_point
         self.n_jobs = n_jobs
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -221,8 +227,9 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         if sensitive_features is None:
             points, metrics = points[-1:], []  # nothing to choose, of which the classifier warns
         scoring = {"metrics": metrics, "score": self.scoring}
+        training = {"warm_start": self.warm_start, "epochs_per_point": self.epochs_per_point}
         classifiers, reason, found = fit_points(
-            estimator, points, [seed], X, y, sensitive_features, sample_weight
+            estimator, points, [seed], X, y, sensitive_features, sample_weight, **training
         )
         with warnings_of(self):
             warn_of_many(found, len(points))
@@ -230,12 +237,12 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             classifiers, X, y, sensitive_features, sample_weight=sample_weight, **scoring
         )
         path = FairnessPath(classifiers, table, reason)
+        fit_and_measure = partial(_fold, estimator, points, seed, training, scoring)
         results, of_folds, n_folds = self._cross_validate(
+            fit_and_measure,
             path.by,
-            estimator,
             points,
             seed,
-            scoring,
             X,
             y,
             sensitive_features,
@@ -260,7 +267,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         return self
 
     def _cross_validate(
-        self, by, estimator, points, seed, scoring, X, y, sensitive_features, weight, groups
+        self, fit_and_measure, by, points, seed, X, y, sensitive_features, weight, groups
     ):
         """Return metrics on the held-out samples, with the keys of scikit-learn's searches.
 
@@ -270,11 +277,10 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         frame = None
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
-        if weight is not None:
-            weight = check_sample_weight(weight, X)
+        weight = plain_weights(weight, y)
         folds = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold)(estimator, points, seed, scoring, train, test, X, y, frame, weight)
-            for train, test in self._split(estimator, seed, X, y, frame, groups)
+            delayed(fit_and_measure)(train, test, X, y, frame, weight)
+            for train, test in self._split(seed, X, y, frame, groups)
         )
         tables = [table for table, _ in folds]
         found = [
@@ -294,13 +300,13 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             results[f"rank_test_{name}"] = rankdata(-scores.mean(axis=0), method="min").astype(int)
         return results, found, len(folds)
 
-    def _split(self, estimator, seed, X, y, frame, groups):
+    def _split(self, seed, X, y, frame, groups):
         """Return the folds; stratify them by label and group if `cv` is a number."""
         if not isinstance(self.cv, Integral):
             return check_cv(self.cv, y, classifier=True).split(X, y, groups)
         codes = None
         if frame is not None:
-            combine = split_pipeline(estimator)[1].combine
+            combine = split_pipeline(self.estimator)[1].combine
             codes = GroupEncoder(combine).fit_transform(frame)
         folds = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
         return folds.split(np.zeros(len(y)), strata(y, codes, self.cv))
@@ -428,7 +434,7 @@ def strata(y, codes, n_folds):
     return combined
 
 
-def _fold(estimator, points, seed, scoring, train, test, X, y, frame, weight):
+def _fold(estimator, points, seed, training, scoring, train, test, X, y, frame, weight):
     """Return metrics on the held-out samples of one fold, one row per point, and warnings."""
     parts = [
         [None if data is None else safe_indexing(data, index) for data in (X, y, frame, weight)]
@@ -436,6 +442,6 @@ def _fold(estimator, points, seed, scoring, train, test, X, y, frame, weight):
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training on all samples has warned already
-        classifiers, _, found = fit_points(estimator, points, [seed], *parts[0])
+        classifiers, _, found = fit_points(estimator, points, [seed], *parts[0], **training)
         *data, weight = parts[1]
         return measure(classifiers, *data, sample_weight=weight, **scoring), found

@@ -1,32 +1,13 @@
-"""The whole trade-off curve: a classifier for each eta or target, trained side by side."""
-
-from numbers import Integral, Real
-from operator import itemgetter
+"""The whole trade-off curve: a classifier for each eta or target."""
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 
-from ._classifier import FairBiNNClassifier, set_fitted
-from ._data.frames import check_order
-from ._training.build import net_for
-from ._training.callbacks import PrintEpochs
-from ._training.options import TrainingOptions, nested_params
-from ._training.outcome import warn_of_outcome
-from ._training.resolve import resolve_schedule
-from ._training.setup import training_data
-from ._training.stack import stacked, unstacked, why_not_stacked
-from ._utils.fit_warnings import collected_warnings, warn_of_many
-from ._utils.torch_state import neutral_torch_state
-from ._utils.upstream import validate_params_of
+from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipeline
+from ._utils.fit_warnings import warn_of_many
 from .metrics import best_under
 from .metrics._bound import dominated
 from .metrics._measure import measure
-
-ETAS = (0, 0.3, 1, 3, 10, 30)
 
 
 def fairness_path(
@@ -39,9 +20,14 @@ def fairness_path(
     seeds=None,
     estimator=None,
     sample_weight=None,
+    warm_start="auto",
+    epochs_per_point=None,
     n_jobs=None,
 ):
-    """Fit a classifier for each `eta` or target, all in one pass over the samples.
+    """Fit a classifier for each `eta` or target.
+
+    With many samples on a CPU, one network is trained for accuracy. From there, each network starts
+    from the one before it, in the order of decreasing differences, and needs few epochs.
 
     Parameters
     ----------
@@ -73,10 +59,20 @@ def fairness_path(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, as in `FairBiNNClassifier.fit`.
 
+    warm_start : bool or "auto", default="auto"
+        Whether each network starts from the one before it. If False, each is trained from the
+        initial weights, as by `fit`; on a GPU, side by side. "auto" means True on a CPU with 4,096
+        samples or more. With fewer samples, the network that is trained for accuracy overfits, and
+        a path that starts there is worse.
+
+    epochs_per_point : int, default=None
+        Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
+        at least 2 epochs and 220 steps, and at most `max_epochs`. A number implies
+        ``warm_start=True``.
+
     n_jobs : int, default=None
         Number of seeds to train at the same time, by joblib. None means 1 unless in a
-        :func:`joblib.parallel_config` context, -1 means all cores. A single training already uses
-        several cores.
+        :func:`joblib.parallel_config` context, -1 means all cores.
 
     Returns
     -------
@@ -86,7 +82,7 @@ def fairness_path(
     Raises
     ------
     ValueError
-        If a parameter is not valid, if `estimator` has a `fairness_target` and no `targets` are
+        If an argument is not valid, if `estimator` has a `fairness_target` and no `targets` are
         passed, or if training diverges at one of the points.
 
     TypeError
@@ -103,17 +99,22 @@ def fairness_path(
 
     Notes
     -----
-    Each classifier equals the one that `fit` returns at its eta and seed, up to the rounding of
-    float32. Sums in another order differ in the last digit, and over many epochs this can change
-    the networks by as much as another seed does.
+    With ``warm_start=True``, the first network is that of ``eta=0``, trained for `max_epochs`.
+    Optimizers, running rates and, under targets, multipliers continue from point to point. The
+    steps of a point are small and decrease, so that an eta has nearly the effect that it has in
+    `fit`; see :ref:`path-benchmark`. A classifier depends on the points before it, so other etas or
+    targets in the same call change it.
 
-    The networks of one seed start from the same weights and see the same batches. So they are
-    trained side by side, as one network whose parameters have a leading axis of networks
-    (:func:`torch.vmap`). They are trained one after another, and `FairnessPath.reason` reports why,
-    if the parameters include `early_stopping`, callbacks, a function as `constraint`, an optimizer
-    class other than the named ones, `ReduceLROnPlateau`, or a module with buffers or with
-    operations that vmap does not support. A network at eta 0 is trained alone, because it has only
-    one player. Seeds see different batches and are trained one after another.
+    With ``warm_start=False``, a classifier equals that of `fit` at its eta or target and seed. On a
+    GPU it does so up to the rounding of float32: the networks of one seed start from the same
+    weights and see the same batches, and are trained side by side, as one network whose parameters
+    have a leading axis of networks (:func:`torch.vmap`). Sums in another order differ in the last
+    digit, and over many epochs this can change the networks by as much as another seed does.
+
+    Each network is trained by a separate fit, and `FairnessPath.reason` reports why, with
+    `early_stopping`, callbacks or a single group. Networks are not trained side by side with a
+    function as `constraint`, an optimizer class other than the named ones, `ReduceLROnPlateau`, or
+    a module with buffers or with operations that vmap does not support.
 
     Examples
     --------
@@ -144,215 +145,13 @@ def fairness_path(
         y,
         sensitive_features,
         sample_weight,
-        n_jobs,
+        warm_start=warm_start,
+        epochs_per_point=epochs_per_point,
+        n_jobs=n_jobs,
     )
     warn_of_many(found, len(estimators))
     metrics = measure(estimators, X, y, sensitive_features, sample_weight=sample_weight)
     return FairnessPath(estimators, metrics, reason)
-
-
-def fit_points(estimator, points, seeds, X, y, sensitive_features, sample_weight, n_jobs=None):
-    """Fit a classifier for each seed and point.
-
-    Parameters
-    ----------
-    estimator : FairBiNNClassifier, Pipeline or None
-        All other parameters.
-
-    points : list of (eta, fairness_target)
-        Points of the path.
-
-    seeds : list of int
-        Values of `random_state`.
-
-    X, y, sensitive_features, sample_weight, n_jobs
-        As in `fairness_path`.
-
-    Returns
-    -------
-    estimators : list of FairBiNNClassifier or Pipeline
-        Fitted classifiers, ordered by seed and then by point.
-
-    reason : str or None
-        Why they were not trained side by side. None if they were.
-
-    found : list of (str, FitWarning)
-        Names of classifiers and their warnings, which are not shown.
-    """
-    steps, classifier = split_pipeline(estimator)
-    if classifier.checkpoint is not None:
-        raise ValueError(
-            "checkpoint must be None if several networks are trained, as it is the file of one "
-            f"fit, got {str(classifier.checkpoint)!r}."
-        )
-    if steps is not None:
-        check_order(sensitive_features, X=X, y=y)
-        steps = clone(steps)
-        X = steps.fit_transform(X, y)
-    runs = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_seed)(classifier, points, seed, X, y, sensitive_features, sample_weight)
-        for seed in seeds
-    )
-    fitted = [clf for classifiers, _, _ in runs for clf in classifiers]
-    found = [
-        (_name(*points[k], seed if len(seeds) > 1 else None), warning)
-        for seed, (_, _, of_seed) in zip(seeds, runs, strict=True)
-        for k, warning in of_seed
-    ]
-    if steps is not None:
-        name = estimator.steps[-1][0]
-        fitted = [Pipeline([*steps.steps, (name, clf)]) for clf in fitted]
-    return fitted, runs[0][1], found
-
-
-def _name(eta, target, seed):
-    """Return the name of a point for warnings; seed is None if there is one only."""
-    name = f"eta {eta:g}" if target is None else f"fairness_target {target:g}"
-    return name if seed is None else f"{name} with seed {seed}"
-
-
-def _fit_seed(estimator, points, seed, X, y, sensitive_features, sample_weight):
-    """Fit the classifiers of one seed, side by side if possible.
-
-    Returns the classifiers, why they were not trained side by side, and the warnings, each with the
-    position of its point.
-    """
-    classifiers = []
-    for eta, target in points:
-        clf = clone(estimator).set_params(eta=eta, fairness_target=target, random_state=seed)
-        validate_params_of(clf)
-        classifiers.append(clf)
-    together = [k for k, clf in enumerate(classifiers) if clf.eta != 0]
-    reason, found = None, []
-    if len(together) > 1:
-        with neutral_torch_state():
-            reason, of_points = _fit_together(
-                [classifiers[k] for k in together], X, y, sensitive_features, sample_weight
-            )
-        found = [(together[k], warning) for k, warning in of_points]
-    for k, clf in enumerate(classifiers):
-        if not hasattr(clf, "net_"):
-            with collected_warnings() as of_fit:
-                clf.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
-            found += [(k, warning) for warning in of_fit]
-    return classifiers, reason, sorted(found, key=itemgetter(0))
-
-
-def _fit_together(classifiers, X, y, sensitive_features, sample_weight):
-    """Fit classifiers that differ only in eta or target, if possible.
-
-    Returns why it is not possible, and the warnings, each with the position of its classifier.
-    """
-    options = [TrainingOptions.from_estimator(clf) for clf in classifiers]
-    first = clone(classifiers[0])
-    with collected_warnings() as of_data:
-        data = training_data(first, X, y, sensitive_features, sample_weight, options=options[0])
-    if not data.has_groups:
-        return "there is one group only", []
-    samples = data.samples
-    net = net_for(options[0], data, samples, check_random_state(first.random_state))
-    reason = why_not_stacked(
-        net,
-        early_stopping=first.early_stopping,
-        has_callbacks=bool(getattr(classifiers[0], "_skl_callbacks", None)),
-        lr_schedule=first.lr_schedule,
-    )
-    if reason is not None:
-        return reason, []
-    nested = nested_params(first.get_params(deep=False), "lr_schedule")
-    varied = "eta" if options[0].fairness_target is None else "fairness_target"
-    many = stacked(net, [getattr(point, varied) for point in options], samples.dtype)
-    many.train(
-        samples,
-        epochs=first.max_epochs,
-        schedule=resolve_schedule(first.lr_schedule, nested),
-        fair=True,
-        callbacks=[PrintEpochs()] if first.verbose else [],
-    )
-    found = []
-    for k, (clf, point) in enumerate(zip(classifiers, options, strict=True)):
-        set_fitted(clf, unstacked(many, net, point, k), data)
-        with collected_warnings() as of_outcome:
-            warn_of_outcome(clf.net_, data, samples)
-        found += [(k, warning) for warning in of_data + of_outcome]
-    return None, found
-
-
-def split_pipeline(estimator):
-    """Return the steps of a pipeline before its classifier, None without any, and the classifier.
-
-    The classifier has the parameters that all points share. None means ``FairBiNNClassifier()``.
-    """
-    if estimator is None:
-        return None, FairBiNNClassifier()
-    steps, classifier = None, estimator
-    if isinstance(estimator, Pipeline):
-        steps, classifier = estimator[:-1] if len(estimator) > 1 else None, estimator[-1]
-    if not isinstance(classifier, FairBiNNClassifier):
-        raise TypeError(
-            "estimator must be a FairBiNNClassifier, or a Pipeline that ends in one, got "
-            f"{type(estimator).__name__}"
-            + (
-                f" that ends in {type(classifier).__name__}."
-                if classifier is not estimator
-                else "."
-            )
-        )
-    return steps, classifier
-
-
-def refuse_target(estimator):
-    """Raise if the estimator has a target, which etas would silently replace."""
-    if estimator.fairness_target is not None:
-        raise ValueError(
-            f"estimator must have fairness_target=None with etas, got {estimator.fairness_target}. "
-            "Pass targets instead of etas."
-        )
-
-
-def points_of(etas, targets):
-    """Return the points of a path as pairs of eta and fairness_target."""
-    if targets is not None:
-        if etas is not None:
-            raise ValueError(
-                f"etas and targets cannot both be passed, got etas={etas!r} and "
-                f"targets={targets!r}."
-            )
-        return [(None, target) for target in _numbers("targets", targets)]
-    return [(eta, None) for eta in _numbers("etas", ETAS if etas is None else etas)]
-
-
-def _numbers(name, values):
-    """Return values as a list, in their order and unchanged."""
-    listed = list(values) if np.iterable(values) and not isinstance(values, str) else None
-    if not listed or any(
-        not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < np.inf
-        for value in listed
-    ):
-        raise ValueError(f"{name} must be a sequence of finite numbers, >= 0, got {values!r}.")
-    if len(set(listed)) < len(listed):
-        raise ValueError(f"{name} must have no value twice, got {values!r}.")
-    return listed
-
-
-def seeds_of(seeds, estimator):
-    """Return seeds as a list; None means that of the estimator."""
-    if seeds is None:
-        random_state = estimator.random_state
-        if isinstance(random_state, Integral):
-            return [int(random_state)]
-        return [int(check_random_state(random_state).randint(np.iinfo(np.int32).max))]
-    if not (np.iterable(seeds) and len(seeds)) or any(
-        not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**32
-        for seed in seeds
-    ):
-        raise ValueError(
-            f"seeds must be a sequence of integers from 0 to 2**32 - 1, got {seeds!r}. For three "
-            "seeds, pass range(3)."
-        )
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds must have no value twice, got {seeds!r}.")
-    return [int(seed) for seed in seeds]
 
 
 class FairnessPath:
@@ -370,7 +169,7 @@ class FairnessPath:
         Their metrics.
 
     reason : str, default=None
-        Why they were trained one after another; None if they were trained side by side.
+        Why each was trained by a separate fit; None if they were trained together.
 
     Attributes
     ----------
@@ -603,7 +402,10 @@ class FairnessPath:
         means = self.summary().xs("mean", axis=1, level=1)
         results = {f"mean_test_{metric}": -means[metric], f"mean_test_{score}": means[score]}
         if "selection_rate" in means:
-            results["mean_test_selection_rate"] = means["selection_rate"]
+            rates = self.figures["selection_rate"].groupby([self._values(), self._seeds()])
+            by_seed = rates.first().unstack().loc[means.index]
+            names = [f"split{i}_test_selection_rate" for i in range(by_seed.shape[1])]
+            results |= dict(zip(names, by_seed.to_numpy().T, strict=True))
         value = means.index[best_under(bound, metric, score)(results)]
         return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
 

@@ -12,11 +12,12 @@ from fairbinn_sklearn import FairBiNNClassifier
 
 PACKAGE = Path(fairbinn_sklearn.__file__).parent
 LAYERS = [
-    ("_version", "exceptions", "_utils"),
+    ("exceptions", "_utils"),
     ("losses",),
     ("_data",),
     ("_training", "metrics", "preprocessing", "datasets"),
     ("_classifier",),
+    ("_points",),
     ("_path",),
     ("_cv",),
     ("inspection", "export"),

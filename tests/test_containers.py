@@ -1,4 +1,4 @@
-"""Every entry point takes the same containers, and refuses the same mistakes."""
+"""Every entry point refuses samples in another order; the state of the caller has no effect."""
 
 from decimal import Decimal
 
@@ -105,10 +105,10 @@ def test_aligned_frames_of_one_order_are_fine(biased):
         (lambda y: y.astype(str), r"y must have the classes \[0, 1\] .* got \['0', '1'\]"),
         (lambda y: y + 2, r"y must have the classes \[0, 1\] and no others, got \[2, 3\]"),
         (lambda y: y + 0.5, "Unknown label type: continuous"),
-        (lambda y: [Decimal(int(value)) for value in y], "Unknown label type: unknown"),
-        (lambda y: np.where(y == 1, 1, np.nan), "Input y contains NaN"),
+        (lambda y: [Decimal(int(value)) for value in y], "y must have labels of one type"),
+        (lambda y: np.where(y == 1, 1, np.nan), "y must not have missing values"),
         (lambda y: np.where(y == 1, 1, None), "y must not have missing values, got"),
-        (lambda y: np.column_stack([y, y]), "y should be a 1d array, got an array of shape"),
+        (lambda y: np.column_stack([y, y]), "y must have one dimension, got the shape"),
         (lambda y: y[:-1], r"inconsistent numbers of samples: \[600, 599\]"),
         (lambda y: None, "y (must|to) be passed"),
     ],

@@ -31,7 +31,7 @@ FOLDS = StratifiedKFold(3, shuffle=True, random_state=0)
 def fitted_cv(biased):
     """Return a classifier chosen among three etas. Do not change it."""
     X, y, group = biased
-    clf = FairBiNNClassifierCV([0, 1, 30], estimator=SMALL, cv=FOLDS, bound=0.15)
+    clf = FairBiNNClassifierCV([0, 1, 30], estimator=SMALL, cv=FOLDS, bound=0.15, warm_start=False)
     return clf.fit(X, y, sensitive_features=group)
 
 
@@ -112,7 +112,9 @@ def test_metrics_are_those_of_the_groups_of_training(biased, combine):
         ]
 
     estimator = clone(SMALL).set_params(combine=combine, max_epochs=3)
-    cv = FairBiNNClassifierCV([0, 1], estimator=estimator, cv=StratifiedKFold(2), bound=1)
+    cv = FairBiNNClassifierCV(
+        [0, 1], estimator=estimator, cv=StratifiedKFold(2), bound=1, warm_start=False
+    )
     cv.fit(X, y, sensitive_features=frame)
     expected = differences(cv.path_, np.arange(len(y)))
     assert min(expected) > 0.1 and expected[0] != expected[1]

@@ -14,8 +14,8 @@ from sklearn.callback import ProgressBar
 from sklearn.metrics import accuracy_score
 from torch import nn
 
-from fairbinn_sklearn import FairBiNNClassifier, FairnessPath, fairness_path
-from fairbinn_sklearn._path import fit_points
+from fairbinn_sklearn import FairBiNNClassifier, FairnessPath, _points, fairness_path
+from fairbinn_sklearn._points import fit_points
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds, FairnessLoss
@@ -34,6 +34,12 @@ def in_float64(monkeypatch):
     monkeypatch.setattr(TrainingOptions, "dtype", lambda options, *args: torch.float64)
 
 
+@pytest.fixture
+def side_by_side(monkeypatch):
+    """Train side by side on a CPU, too."""
+    monkeypatch.setattr(_points, "SIDE_BY_SIDE", ("cpu",))
+
+
 def assert_same_training(clf, other, rtol=1e-8):
     """Assert the same history, and the same eta, rates and weights up to float32."""
     pd.testing.assert_frame_equal(
@@ -49,7 +55,9 @@ def assert_side_by_side_equals_alone(data, points, *, seeds=(1,), sample_weight=
     """Return the classifiers of points (eta, fairness_target) that were trained side by side."""
     X, y, group = data
     estimator = make(**SMALL | params)
-    classifiers, reason, _ = fit_points(estimator, points, seeds, X, y, group, sample_weight)
+    classifiers, reason, _ = fit_points(
+        estimator, points, seeds, X, y, group, sample_weight, warm_start=False
+    )
     assert reason is None
     for clf in classifiers:
         alone = clone(clf).fit(X, y, sensitive_features=group, sample_weight=sample_weight)
@@ -83,7 +91,7 @@ class Rejected(FairnessLoss):
     ],
     ids=str,
 )
-def test_side_by_side_equals_alone(in_float64, small, params):
+def test_side_by_side_equals_alone(in_float64, side_by_side, small, params):
     assert_side_by_side_equals_alone(small, [(0.5, None), (20, None)], **params)
 
 
@@ -93,14 +101,14 @@ def test_side_by_side_equals_alone(in_float64, small, params):
     [{"equalize": "both"}, {"method": "unrolled", "combine": "separate"}],
     ids=str,
 )
-def test_targets_side_by_side_equal_those_alone(in_float64, small, params):
+def test_targets_side_by_side_equal_those_alone(in_float64, side_by_side, small, params):
     loose, strict = assert_side_by_side_equals_alone(
         small, [(None, 1 / 8), (None, 1 / 64)], **params
     )
     assert loose.fairness_target == 1 / 8 and loose.eta_ < strict.eta_
 
 
-def test_weights_seeds_features_and_classes_side_by_side(in_float64):
+def test_weights_seeds_features_and_classes_side_by_side(in_float64, side_by_side):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3)).astype(np.float32)
     y = np.array(["low", "mid", "high"])[np.digitize(X.sum(1) + rng.normal(size=300), [-1, 1])]
@@ -132,10 +140,10 @@ class CustomModule(nn.Module):
         return self.head(self.norm(self.fairness(self.base(self.frozen(X))) * self.scale))
 
 
-def test_custom_module_side_by_side(small):
+def test_custom_module_side_by_side(side_by_side, small):
     X, y, group = small
     estimator = make(lr=0.01, module=CustomModule, fairness_modules="fairness")
-    path = fairness_path(X, y, group, etas=[0.5, 20], estimator=estimator)
+    path = fairness_path(X, y, group, etas=[0.5, 20], estimator=estimator, warm_start=False)
     assert path.reason is None
     for clf in path:
         alone = clone(clf).fit(X, y, sensitive_features=group)
@@ -173,10 +181,10 @@ class Recurrent(nn.Module):
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_what_cannot_be_stacked_is_trained_alone_with_a_reason(small, params, reason):
+def test_what_cannot_be_stacked_is_trained_alone_with_a_reason(side_by_side, small, params, reason):
     modules = {"fairness_modules": "fairness"} if "module" in params else {}
     estimator = make(max_epochs=1, **params, **modules)
-    path = fairness_path(*small, etas=[1, 10], estimator=estimator)
+    path = fairness_path(*small, etas=[1, 10], estimator=estimator, warm_start=False)
     assert reason in path.reason
     for clf in path:
         alone = fit(small, **clf.get_params())
@@ -291,6 +299,13 @@ def test_best_under_chooses_by_the_mean_over_seeds(path):
         assert of_both.best_under(0.001) is path[2]
 
 
+def test_seeds_that_predict_another_class_each_are_constant(path):
+    changed = with_figures(path, [0.7, 0.9, 0.8] * 2, [0.04] * 6)
+    assert changed.best_under(0.05) is path[1]
+    changed.figures["selection_rate"] = [0.3, 0.0, 0.3, 0.3, 1.0, 0.3]
+    assert changed.best_under(0.05) is path[2]
+
+
 @pytest.mark.parametrize("order", [[0, 3, 1, 4, 2, 5], [5, 2, 4, 1, 3, 0]])
 def test_best_under_does_not_depend_on_the_order_of_the_points(path, order):
     figures = pd.DataFrame(
@@ -316,19 +331,20 @@ def test_path_is_drawn_with_the_spread_of_seeds(path):
 
 def test_classifiers_of_a_path_can_be_pickled_and_trained_further(small):
     X, y, group = small
-    path = fairness_path(*small, etas=[0, 1, 30], seeds=[3, 4], estimator=make(**SMALL))
+    path = fairness_path(
+        *small, etas=[0, 1, 30], seeds=[3, 4], estimator=make(**SMALL), warm_start=True
+    )
     again = pickle.loads(pickle.dumps(path))
     pd.testing.assert_frame_equal(again.to_frame(), path.to_frame())
     assert repr(again) == "FairnessPath(eta 0, 1, 30; 2 seeds)"
     clf, alone = again[1], fit(small, **again[1].get_params())
     for classifier in (clf, alone):
         classifier.partial_fit(X, y, sensitive_features=group)
-    assert clf.n_iter_ == 4
-    assert_same_training(clf, alone, rtol=1e-3)
+    assert (clf.n_iter_, alone.n_iter_) == (3 + 3 + 1, 3 + 1)
 
 
-def test_verbose_prints_a_line_per_epoch(small, capsys):
-    fairness_path(*small, etas=[1, 3], estimator=make(**SMALL, verbose=1))
+def test_verbose_prints_a_line_per_epoch(side_by_side, small, capsys):
+    fairness_path(*small, etas=[1, 3], estimator=make(**SMALL, verbose=1), warm_start=False)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and lines[2].startswith("epoch 3: loss 0.")
     assert ", eta 1 to 3, seconds " in lines[2]
@@ -393,8 +409,8 @@ def test_unknown_metrics(path, biased):
         path.best_under(2)
 
 
-def test_the_error_names_etas_that_diverge(small):
+def test_the_error_names_etas_that_diverge(side_by_side, small):
     X, y, group = small
     estimator = make(**{**SMALL, "lr": 1e30, "optimizer": "sgd"})
     with pytest.raises(ValueError, match="diverged.*1.0, 3.0"):
-        fairness_path(X * 1e10, y, group, etas=[1, 3], estimator=estimator)
+        fairness_path(X * 1e10, y, group, etas=[1, 3], estimator=estimator, warm_start=False)

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifierCV, fairness_path
-from fairbinn_sklearn.preprocessing import tabular_preprocessor
+from fairbinn_sklearn.preprocessing import CrossFittedScores, tabular_preprocessor
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,13 @@ def test_a_pipeline_that_ends_otherwise_is_an_error(biased):
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     with pytest.raises(TypeError, match="got Pipeline that ends in LogisticRegression"):
         fairness_path(X, y, group, estimator=pipeline)
+
+
+def test_the_first_steps_get_labels_of_any_form(biased):
+    X, y, group = biased
+    pipeline = make_pipeline(CrossFittedScores(LogisticRegression(), cv=2), make())
+    figures = [
+        fairness_path(X, labels, group, etas=[1], estimator=pipeline).figures
+        for labels in (y, y.astype(object))
+    ]
+    pd.testing.assert_frame_equal(*figures)

@@ -1,4 +1,4 @@
-"""Conversion of data frames to pandas, and a check that samples are in the same order."""
+"""Containers of any library as pandas objects or arrays, and checks of their columns and order."""
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -6,17 +6,88 @@ import pandas as pd
 
 
 def to_pandas(values):
-    """Return a data frame or series of any library as pandas, other values unchanged."""
+    """Return a data frame, series or column of any library as pandas, other values unchanged."""
     if isinstance(values, (np.ndarray, pd.DataFrame, pd.Series, pd.Index)):
         return values
+    if isinstance(values, pd.api.extensions.ExtensionArray):
+        return pd.Series(values)
     frame = nw.from_native(values, allow_series=True, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     if isinstance(frame, nw.DataFrame):
-        return pd.DataFrame(frame.to_dict(as_series=False))
+        columns = frame.to_dict(as_series=False)
+        return pd.DataFrame({name: _as_series(column) for name, column in columns.items()})
     if isinstance(frame, nw.Series):
-        return pd.Series(frame.to_list(), name=frame.name)
+        return _as_series(frame.to_list()).rename(frame.name)
+    if hasattr(values, "to_pylist"):  # an Array of Arrow, which narwhals does not know
+        return _as_series(values.to_pylist())
     return values
+
+
+def _as_series(values):
+    """Return a list as a Series of its type; of objects if values are missing.
+
+    pandas would make floats of integers with missing values, and floats cannot hold large ones.
+    """
+    series = pd.Series(values, dtype=object)
+    return series if series.hasnans else series.infer_objects()
+
+
+def to_container(values):
+    """Return values as a pandas object, or as an array without a mask.
+
+    Values of lists keep their types, so that [1, "a"] has a number and [None, "a"] a missing value.
+    """
+    values = to_pandas(values)
+    if isinstance(values, (pd.DataFrame, pd.Series, pd.Index)):
+        return values
+    if isinstance(values, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(values), None, values.data)
+    return np.asarray(values, dtype=object if isinstance(values, (list, tuple)) else None)
+
+
+def nan_if_missing(X):
+    """Return features with NaN for masked values and for missing values that numpy cannot convert.
+
+    numpy converts None to NaN, but neither NA nor NaT, and it ignores masks.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        return X.astype(float).filled(np.nan)
+    X = np.asarray(X) if isinstance(X, (list, tuple)) else X
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        return np.where(pd.isna(X), np.nan, X)
+    if isinstance(X, pd.DataFrame) and any(dtype.kind not in "biufc" for dtype in X.dtypes):
+        return X.astype(object).where(X.notna(), np.nan)
+    return X
+
+
+def time_columns(X):
+    """Return the names of the columns whose type is a date, a time or a time span.
+
+    numpy converts these types to numbers, such as nanoseconds, without a warning.
+    """
+    if isinstance(X, pd.DataFrame):
+        return [name for name, dtype in X.dtypes.items() if dtype.kind in "mM"]
+    if isinstance(X, np.ndarray):
+        return list(range(X.shape[-1])) if X.ndim and X.dtype.kind in "mM" else []
+    frame = nw.from_native(X, pass_through=True)
+    if not isinstance(frame, (nw.DataFrame, nw.LazyFrame)):
+        return []
+    return [name for name, dtype in frame.collect_schema().items() if dtype.is_temporal()]
+
+
+def non_numeric_columns(X):
+    """Return the names, or positions, of the columns that contain other values than numbers."""
+    X = to_pandas(X)
+    if not isinstance(X, pd.DataFrame):
+        X = np.asarray(X, dtype=object)
+        if X.ndim != 2:
+            return []
+    return [
+        name
+        for name, column in pd.DataFrame(X, dtype=object).items()
+        if pd.to_numeric(column, errors="coerce").isna().sum() > column.isna().sum()
+    ]
 
 
 def check_order(sensitive_features, **others):

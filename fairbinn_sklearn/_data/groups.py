@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._utils.fit_warnings import FitWarning, warn
-from .frames import to_pandas
+from .frames import to_container
 
 COMBINATIONS = ("intersection", "separate")
 MAX_NUMBERS = 50  # distinct numbers or times in one sensitive feature
@@ -279,16 +279,6 @@ def warn_of_missing_as_text(encoder):
 def _as_frame(sensitive_features):
     if sp.issparse(sensitive_features):
         raise ValueError("sensitive_features must be dense, got a sparse matrix.")
-    if isinstance(sensitive_features, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(sensitive_features)
-        sensitive_features = np.where(mask, None, sensitive_features.data)
-    sensitive_features = to_pandas(sensitive_features)
-    if isinstance(sensitive_features, pd.Index):
-        return sensitive_features.to_frame(index=False)
-    if isinstance(sensitive_features, pd.api.extensions.ExtensionArray):
-        sensitive_features = pd.Series(sensitive_features)
-    if isinstance(sensitive_features, (pd.DataFrame, pd.Series)):
-        return pd.DataFrame(sensitive_features)
     if isinstance(sensitive_features, dict):
         columns = {name: _as_frame(column) for name, column in sensitive_features.items()}
         shapes = {frame.shape for frame in columns.values()}
@@ -306,15 +296,17 @@ def _as_frame(sensitive_features):
             "sensitive_features must hold one value per sample, not the name of a column, got "
             f"{sensitive_features!r}; pass X[{sensitive_features!r}]."
         )
-    dtype = object if isinstance(sensitive_features, (list, tuple)) else None  # keeps [1, "a"]
-    array = np.asarray(sensitive_features, dtype=dtype)
-    if array.ndim not in (1, 2):
+    values = to_container(sensitive_features)
+    if isinstance(values, pd.Index):
+        return values.to_frame(index=False)
+    if values.ndim not in (1, 2):
         raise ValueError(
             "sensitive_features must be an array, list, Series, DataFrame or dict of columns with "
-            f"one or two dimensions, got {array.ndim} dimensions."
+            f"one or two dimensions, got {values.ndim} dimensions."
         )
+    is_text = isinstance(values, np.ndarray) and values.dtype.kind in "OU"
     # Texts become objects here, because pandas would convert them to its own type and back.
-    return pd.DataFrame(array, dtype=object if array.dtype.kind in "OU" else None)
+    return pd.DataFrame(values, dtype=object if is_text else None)
 
 
 def _distinct(column):

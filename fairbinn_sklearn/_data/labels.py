@@ -1,55 +1,103 @@
-"""Labels, class weights and the validation split."""
+"""Labels, weights and the validation split."""
+
+from numbers import Real
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 from sklearn.model_selection import train_test_split
-from sklearn.utils import compute_class_weight
+from sklearn.utils import assert_all_finite, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from .._utils.upstream import check_y
-from .frames import to_pandas
+from .._utils.upstream import check_sample_weight, check_y
+from .frames import to_container
 
-
-def non_numeric_columns(X):
-    """Return the names of the columns of a DataFrame that contain other values than numbers."""
-    if not isinstance(X, pd.DataFrame):
-        return []
-    return [
-        name
-        for name, column in X.items()
-        if pd.api.types.is_datetime64_any_dtype(column)
-        or pd.to_numeric(column.astype(object), errors="coerce").isna().sum() > column.isna().sum()
-    ]
+# Values of `infer_dtype` for labels that scikit-learn takes, or refuses with a clear error.
+LABEL_TYPES = {"string", "boolean", "integer", "floating", "mixed-integer-float"}
+LABEL_TYPES |= {"complex", "empty"}
 
 
 def plain_labels(y, name="y"):
-    """Return labels as a one-dimensional array of a plain dtype.
+    """Return labels as a one-dimensional array of strings, numbers or booleans.
 
-    It takes what scikit-learn's classifiers take, and polars, Arrow and extension types. A single
+    All functions that take labels call it first, so that they accept and refuse the same. A single
     column counts as one dimension, with scikit-learn's DataConversionWarning.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,) or (n_samples, 1)
-        Labels. None is returned unchanged, for scikit-learn's error.
+        Labels, in a container of any library. None is returned unchanged, for scikit-learn's error.
 
     name : str, default="y"
         Name for errors.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Labels, without missing or infinite values.
     """
     if y is None:
         return None
-    labels = to_pandas(y)
-    if not hasattr(labels, "dtype"):
-        labels = np.asarray(labels)
+    labels = to_container(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = column_or_1d(labels, warn=True)
-    if labels.ndim != 1 or (labels.dtype != object and isinstance(labels.dtype, np.dtype)):
-        return np.asarray(labels)
-    labels = pd.Series(labels, dtype=object)
-    if n_missing := int(labels.isna().sum()):
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got the shape {labels.shape}.")
+    labels = _as_array(labels, "biufcU")
+    if n_missing := int(pd.isna(labels).sum()):
         raise ValueError(f"{name} must not have missing values, got {n_missing}.")
-    return labels.infer_objects().to_numpy()
+    if labels.dtype.kind not in "biufcU":
+        labels = pd.Series(labels, dtype=object).infer_objects().to_numpy()
+        if (kind := infer_dtype(labels)) not in LABEL_TYPES:
+            raise ValueError(
+                f"{name} must have labels of one type, strings, numbers or booleans, got {kind}. "
+                f"Convert them, for example by pandas.Series({name}).astype(str)."
+            )
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name=name)
+    return labels
+
+
+def _as_array(values, kinds):
+    """Return a container as an array: of objects, unless numpy has its type and it is in `kinds`.
+
+    Times keep their type, because numpy makes objects of them that are integers.
+    """
+    dtype = getattr(values, "dtype", None)
+    is_plain = isinstance(dtype, np.dtype) and dtype.kind in kinds + "mM"
+    return np.asarray(values, dtype=None if is_plain else object)
+
+
+def plain_weights(sample_weight, y):
+    """Return sample weights as floats, None unchanged.
+
+    All functions that take weights call it first, so that they accept and refuse the same.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        Weights, in a container of any library.
+
+    y : ndarray of shape (n_samples,)
+        Labels of the same samples.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,) or None
+        Finite weights, >= 0 and not all 0.
+    """
+    if sample_weight is None:
+        return None
+    if not isinstance(sample_weight, Real):
+        sample_weight = _as_array(to_container(sample_weight), "biuf")
+    if np.asarray(sample_weight).dtype.kind not in "biuf":
+        try:
+            missing = pd.isna(sample_weight)
+            sample_weight = np.where(missing, np.nan, sample_weight).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"sample_weight must have numbers only: {error}.") from error
+    return check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
 
 
 def positive_code(pos_label, classes):
@@ -172,13 +220,8 @@ def encode_labels(y, classes, known, name="y"):
 def distinct_labels(name, labels):
     """Return the sorted distinct labels; raise if they are not labels of classes."""
     labels = plain_labels(labels, name)
-    if np.ndim(labels) != 1:
-        raise ValueError(f"{name} must have one dimension, got {np.ndim(labels)}.")
-    try:
-        check_classification_targets(labels)
-        return np.unique(labels)
-    except TypeError as error:
-        raise ValueError(f"{name} must have labels of one type: {error}.") from error
+    check_classification_targets(labels)
+    return np.unique(labels)
 
 
 def sample_weights(class_weight, classes, target, sample_weight, scale):

@@ -7,11 +7,12 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from .._utils.fit_warnings import FitWarning, warn
-from .._utils.upstream import check_feature_names, check_n_features, check_sample_weight, check_y
+from .._utils.upstream import check_feature_names, check_n_features, check_y
 from ..exceptions import MissingSensitiveFeaturesWarning
 from .batches import Samples
+from .frames import nan_if_missing, non_numeric_columns, time_columns
 from .groups import UNKNOWN, GroupEncoder, sensitive_frame
-from .labels import encode_labels, non_numeric_columns, sample_weights
+from .labels import encode_labels, plain_weights, sample_weights
 from .sources import as_source
 
 
@@ -74,24 +75,17 @@ def check_data(estimator, X, *y, reset, input_shape=None):
     if not y and not reset and (plain := _plain_samples(estimator, X, input_shape)) is not None:
         return plain
     try:
-        # Values too large for float32 become infinite, and infinite values raise an error.
-        with np.errstate(over="ignore", invalid="ignore"):
-            checked = validate_data(
-                estimator,
-                X,
-                *y,
-                accept_sparse="csr",
-                dtype=np.float32,
-                order="C",
-                allow_nd=estimator.module is not None,
-                reset=reset,
-            )
-    except (ValueError, TypeError) as error:
-        if columns := non_numeric_columns(X):
-            raise ValueError(
-                f"X must have numeric columns, got {columns}. Encode them, for example by "
-                f"tabular_preprocessor in a pipeline. ({error})"
-            ) from error
+        checked = numeric_features(
+            estimator,
+            X,
+            *y,
+            accept_sparse="csr",
+            dtype=np.float32,
+            order="C",
+            allow_nd=estimator.module is not None,
+            reset=reset,
+        )
+    except ValueError as error:
         if "X contains NaN" in str(error):
             raise ValueError(
                 "X must not have missing values. Fill them in, or begin a pipeline with "
@@ -120,6 +114,34 @@ def _plain_samples(estimator, X, input_shape):
     with np.errstate(over="ignore"):
         X = np.ascontiguousarray(X, dtype=np.float32)
     return X if np.isfinite(X).all() else None
+
+
+def numeric_features(estimator, X, *y, **checks):
+    """Return X, and y if it is passed, after `validate_data`; name columns that are not numeric.
+
+    Values too large for the type become infinite.
+    """
+    refuse_times(time_columns(X))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(estimator, nan_if_missing(X), *y, **checks)
+    except (ValueError, TypeError) as error:
+        if columns := non_numeric_columns(X):
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
+                f"X must have numeric columns, got {columns}. Encode them, for example by "
+                f"tabular_preprocessor in a pipeline. ({error})"
+            ) from error
+        raise
+
+
+def refuse_times(columns):
+    """Raise if X has columns of dates, times or time spans."""
+    if columns:
+        raise ValueError(
+            f"X must not have columns of dates, times or time spans, got {columns}. "
+            "Convert them to numbers, such as days since a date, or drop them."
+        )
 
 
 def _check_source(estimator, source, *y, reset, input_shape):
@@ -208,15 +230,12 @@ def encode_training_data(
         Encoded samples, classes and groups.
     """
     classes, target = encode_labels(y, classes, known_classes)
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(
-            sample_weight, target, dtype=np.float64, ensure_non_negative=True
+    sample_weight = plain_weights(sample_weight, target)
+    if sample_weight is not None and not options.has_rates:
+        raise ValueError(
+            "sample_weight must be None with a function as constraint, which takes no weights. "
+            "Make the function a subclass of FairnessLoss to use weights."
         )
-        if not options.has_rates:
-            raise ValueError(
-                "sample_weight must be None with a function as constraint, which takes no weights. "
-                "Make the function a subclass of FairnessLoss to use weights."
-            )
     encoder, codes = known_groups, None
     if sensitive_features is not None:
         frame = sensitive_frame(sensitive_features, len(target))

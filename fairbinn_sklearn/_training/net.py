@@ -121,7 +121,19 @@ class TwoPlayerNet(NeuralNet):
         rng, processes = (self.rng, dataset.processes) if training else (None, None)
         return Batches(dataset, batch_size, rng, criterion.prepare, sample_size, processes)
 
-    def train(self, samples, validation=None, *, epochs, schedule, fair, callbacks=(), state=None):
+    def train(
+        self,
+        samples,
+        validation=None,
+        *,
+        epochs,
+        schedule,
+        fair,
+        callbacks=(),
+        state=None,
+        lr_scale=1.0,
+        is_continued=False,
+    ):
         """Train for some epochs.
 
         Parameters
@@ -143,12 +155,19 @@ class TwoPlayerNet(NeuralNet):
 
         state : dict, default=None
             State of an interrupted training to resume from.
+
+        lr_scale : float, default=1.0
+            Factor of the learning rates of both players.
+
+        is_continued : bool, default=False
+            Whether the network is trained already. Then the schedule steps after each batch instead
+            of each epoch, and decisions are equalised from the first epoch.
         """
         options = self.options
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
         self.train_split = None if validation is None else predefined_split(validation)
         for group in self.optimizer_.param_groups:
-            group["lr"] = options.lr
+            group["lr"] = options.lr * lr_scale
         self.run = TrainingRun(
             rule=METHODS[options.method] if fair else accuracy_only,
             has_follower=fair and options.method != "lagrangian",
@@ -156,6 +175,8 @@ class TwoPlayerNet(NeuralNet):
             epochs=epochs,
             scheduler=schedule(self.optimizer_, epochs),
             player_params=self.players(),
+            first_lr=options.lr * lr_scale,
+            is_continued=is_continued,
         )
         self.criterion_.target = options.fairness_target if fair else None
         self.criterion_.processes = samples.processes
@@ -175,7 +196,10 @@ class TwoPlayerNet(NeuralNet):
                     epochs -= len(self.history)
                 self._loop(samples, epochs)
                 self.notify("on_train_end", X=samples)
-            self.last_run = RunSummary(fair, len(samples), self.run.epochs, self.run.interrupted)
+            run = self.run
+            self.last_run = RunSummary(
+                fair, len(samples), run.epochs, run.interrupted, run.is_continued
+            )
         finally:
             vars(self).update(self._idle_state())
             self.criterion_.processes = None
@@ -240,18 +264,13 @@ class TwoPlayerNet(NeuralNet):
 
     def on_epoch_begin(self, net, **kwargs):
         """Stop if a callback requested it; set the values that depend on the epoch."""
-        run, options = self.run, self.options
+        run = self.run
         if run.stop:
             raise StopTraining
-        # Both players share one schedule. If only the leader's rate decayed, the follower would
-        # dominate late in training and the network would predict the majority class only.
-        for group in self.fairness_optimizer_.param_groups:
-            group["lr"] = options.fairness_lr * self.leader_lr() / options.lr
         last = run.epochs - 1
-        self.criterion_.decision_weight = len(self.history) / last if last else 1.0
-        # Scale multiplier updates with the learning rate, because near rate 0 the network can no
-        # longer react to them.
-        self.criterion_.multiplier_lr_scale = min(self.leader_lr() / options.lr, 1.0)
+        is_last = run.is_continued or not last
+        self.criterion_.decision_weight = 1.0 if is_last else len(self.history) / last
+        self._share_learning_rate()
         run.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, **kwargs)
 
@@ -259,11 +278,24 @@ class TwoPlayerNet(NeuralNet):
         """Update the learning rates."""
         super().on_epoch_end(net, **kwargs)
         scheduler = self.run.scheduler
+        if self.run.is_continued:
+            return
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             record = self.history[-1]
             scheduler.step(record.get("validation_objective", record["objective"]))
         else:
             scheduler.step()
+
+    def _share_learning_rate(self):
+        """Set the rates that are proportional to the leader's learning rate."""
+        options, lr = self.options, self.leader_lr()
+        # Both players share one schedule. If only the leader's rate decayed, the follower would
+        # dominate late in training and the network would predict the majority class only.
+        for group in self.fairness_optimizer_.param_groups:
+            group["lr"] = options.fairness_lr * lr / options.lr
+        # Scale multiplier updates with the learning rate, because near rate 0 the network can no
+        # longer react to them.
+        self.criterion_.multiplier_lr_scale = min(lr / self.run.first_lr, 1.0)
 
     def fairness_grad(self, logits, batch, scores=None):
         """Return the gradient of eta times the fairness loss in the logits."""
@@ -338,7 +370,11 @@ class TwoPlayerNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Take one round of the update rule; the loss is the leader's, before the step."""
-        return {"loss": self.run.rule(self, batch)}
+        loss = self.run.rule(self, batch)
+        if self.run.is_continued:
+            self.run.scheduler.step()
+            self._share_learning_rate()
+        return {"loss": loss}
 
     def weight(self):
         """Return the weight of the fairness loss: eta, or the weight found under a target."""

@@ -132,8 +132,7 @@ def _warn_of_loss(net, samples, n_classes):
             f"The accuracy loss ended at {record['loss']:.3g}, above {constant:.3g}, the loss of "
             "predicting the label frequencies for every sample: the predictions are worse than "
             "without features. Scale the features of X if they are not scaled, lower lr (now "
-            f"{net.options.lr:g}), train longer (max_epochs, now {net.last_run.epochs})"
-            f"{less_fair}.",
+            f"{net.options.lr:g}), {net.last_run.longer}{less_fair}.",
             ConvergenceWarning,
         )
     )
@@ -151,9 +150,8 @@ def _warn_of_constant_predictions(net, classes, X):
             "predictions",
             f"The model predicts {classes.tolist()[codes[0]]!r} for all {len(codes)} training "
             "samples, so its group differences are trivially small. Scale the features of X if "
-            f"they are not scaled, train longer (max_epochs, now {run.epochs}), "
-            f"{_less_fairness(options)}, raise batch_size (now {batch_size}) or lower rate_window; "
-            "a custom module must return logits.",
+            f"they are not scaled, {run.longer}, {_less_fairness(options)}, raise batch_size (now "
+            f"{batch_size}) or lower rate_window; a custom module must return logits.",
             ConvergenceWarning,
         )
     )
@@ -169,7 +167,7 @@ def _warn_of_missed_target(net):
             FitWarning(
                 "target",
                 f"The running difference ended at {difference:.4f}, above fairness_target={target}"
-                f": train longer (max_epochs, now {net.last_run.epochs}).",
+                f": {net.last_run.longer}.",
                 ConvergenceWarning,
             )
         )

@@ -19,11 +19,12 @@ class TrainingRun:
     """State of one call of `TwoPlayerNet.train`, dropped when it ends.
 
     `rule` is the update rule, and `has_follower` is True if it has a fairness player.
-    `player_params` caches the parameters of both players, to avoid a lookup in each batch.
-    They are one flat parameter each if `is_flat` is True. `backprop` computes the logits and the
-    gradients of both players.
-    `largest_step` is the largest norm of the follower's steps in this epoch. A callback sets `stop`
-    to end the training after this epoch.
+    `player_params` caches the parameters of both players, to avoid a lookup in each batch. They are
+    one flat parameter each if `is_flat` is True. `backprop` computes the logits and the gradients
+    of both players. `first_lr` is the leader's first learning rate. If `is_continued` is True, the
+    network was trained before, and the schedule steps after each batch. `largest_step` is the
+    largest norm of the follower's steps in this epoch. A callback sets `stop` to end the training
+    after this epoch.
     """
 
     rule: Callable | None = None
@@ -34,6 +35,8 @@ class TrainingRun:
     player_params: tuple | None = None
     is_flat: bool = False
     backprop: AutogradBackprop | DenseBackprop | None = None
+    first_lr: float = 0.0
+    is_continued: bool = False
     largest_step: torch.Tensor | None = None
     stop: bool = False
     interrupted: bool = False
@@ -43,14 +46,22 @@ class TrainingRun:
 class RunSummary:
     """Summary of the last training.
 
-    `fair` is True if the fairness loss was used, `n_samples` and `epochs` are its length, and
-    `interrupted` is True if the user ended it.
+    `fair` is True if the fairness loss was used, `n_samples` and `epochs` are its length,
+    `interrupted` is True if the user ended it, and `is_continued` is True if the network was
+    trained before.
     """
 
     fair: bool
     n_samples: int
     epochs: int
     interrupted: bool = False
+    is_continued: bool = False
+
+    @property
+    def longer(self):
+        """Return the advice to train longer, with the parameter that sets the number of epochs."""
+        name = "epochs_per_point" if self.is_continued else "max_epochs"
+        return f"train longer ({name}, now {self.epochs})"
 
 
 def threads_for_steps(net):

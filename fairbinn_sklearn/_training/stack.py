@@ -66,12 +66,8 @@ def side_by_side(tensor, n_networks, axis=0):
     return torch.stack([tensor.detach()] * n_networks, axis)
 
 
-def why_not_stacked(net, *, early_stopping, has_callbacks, lr_schedule):
+def why_not_stacked(net, schedule):
     """Return the reason why networks like this one cannot train side by side, None if they can."""
-    if early_stopping:
-        return "early_stopping=True ends the training of each network at a different epoch"
-    if has_callbacks:
-        return "callbacks expect the epochs of a single network"
     if isinstance(net.criterion_, FunctionCriterion):
         return "a function as constraint takes the scores of a single network"
     for name in ("optimizer", "fairness_optimizer"):
@@ -80,7 +76,7 @@ def why_not_stacked(net, *, early_stopping, has_callbacks, lr_schedule):
                 f"{name}={cls.__name__} may not treat each weight separately, as "
                 f"{sorted(OPTIMIZERS)} do"
             )
-    if lr_schedule is torch.optim.lr_scheduler.ReduceLROnPlateau:
+    if isinstance(schedule(net.optimizer_, 1), torch.optim.lr_scheduler.ReduceLROnPlateau):
         return "lr_schedule=ReduceLROnPlateau follows the loss of a single network"
     if any(True for _ in net.module_.buffers()):
         return "the module has buffers, such as those of batch normalization"

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 
+from .._data.frames import nan_if_missing
 from ..preprocessing._tabular import as_text
 from ._converters import MISSING, converters
 
@@ -23,7 +24,9 @@ def first_samples(pipeline, X):
             "X must be a pandas DataFrame, because the pipeline was fitted on one, got "
             f"{type(X).__name__}. Its columns must be {pipeline.feature_names_in_.tolist()}."
         )
-    return X[:N_COMPARED].toarray() if issparse(X) else np.asarray(X[:N_COMPARED])
+    if issparse(X):
+        return X.tocsr()[:N_COMPARED].toarray()
+    return nan_if_missing(np.asarray(X[:N_COMPARED]))
 
 
 def model_inputs(samples):

@@ -9,7 +9,8 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import one_hot
 
 from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
-from .._utils.upstream import Interval, check_sample_weight, validate_parameter_constraints
+from .._data.labels import plain_weights
+from .._utils.upstream import Interval, validate_parameter_constraints
 
 _BOOTSTRAP = {
     "n_boot": [Interval(Integral, 1, None, closed="left")],
@@ -120,7 +121,7 @@ def spread(values, axis):
 
 def rate_weights(sample_weight, samples):
     """Return the weights of samples in the rates, at most 1, after the checks of `fit`."""
-    weight = check_sample_weight(sample_weight, samples, dtype=float, ensure_non_negative=True)
+    weight = plain_weights(1.0 if sample_weight is None else sample_weight, samples)
     return weight / weight.max()  # the sum of huge weights would overflow
 
 

@@ -7,7 +7,7 @@ from sklearn.metrics import get_scorer
 from sklearn.pipeline import Pipeline
 
 from .._data.frames import check_order
-from .._data.labels import plain_labels
+from .._data.labels import plain_labels, plain_weights
 from ._metrics import METRICS
 from ._scorers import FairnessScorer
 
@@ -51,7 +51,7 @@ def measure(
             sensitive_features=sensitive_features,
         )
     y = plain_labels(y)
-    weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+    weight = {} if sample_weight is None else {"sample_weight": plain_weights(sample_weight, y)}
     table = []
     for clf in classifiers:
         cached = copy.copy(clf)  # so that all scorers share one prediction

@@ -10,8 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data.frames import check_order
 from .._data.groups import COMBINATIONS, UNKNOWN, GroupEncoder, sensitive_frame
-from .._data.labels import label_codes, plain_labels, positive_code, trained_pos_label
-from .._utils.upstream import UNUSED, check_sample_weight
+from .._data.labels import (
+    label_codes,
+    plain_labels,
+    plain_weights,
+    positive_code,
+    trained_pos_label,
+)
+from .._utils.upstream import UNUSED
 from ._metrics import METRICS, check_metrics, count, mean_scores
 
 
@@ -181,7 +187,7 @@ class FairnessScorer(BaseEstimator):
         y_true = order[label_codes(X, y, classes)]
         frame = sensitive_frame(sensitive_features, len(y_true))
         codes = GroupEncoder(self.combine).fit_transform(frame)
-        weight = check_sample_weight(sample_weight, y_true, dtype=float, ensure_non_negative=True)
+        weight = plain_weights(1.0 if sample_weight is None else sample_weight, y_true)
         response = np.asarray(getattr(estimator, metric.response_method)(X))
         if metric.response_method == "predict":
             response = order[label_codes(X, response, classes, "predictions")]
@@ -266,8 +272,9 @@ class ScorerWithoutGroups(BaseEstimator):
 
     def score(self, estimator, X, y, *, sensitive_features=None, sample_weight=None):
         """Return the score of scikit-learn's scorer."""
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return get_scorer(self.name)(estimator, X, plain_labels(y), **weight)
+        y = plain_labels(y)
+        weight = {} if sample_weight is None else {"sample_weight": plain_weights(sample_weight, y)}
+        return get_scorer(self.name)(estimator, X, y, **weight)
 
 
 def _ordered_classes(classes, pos_label):

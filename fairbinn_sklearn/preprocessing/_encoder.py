@@ -4,9 +4,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .._data.labels import distinct_labels, plain_labels
+from .._data.labels import plain_labels
+from .._data.validation import numeric_features
 from .._utils.upstream import Interval, Options, StrOptions, check_feature_names_in, fit_context
 from ._bins import encode, learn_bins
 
@@ -162,10 +163,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
                 "fit(X, y) or set strategy='quantile'."
             )
         else:
-            X, y = self._validate(X, y, reset=True)
-            y = plain_labels(y)
-            if y.dtype == object:
-                distinct_labels("y", y)
+            X, y = self._validate(X, plain_labels(y), reset=True)
         self.has_missing_ = np.isnan(X).any(axis=0)
         bins = [
             learn_bins(feature.astype(np.float64), y, self.n_bins, self.n_tail_bins)
@@ -247,7 +245,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
     def _validate(self, X, *y, reset):
         """Return X, or X and y, validated by scikit-learn; allow NaN but not infinity in X."""
-        validated = validate_data(
+        validated = numeric_features(
             self, X, *y, dtype=(np.float64, np.float32), ensure_all_finite=False, reset=reset
         )
         is_infinite = np.isinf(validated[0] if y else validated)

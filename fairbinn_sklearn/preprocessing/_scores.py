@@ -14,6 +14,8 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from .._data.labels import plain_labels
+
 PROBA_CLIP = 1e-6  # probabilities are clipped to [PROBA_CLIP, 1 - PROBA_CLIP]
 
 
@@ -107,6 +109,7 @@ class CrossFittedScores(
             If `estimator` is not a classifier with `predict_proba`.
         """
         self._check_estimator()
+        y = plain_labels(y)
         self.estimator_ = clone(self.estimator).fit(X, y, **self._fit_params("fit", params))
         self.classes_ = self.estimator_.classes_
         for name in ("n_features_in_", "feature_names_in_"):
@@ -138,7 +141,7 @@ class CrossFittedScores(
             If `estimator` is not a classifier with `predict_proba`.
         """
         self._check_estimator()
-        fit_params = self._fit_params("fit_transform", params)
+        fit_params, y = self._fit_params("fit_transform", params), plain_labels(y)
         proba = cross_val_predict(
             self.estimator, X, y, cv=self.cv, method="predict_proba", params=fit_params
         )

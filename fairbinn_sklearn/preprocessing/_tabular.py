@@ -10,6 +10,7 @@ from pandas.api.types import infer_dtype
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder
 
+from .._data.validation import refuse_times
 from ._encoder import PiecewiseLinearEncoder
 
 # Values of `infer_dtype` for dates, times and time spans.
@@ -121,11 +122,7 @@ class ColumnSelector:
                 f"categorical_columns must be names of columns of X, got {unknown}. X has the "
                 f"columns {columns}."
             )
-        if time_columns := [name for name, column in X.items() if _holds_times(column)]:
-            raise ValueError(
-                f"X must not have columns of dates, times or time spans, got {time_columns}. "
-                "Convert them to numbers, such as days since a date, or drop them."
-            )
+        refuse_times([name for name, column in X.items() if _holds_times(column)])
         is_numeric = np.array([_is_numeric(column) for _, column in X.items()], dtype=bool)
         is_numeric &= ~X.columns.isin(self.categorical_columns)
         return np.flatnonzero(is_numeric if self.numeric else ~is_numeric).tolist()
@@ -146,13 +143,13 @@ def _is_numeric(column):
         return False
     if pd.api.types.is_numeric_dtype(column):
         return True
-    return infer_dtype(column, skipna=True) in NUMBER_TYPES
+    return infer_dtype(column.dropna()) in NUMBER_TYPES
 
 
 def _holds_times(column):
     """Return whether the values of a column, or its categories, are dates, times or time spans."""
     is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-    return infer_dtype(column.cat.categories if is_categorical else column) in TIME_TYPES
+    return infer_dtype(column.cat.categories if is_categorical else column.dropna()) in TIME_TYPES
 
 
 def _feature_name(column, category):

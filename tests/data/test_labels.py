@@ -1,5 +1,7 @@
 """Labels, class weights and the validation split."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,8 @@ from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._data.labels import (
     encode_labels,
     label_codes,
+    plain_labels,
+    plain_weights,
     sample_weights,
     split_validation,
 )
@@ -55,19 +59,76 @@ def test_labels_of_any_type_are_classes_of_their_type(biased, one_epoch, labels)
         (lambda y: y[:-1], "inconsistent numbers of samples"),
         (lambda y: np.zeros_like(y), r"y must have two classes or more, got one class only: \[0\]"),
         (lambda y: y + 0.5 * (np.arange(len(y)) % 7), "continuous"),
-        (lambda y: np.column_stack([y, y]), "1d array"),
-        (lambda y: np.where(y == 1, np.nan, 0.0), "y contains NaN"),
+        (lambda y: np.column_stack([y, y]), r"y must have one dimension, got the shape \(600, 2\)"),
+        (lambda y: np.where(y == 1, np.nan, 0.0), "y must not have missing values, got "),
+        (lambda y: np.where(y == 1, np.inf, 0.0), "Input y contains infinity"),
         (lambda y: None, "requires y"),
         (lambda y: np.array([None, "a"], object)[y], "y must not have missing values, got "),
         (lambda y: pd.array(["a", None], dtype="string")[y], "y must not have missing values"),
         (lambda y: pd.array([1, None], dtype="Int64")[y], "y must not have missing values"),
-        (lambda y: np.array([1, "a"], object)[y], "labels of one type|Unknown label type"),
+        (lambda y: np.array([1, "a"], object)[y], "labels of one type.*got mixed-integer"),
     ],
 )
 def test_labels_that_are_no_classes_raise(biased, y, message):
     X, labels, group = biased
     with pytest.raises(ValueError, match=message):
         fit((X, y(labels), group))
+
+
+DAY = pd.Timestamp("2020-01-01")
+OTHER_LABELS = {
+    "decimal": [Decimal(1), Decimal(2)],
+    "date": [DAY.date(), (DAY + pd.Timedelta(1, "D")).date()],
+    "datetime": [DAY, DAY + pd.Timedelta(1, "D")],
+    "timedelta": [pd.Timedelta(1, "D"), pd.Timedelta(2, "D")],
+    "period": [pd.Period("2020-01", "M"), pd.Period("2020-02", "M")],
+    "interval": [pd.Interval(0, 1), pd.Interval(1, 2)],
+    "bytes": [b"a", b"b"],
+    "mixed-integer": [1, "a"],
+}
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("kind", OTHER_LABELS)
+def test_labels_of_other_types_are_refused(kind):
+    values = OTHER_LABELS[kind]
+    for form in (list, pd.Series, lambda v: pd.DataFrame({"y": v}), pd.Index):
+        with pytest.raises(ValueError, match=f"^y must have labels of one type, .* got {kind}"):
+            plain_labels(form(values))
+
+
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_times_of_numpy_are_no_labels(unit):
+    with pytest.raises(ValueError, match="^y must have labels of one type, .* got datetime"):
+        plain_labels(np.array(["2020-01-01", "2020-01-02"], dtype=f"datetime64[{unit}]"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["a", np.nan], ["a", None], [1, pd.NA], np.ma.array([1, 2], mask=[0, 1]), [True, pd.NaT]],
+    ids=str,
+)
+def test_missing_values_of_a_list_or_mask_are_no_class(labels):
+    with pytest.raises(ValueError, match="^y must not have missing values, got 1"):
+        plain_labels(labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([1, 2.5], np.array([1.0, 2.5])),
+        ([True, False], np.array([True, False])),
+        (["a", "b"], np.array(["a", "b"], dtype=object)),
+        (np.array([[1], [2]]), np.array([1, 2])),
+        (pd.Categorical([2, 1]), np.array([2, 1])),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_plain_labels(labels, expected):
+    plain = plain_labels(labels)
+    assert plain.dtype == expected.dtype
+    np.testing.assert_array_equal(plain, expected)
 
 
 def test_missing_labels_are_counted():
@@ -79,8 +140,9 @@ def test_missing_labels_are_counted():
     "classes, message",
     [
         ([0, None], "classes must not have missing values, got 1"),
-        ([[0, 1]], "classes must have one dimension, got 2"),
-        (["0", 1], r"y must have the classes \['0', '1'\] and no others, got \[0, 1\]"),
+        ([[0, 1]], r"classes must have one dimension, got the shape \(1, 2\)"),
+        (["0", "1"], r"y must have the classes \['0', '1'\] and no others, got \[0, 1\]"),
+        (["0", 1], "classes must have labels of one type, .* got mixed-integer"),
     ],
 )
 def test_classes_of_partial_fit_that_are_no_labels_raise(biased, classes, message):
@@ -146,6 +208,54 @@ def test_sample_weights_multiply_class_weights_and_are_the_weights_of_the_rates(
 def test_class_weights_that_are_no_weights_raise(biased, class_weight):
     with pytest.raises(ValueError, match="class_weight must be finite, >= 0 and not 0 for all"):
         fit(biased, class_weight=class_weight)
+
+
+WEIGHTS = [1.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        WEIGHTS,
+        [Decimal(1), Decimal(0), Decimal(2)],
+        pd.Series([1, 0, 2], dtype="Int64"),
+        pd.Categorical([1, 0, 2]),
+        np.array(["1", "0", "2"]),
+    ],
+    ids=lambda weight: type(weight).__name__,
+)
+def test_sample_weights_of_any_form_are_floats(weight):
+    plain = plain_weights(weight, np.zeros(3))
+    assert plain.dtype == np.float64 and plain.tolist() == WEIGHTS
+
+
+def test_sample_weights_may_be_none_or_a_number():
+    assert plain_weights(None, np.zeros(2)) is None
+    assert plain_weights(2, np.zeros(2)).tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (["1", "a"], "sample_weight must have numbers only: could not convert"),
+        (pd.to_datetime(["2020", "2021"]), "sample_weight must have numbers only"),
+        ([1, None], "Input sample_weight contains NaN"),
+        (pd.Series([1, pd.NA], dtype="Int64"), "Input sample_weight contains NaN"),
+        (np.ma.array([1, 2], mask=[0, 1]), "Input sample_weight contains NaN"),
+        ([1, np.inf], "Input sample_weight contains infinity"),
+        ([1, -1], "Negative values in data passed to `sample_weight`"),
+        ([0, 0], "Sample weights must contain at least one non-zero number"),
+        ([[1], [2]], "Sample weights must be 1D array or scalar"),
+        ([1], r"sample_weight.shape == \(1,\), expected \(2,\)"),
+    ],
+    ids=str,
+)
+def test_sample_weights_that_are_no_weights_raise_in_fit_and_score(weight, message):
+    X, y = np.array([[0.0], [1.0]]), np.array([0, 1])
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make(eta=0).fit(X, y, sample_weight=weight)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make(eta=0).fit(X, y).score(X, y, weight)
 
 
 # Validation split

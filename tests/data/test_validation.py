@@ -14,7 +14,7 @@ from fairbinn_sklearn._data import validation
 from fairbinn_sklearn._data.validation import check_data, encode_training_data
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
-from fairbinn_sklearn.preprocessing import tabular_preprocessor
+from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder, tabular_preprocessor
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_missing_values_name_the_preprocessor_that_takes_them(biased):
     pipeline.fit(frame, y, fairbinnclassifier__sensitive_features=group)
     with pytest.raises(ValueError, match=message):
         pipeline[-1].predict(np.full((2, pipeline[-1].n_features_in_), np.nan))
-    with pytest.raises(ValueError, match="^Input y contains NaN"):
+    with pytest.raises(ValueError, match="^y must not have missing values"):
         fit((X, np.where(y, 1.0, np.nan), group))
 
 
@@ -50,8 +50,28 @@ def test_columns_of_strings_are_named(biased, dtype):
     frame = pd.DataFrame({"age": 1.0, "job": pd.Series(["clerk"] * len(y), dtype=dtype)})
     with pytest.raises(ValueError, match=r"X must have numeric columns, got \['job'\]. Encode"):
         fit((frame, y, group))
-    with pytest.raises(ValueError, match="could not convert string to float"):
+    with pytest.raises(ValueError, match=r"X must have numeric columns, got \[0\]. Encode"):
         fit((np.array([["clerk"]] * len(y)), y, group))
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[ns]", "timedelta64[ns]"])
+def test_columns_of_times_are_named(biased, dtype):
+    X, y, group = biased
+    frame = pd.DataFrame({"when": np.arange(len(y)).astype(dtype)})
+    message = r"X must not have columns of dates, times or time spans, got \['when'\]. Convert"
+    with pytest.raises(ValueError, match=message):
+        fit((frame, y, group))
+    with pytest.raises(ValueError, match=message):
+        PiecewiseLinearEncoder().fit(frame)
+
+
+def test_missing_objects_are_missing_features(biased):
+    X, y, group = biased
+    X = X.astype(object)
+    X[3, 1] = pd.NA
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        fit((X, y, group))
+    assert PiecewiseLinearEncoder().fit(X).has_missing_.tolist() == [False, True, False, False]
 
 
 def test_data_frames_pass_their_names_and_match_by_position(biased, fitted):

@@ -167,6 +167,7 @@ def test_other_numeric_transformers(mixed, transformer):
 def test_sparse_matrix(mixed):
     X = mixed[["int8", "int64"]].to_numpy(np.float32)
     check_pipeline(MaxAbsScaler(), scipy.sparse.csr_array(X), X)
+    check_pipeline(MaxAbsScaler(), scipy.sparse.coo_matrix(X), X)
 
 
 def test_imputer_of_float32_columns(mixed):

@@ -561,7 +561,7 @@ def test_audit_of_a_function_is_unknown(fit, data):
         ({"sample_weight": np.zeros(300)}, "at least one non-zero"),
         ({"sample_weight": np.full(300, -1.0)}, "Negative values"),
         ({"sample_weight": [1.0]}, "sample_weight.shape"),
-        ({"y": np.full(300, np.nan)}, "Input y contains NaN"),
+        ({"y": np.full(300, np.nan)}, "y must not have missing values, got 300"),
         ({"y": np.full(300, 7)}, r"got \[7\]"),
         ({"sensitive_features": ["a"] * 299}, "got 299 and 300"),
         ({"n_boot": -1}, "'n_boot' parameter of diagnose must be an int"),

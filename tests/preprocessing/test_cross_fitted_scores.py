@@ -24,11 +24,13 @@ EXPECTED_FAILURES = {
 }
 
 
+@pytest.mark.parametrize("routing", [False, True])
 @parametrize_with_checks(
     [CrossFittedScores(LogisticRegression())], expected_failed_checks=lambda _: EXPECTED_FAILURES
 )
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+def test_scikit_learn_checks(estimator, check, routing):
+    with sklearn.config_context(enable_metadata_routing=routing):
+        check(estimator)
 
 
 def test_fit_transform_scores_each_sample_by_a_classifier_fitted_without_it(biased):
@@ -129,3 +131,14 @@ def test_sample_weights_reach_the_classifier(routing):
         scores = CrossFittedScores(classifier, cv=2).fit(X, y, sample_weight=weight)
     expected = LogisticRegression().fit(X, y, sample_weight=weight)
     np.testing.assert_array_equal(scores.estimator_.coef_, expected.coef_)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [lambda y: y.astype(object), lambda y: pytest.importorskip("polars").Series(y).cast(str)],
+)
+def test_labels_of_any_form_have_the_same_scores(biased, form):
+    X, y, _ = biased
+    encoder = CrossFittedScores(LogisticRegression(), cv=2)
+    expected = encoder.fit_transform(X, y)
+    np.testing.assert_array_equal(encoder.fit_transform(X, form(y)), expected)

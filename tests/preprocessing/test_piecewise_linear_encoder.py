@@ -6,15 +6,24 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder
 
+ESTIMATORS = [
+    PiecewiseLinearEncoder(),
+    PiecewiseLinearEncoder(strategy="target"),
+    PiecewiseLinearEncoder(handle_missing="median", dtype=np.float32),  # of tabular_preprocessor
+]
 
-@parametrize_with_checks([PiecewiseLinearEncoder(), PiecewiseLinearEncoder(strategy="target")])
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+
+@pytest.mark.parametrize("routing", [False, True])
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_checks(estimator, check, routing):
+    with sklearn.config_context(enable_metadata_routing=routing):
+        check(estimator)
 
 
 @pytest.fixture(scope="module", name="X")

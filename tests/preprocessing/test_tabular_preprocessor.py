@@ -221,9 +221,10 @@ def test_sensitive_features_are_routed_to_the_classifier(data):
     [
         lambda values: pd.Series([Decimal(value) for value in values], dtype=object),
         lambda values: pd.Series([None, *values[1:]], dtype=object),
+        lambda values: pd.Series([pd.NaT, *values[1:]], dtype=object),
         lambda values: pd.Series(values, dtype=float).convert_dtypes(),
     ],
-    ids=["decimals", "objects with None", "nullable"],
+    ids=["decimals", "objects with None", "objects with NaT", "nullable"],
 )
 def test_numbers_of_any_type_are_encoded_as_numbers(make):
     X = pd.DataFrame({"pay": make(list(range(200)))})

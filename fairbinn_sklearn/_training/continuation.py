@@ -1,0 +1,88 @@
+r"""Training a fitted network further at another eta or target: the next point of a path.
+
+The network, its optimizers, the running rates and, under a target, the multipliers start from their
+values at the previous point. So a point needs few epochs. The learning rate of step t of T is
+
+.. math::
+
+    \frac{0.3}{\sqrt{\max(1, \eta)}}\; 10^{-1.5\, t / T}
+
+times `lr`, and 0.3 replaces the first factor under a target. The running rates follow the network
+with a delay, and a delayed reaction oscillates if it is strong. Its strength is the product of eta
+and the learning rate. The fits of `FairBiNNClassifier` pass through all learning rates down to 0 in
+many epochs. Here, in few epochs, the first steps have to be small enough already.
+"""
+
+import math
+from functools import partial
+
+from torch.optim.lr_scheduler import ExponentialLR
+
+from .._data.batches import samples_per_batch
+from .build import updated_net
+
+LR_SCALE = 0.3
+LR_DECAY = 10**-1.5
+MIN_EPOCHS = 2
+MIN_STEPS = 220
+
+
+def default_epochs(max_epochs, options, n_samples):
+    """Return the number of epochs of a point.
+
+    It is a tenth of `max_epochs`, but at least `MIN_EPOCHS` and `MIN_STEPS`, and at most
+    `max_epochs`.
+    """
+    enough = math.ceil(MIN_STEPS / steps_per_epoch(options, n_samples))
+    return min(max_epochs, max(max_epochs // 10, MIN_EPOCHS, enough))
+
+
+def continued(net, options, samples, n_groups, epochs, callbacks=()):
+    """Return a network that starts from the state of a fitted one and has other options.
+
+    Parameters
+    ----------
+    net : TwoPlayerNet
+        Fitted network, which remains unchanged.
+
+    options : TrainingOptions
+        Options that differ from those of `net` in eta or in the target.
+
+    samples : Samples
+        Samples on which `net` was trained.
+
+    n_groups : list of int
+        Number of groups of each partition.
+
+    epochs : int
+        Number of epochs.
+
+    callbacks : sequence of skorch.callbacks.Callback, default=()
+        Callbacks.
+
+    Returns
+    -------
+    net : TwoPlayerNet
+        Trained network.
+    """
+    net = updated_net(net, options, n_groups)
+    strength = 1.0 if options.fairness_target is not None else max(1.0, options.eta)
+    n_steps = epochs * steps_per_epoch(options, len(samples))
+    return net.train(
+        samples,
+        epochs=epochs,
+        schedule=partial(_exponential, n_steps),
+        fair=options.wants_fairness,
+        callbacks=callbacks,
+        lr_scale=LR_SCALE / math.sqrt(strength),
+        is_continued=True,
+    )
+
+
+def steps_per_epoch(options, n_samples):
+    """Return the number of batches of an epoch."""
+    return math.ceil(n_samples / samples_per_batch(options.batch_size, n_samples))
+
+
+def _exponential(n_steps, optimizer, epochs):
+    return ExponentialLR(optimizer, gamma=LR_DECAY ** (1 / n_steps))
