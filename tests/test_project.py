@@ -128,6 +128,16 @@ def test_ruff(args):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_importing_imports_no_optional_dependency():
+    code = """
+import sys, fairbinn_sklearn
+optional = {"accelerate", "fairlearn", "matplotlib", "onnx", "skl2onnx", "skops"}
+print(sorted(optional & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def public_names():
     names = [module.name for module in pkgutil.iter_modules(fairbinn_sklearn.__path__)]
     modules = [fairbinn_sklearn]

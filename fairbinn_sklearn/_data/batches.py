@@ -177,10 +177,10 @@ def _code_dtype(codes):
 
 def as_tensor(X, device, dtype=torch.float32):
     """Return an array, CSR matrix or tensor as a dense tensor on the device."""
-    if sp.issparse(X):
+    if isinstance(X, np.ndarray):
+        X = X if X.flags.writeable else X.copy()  # torch has no read-only tensors
+    elif sp.issparse(X):
         X = X.toarray()
-    if isinstance(X, np.ndarray) and not X.flags.writeable:
-        X = X.copy()  # torch has no read-only tensors
     return torch.as_tensor(X, dtype=dtype, device=device)
 
 

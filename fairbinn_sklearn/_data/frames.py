@@ -7,7 +7,7 @@ import pandas as pd
 
 def to_pandas(values):
     """Return a data frame, series or column of any library as pandas, other values unchanged."""
-    if isinstance(values, (pd.DataFrame, pd.Series, pd.Index)):
+    if isinstance(values, (np.ndarray, pd.DataFrame, pd.Series, pd.Index)):
         return values
     if isinstance(values, pd.api.extensions.ExtensionArray):
         return pd.Series(values)

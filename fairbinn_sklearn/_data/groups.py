@@ -158,7 +158,8 @@ class GroupEncoder:
         self.values_ = values
         if self.combinations_ is not None:
             known = ~frame.isna().to_numpy().any(axis=1)
-            seen = np.unique(self._codes(frame)[known], axis=0)
+            codes = self._codes(frame)[known]
+            seen = codes[np.unique(_joint_codes(codes), return_index=True)[1]]
             new = seen[_find_combinations(seen, self.combinations_) < 0]
             self.combinations_ = np.concatenate([self.combinations_, new])
         return self
@@ -303,7 +304,9 @@ def _as_frame(sensitive_features):
             "sensitive_features must be an array, list, Series, DataFrame or dict of columns with "
             f"one or two dimensions, got {values.ndim} dimensions."
         )
-    return pd.DataFrame(values)
+    is_text = isinstance(values, np.ndarray) and values.dtype.kind in "OU"
+    # Texts become objects here, because pandas would convert them to its own type and back.
+    return pd.DataFrame(values, dtype=object if is_text else None)
 
 
 def _distinct(column):
@@ -331,10 +334,23 @@ def _index_of(column):
 def _find_combinations(codes, combinations):
     """Return the position of each row of codes among the combinations, -1 if it does not occur."""
     n_known = len(combinations)
-    _, ids = np.unique(np.concatenate([combinations, codes]), axis=0, return_inverse=True)
+    ids = _joint_codes(np.concatenate([combinations, codes]))
     position = np.full(ids.max(initial=-1) + 1, -1)
     position[ids[:n_known]] = np.arange(n_known)
     return position[ids[n_known:]]
+
+
+def _joint_codes(codes):
+    """Return one code for each combination of codes, in the order of the combinations.
+
+    Codes are -1 or more. This is faster than `numpy.unique` of an axis, which compares combinations
+    as texts of bytes.
+    """
+    joint = np.zeros(len(codes), dtype=np.intp)
+    for column in codes.T:
+        joint = joint * (column.max(initial=-1) + 2) + column + 1
+        joint = np.unique(joint, return_inverse=True)[1]  # small numbers again
+    return joint
 
 
 def _check_is_group(name, column, values):

@@ -148,10 +148,30 @@ def label_codes(X, y, classes, name="y"):
     """
     if y is None:
         raise ValueError(f"{name} must be passed, got None.")
-    labels = check_y(plain_labels(y, name))
-    check_consistent_length(X, labels)
+    labels = plain_labels(y, name)
     order = np.argsort(classes)
-    return order[encode_labels(labels, None, np.asarray(classes)[order], name)[1]]
+    known = np.asarray(classes)[order]
+    codes = _codes_of_known(labels, known)
+    if codes is None:
+        labels = check_y(labels)
+    check_consistent_length(X, labels)
+    return order[encode_labels(labels, None, known, name)[1] if codes is None else codes]
+
+
+def _codes_of_known(labels, known):
+    """Return codes of labels that are all among the known ones and of their type, otherwise None.
+
+    The checks of other labels take longer than the rates of a metric.
+    """
+    kinds = {labels.dtype.kind, known.dtype.kind}
+    comparable = kinds <= {"O", "U"} or kinds in ({"b"}, {"i"}, {"u"})
+    if not comparable or labels.ndim != 1 or not len(labels):
+        return None
+    try:
+        codes = np.searchsorted(known, labels).clip(max=len(known) - 1)
+    except TypeError:  # values of several types have no order
+        return None
+    return codes if (known[codes] == labels).all() else None
 
 
 def encode_labels(y, classes, known, name="y"):

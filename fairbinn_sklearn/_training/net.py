@@ -17,7 +17,7 @@ from .dense import ACTIVATIONS, DenseBackprop
 from .flat import flatten, unflatten
 from .module import players
 from .resolve import OPTIMIZERS
-from .run import RunSummary, TrainingRun
+from .run import RunSummary, TrainingRun, threads_for_steps
 from .state import restore
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
 
@@ -188,6 +188,7 @@ class TwoPlayerNet(NeuralNet):
                 self._random_numbers(),
                 _batch_norm_advice(),
                 self._backprop(),
+                threads_for_steps(self),
             ):
                 self.notify("on_train_begin", X=samples)
                 if state is not None:

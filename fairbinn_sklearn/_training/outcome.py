@@ -1,19 +1,23 @@
 """Predictions of a network, and warnings about its result after training."""
 
 import math
+import weakref
 
 import numpy as np
 import torch
 from scipy.stats import entropy
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 from .._data.batches import as_tensor, samples_per_batch
 from .._data.scales import warn_of_scales
 from .._data.sources import Source
 from .._utils.fit_warnings import FitWarning, warn
+from .module import FairBiNNModule
 
 NO_WORSE = 1.05  # multiple of the loss of the label frequencies above which a loss is worse
 MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
+_ROUNDS_ALIKE = weakref.WeakKeyDictionary()  # results of `_rounds_alike` by module
 
 
 def largest_met(target):
@@ -33,22 +37,55 @@ def predict_logits(module, X):
 
     Chunks are padded to one size, because a matrix product may round differently for another
     number of samples. So the logits of a sample do not depend on the samples predicted with it.
+    A chunk of fewer samples is padded to a smaller size if the module rounds alike for both sizes.
     """
-    module.eval()
+    if module.training:
+        module.eval()
     param = next(module.parameters())
     size = max(64, min(1024, 2**24 // math.prod(X.shape[1:])))  # 64 MiB, unless X is very wide
-    logits, end = None, 0
+    logits = []
     for part in X.in_order() if isinstance(X, Source) else [X]:
         for start in range(0, part.shape[0], size):
             chunk = as_tensor(part[start : start + size], param.device, param.dtype)
-            padding = chunk.new_zeros(size - len(chunk), *chunk.shape[1:])
-            padded = torch.cat([chunk, padding])  # a copy, as a module may work in place
-            chunk_logits = module(padded)[: len(chunk)]
-            if logits is None:
-                logits = chunk_logits.new_empty(X.shape[0], *chunk_logits.shape[1:])
-            logits[end : end + len(chunk)] = chunk_logits
-            end += len(chunk)
-    return logits.cpu().double().numpy()  # MPS has no float64
+            padded = chunk.new_zeros(_padded_size(module, len(chunk), size), *chunk.shape[1:])
+            padded[: len(chunk)] = chunk  # a copy, as a module may work in place
+            logits.append(module(padded)[: len(chunk)])
+    return torch.cat(logits).cpu().double().numpy()  # MPS has no float64
+
+
+def _padded_size(module, n_samples, size):
+    """Return the smallest size of a chunk for which the module rounds as for `size` samples."""
+    smaller = max(16, 1 << (n_samples - 1).bit_length())
+    # Other modules may depend on the number of samples in other ways than by rounding.
+    if smaller >= size or not isinstance(module, FairBiNNModule):
+        return size
+    results = _ROUNDS_ALIKE.setdefault(module, {})
+    key = smaller, size, torch.get_num_threads()
+    if key not in results:
+        results[key] = _rounds_alike(module, smaller, size)
+    return smaller if results[key] else size
+
+
+def _rounds_alike(module, smaller, size):
+    """Return whether each layer rounds alike for chunks of two sizes.
+
+    The shapes decide the order of the additions in a matrix product, and so the rounding. The
+    values do not, so random values show whether the results are equal.
+    """
+    weight = next(module.parameters())
+    if weight.device.type != "cpu":
+        return False  # a GPU is not faster for fewer samples
+    generator = torch.Generator().manual_seed(0)
+    for layer in [*module.base, *module.fairness, *module.head]:
+        if isinstance(layer, nn.Linear):
+            width = layer.in_features
+        X = torch.randn(size, width, generator=generator, dtype=weight.dtype)
+        first, last = layer(X[:smaller].clone()), layer(X[-smaller:].clone())
+        outputs = layer(X)
+        if not (torch.equal(outputs[:smaller], first) and torch.equal(outputs[-smaller:], last)):
+            return False
+        width = outputs.shape[1]
+    return True
 
 
 def warn_of_outcome(net, data, samples):

@@ -1,12 +1,17 @@
 """The state of one call of train, and its summary."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
+from .._data.batches import samples_per_batch
+from .._utils.torch_state import one_thread
 from .backprop import AutogradBackprop
 from .dense import DenseBackprop
+
+SMALL_STEP = 10**8  # samples times parameters of a step below which more threads hardly pay
 
 
 @dataclass
@@ -61,3 +66,17 @@ class RunSummary:
     def longer(self):
         """Return the advice to train longer."""
         return f"train longer ({self.name_of_epochs}, now {self.epochs})"
+
+
+def threads_for_steps(net):
+    """Return a context of one thread if the steps of a network are small, otherwise an empty one.
+
+    Threads wait for each other after each function. If the functions are short or other processes
+    use the cores, they wait for longer than they compute. The parameters do not show how much a
+    custom module computes, so its threads are not limited.
+    """
+    n_samples = net.run.n_samples
+    n_params = sum(param.numel() for params in net.players() for param in params)
+    work = min(samples_per_batch(net.options.batch_size, n_samples), n_samples) * n_params
+    is_small = net.options.module is None and work < SMALL_STEP
+    return one_thread() if is_small else contextlib.nullcontext()

@@ -9,9 +9,11 @@ import torch
 from conftest import difference, fit, make, same_model, score_difference
 from sklearn.metrics import log_loss
 
+from fairbinn_sklearn._data import labels as labels_file
 from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._data.labels import (
     encode_labels,
+    label_codes,
     plain_labels,
     plain_weights,
     sample_weights,
@@ -325,3 +327,45 @@ def test_validation_records_are_those_of_the_validation_samples(biased, monkeypa
         f"validation_{name}"
         for name in ("loss", "fairness_loss", "decision_difference", "score_difference")
     } | {"validation_objective"}
+
+
+@pytest.mark.parametrize("form", [np.asarray, list, pd.Series])
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array(["no", "yes"]),
+        np.array(["yes", "no"]),  # in the order of codes of another positive class
+        np.array([3, 1, 2]),
+        np.array([False, True]),
+        np.array(["no", "yes"], dtype=object),
+    ],
+    ids=str,
+)
+def test_codes_of_known_labels_need_no_checks(classes, form, monkeypatch):
+    codes = np.random.default_rng(0).integers(len(classes), size=50)
+    labels = form(classes[codes])
+    monkeypatch.setattr(labels_file, "encode_labels", None)
+    np.testing.assert_array_equal(label_codes(codes, labels, classes), codes)
+
+
+@pytest.mark.parametrize(
+    "labels, classes, message",
+    [
+        (["no", "maybe"], ["no", "yes"], r"y must have the classes .* no others, got \['maybe'\]"),
+        ([0, 5], [0, 1], r"and no others, got \[5\]"),
+        ([0.0, 0.5], [0, 1], "Unknown label type: continuous"),
+        (
+            np.array(["no", 1], dtype=object),
+            np.array(["no", "yes"], dtype=object),
+            "labels of one type|Unknown label type",
+        ),
+        ([0, 1, 1], [0, 1], "inconsistent numbers of samples"),
+    ],
+)
+def test_labels_without_codes_raise(labels, classes, message):
+    with pytest.raises(ValueError, match=message):
+        label_codes(np.zeros(2), labels, np.asarray(classes))
+
+
+def test_labels_of_another_numeric_type_have_codes():
+    np.testing.assert_array_equal(label_codes([0, 0], [1.0, 0.0], np.array([0, 1])), [1, 0])

@@ -10,6 +10,7 @@ import torch
 from conftest import fit, make, same_model
 from sklearn.pipeline import make_pipeline
 
+from fairbinn_sklearn._data import validation
 from fairbinn_sklearn._data.validation import check_data, encode_training_data
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
@@ -82,6 +83,42 @@ def test_data_frames_pass_their_names_and_match_by_position(biased, fitted):
     assert clf.n_features_in_ == 4
     assert clf.groups_.name == "sex"
     np.testing.assert_array_equal(clf.decision_function(frame), fitted.decision_function(X))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X,
+        lambda X: X.astype(np.float64),
+        np.asfortranarray,
+        lambda X: X[::2],
+    ],
+    ids=["float32", "float64", "by columns", "every second sample"],
+)
+def test_samples_of_floats_to_predict_need_no_checks_of_scikit_learn(
+    biased, fitted, monkeypatch, change
+):
+    X = change(biased[0])
+    expected = validation.validate_data(fitted, X, dtype=np.float32, order="C", reset=False)
+    monkeypatch.setattr(validation, "validate_data", None)
+    checked = check_data(fitted, X, reset=False, input_shape=(4,))
+    assert (checked.dtype, checked.flags.c_contiguous) == (np.float32, True)
+    np.testing.assert_array_equal(checked, expected)
+
+
+@pytest.mark.parametrize(
+    "X, message",
+    [
+        (np.zeros((0, 4)), "minimum of 1 is required"),
+        (np.zeros((3, 5)), "X has 5 features"),
+        (np.zeros(4), "Expected 2D array"),
+        (np.full((3, 4), 1e300), "infinity"),
+        (np.full((3, 4), np.nan), "must not have missing values"),
+    ],
+)
+def test_samples_that_cannot_be_predicted_raise(fitted, X, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(X)
 
 
 @pytest.mark.parametrize(

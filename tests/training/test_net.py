@@ -127,3 +127,40 @@ def test_steps_of_the_follower_are_recorded_if_it_takes_part(biased, fair, metho
     net, samples = prepare(biased, method=method)
     train(net, samples, epochs=1, fair=fair)
     assert ("fairness_step" in net.history[0]) is has_follower
+
+
+class OwnModule(torch.nn.Module):
+    """A custom module whose parameters do not show how much it computes."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.base = torch.nn.Linear(n_features, 8)
+        self.head = torch.nn.Linear(8, n_outputs)
+
+    def forward(self, X):
+        return self.head(self.base(X))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    "params, expected",
+    [
+        ({}, 1),
+        ({"hidden_layer_sizes": (410,), "batch_size": 600}, 2),  # 1e8 samples times parameters
+        ({"module": OwnModule, "fairness_modules": ("head",)}, 2),
+    ],
+    ids=["small", "large", "own module"],
+)
+def test_small_steps_run_with_one_thread(biased, params, expected, fails):
+    net, samples = prepare(biased, **params)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    spy = Spy(lambda net: torch.get_num_threads())
+    try:
+        try:
+            train(net, samples, epochs=1, callbacks=[spy, *([Fail()] if fails else [])])
+        except RuntimeError as error:
+            assert error is STOPPED
+        assert (spy.values, torch.get_num_threads()) == ([expected], 2)
+    finally:
+        torch.set_num_threads(before)

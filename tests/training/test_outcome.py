@@ -1,5 +1,6 @@
-"""Warnings at the end of a training."""
+"""Predictions, and warnings at the end of a training."""
 
+import copy
 import warnings
 from types import SimpleNamespace
 
@@ -9,7 +10,9 @@ import torch
 from conftest import fit
 from sklearn.exceptions import ConvergenceWarning
 
+import fairbinn_sklearn._training.outcome as outcome_file
 from fairbinn_sklearn._data.batches import Samples
+from fairbinn_sklearn._training.module import FairBiNNModule
 from fairbinn_sklearn._training.outcome import predict_logits, warn_of_outcome
 from fairbinn_sklearn._training.run import RunSummary
 
@@ -121,11 +124,67 @@ def test_fit_warns_of_a_missed_target(biased):
         fit(biased, fairness_target=0.001, max_epochs=1)
 
 
-@pytest.mark.parametrize("n_samples", [1, 63, 64, 2500])
-def test_logits_do_not_depend_on_the_number_of_samples(fitted, n_samples):
-    X = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
-    expected = predict_logits(fitted.module_, X)
-    assert (expected.dtype, expected.shape) == (np.float64, (3000, 1))
-    np.testing.assert_array_equal(
-        predict_logits(fitted.module_, X[:n_samples]), expected[:n_samples]
+class DependsOnSize(torch.nn.Module):
+    """An activation whose values depend on the number of samples."""
+
+    def forward(self, X):
+        return X + len(X) * 1e-6
+
+
+@pytest.fixture(scope="module", params=["relu", "tanh", "gelu", "an own one"])
+def module(request):
+    activation = {
+        "relu": torch.nn.ReLU,
+        "tanh": torch.nn.Tanh,
+        "gelu": torch.nn.GELU,
+        "an own one": DependsOnSize,
+    }[request.param]
+    return FairBiNNModule(
+        4,
+        1,
+        hidden_layer_sizes=(128, 33),
+        fairness_layer_sizes=None,
+        fairness_position=1,
+        activation=activation,
+        seed=0,
     )
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 15, 17, 63, 64, 700, 1025, 2500])
+def test_logits_do_not_depend_on_the_number_of_samples(module, n_samples):
+    X = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
+    expected = predict_logits(module, X)
+    assert (expected.dtype, expected.shape) == (np.float64, (3000, 1))
+    for start in (0, 3000 - n_samples):
+        part = slice(start, start + n_samples)
+        np.testing.assert_array_equal(predict_logits(module, X[part]), expected[part])
+
+
+@pytest.mark.parametrize(
+    "n_samples, alike, expected",
+    [
+        (1, True, [16]),
+        (17, True, [32]),
+        (1000, True, [1024]),
+        (1025, True, [1024, 16]),
+        (1, False, [1024]),
+        (1025, False, [1024, 1024]),
+    ],
+)
+def test_chunks_are_padded_to_the_smallest_size_that_rounds_alike(
+    fitted, monkeypatch, n_samples, alike, expected
+):
+    sizes = []
+    module = copy.deepcopy(fitted.module_)
+    module.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    monkeypatch.setattr(outcome_file, "_rounds_alike", lambda module, smaller, size: alike)
+    predict_logits(module, np.zeros((n_samples, 4), dtype=np.float32))
+    assert sizes == expected
+
+
+def test_chunks_of_a_custom_module_have_one_size():
+    sizes = []
+    module = FirstFeature()
+    module.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    predict_logits(module, np.zeros((1025, 4), dtype=np.float32))
+    assert sizes == [1024, 1024]
