@@ -22,9 +22,10 @@ import pandas as pd
 import torch
 from adult_features import adult_features
 from fairlearn.adversarial import AdversarialFairnessClassifier
+from sklearn.base import clone
 from torch import nn
 
-from fairbinn_sklearn import FairBiNNClassifier
+from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.metrics import FairnessScorer
 
 ETA, WINDOW, MAX_STEP = 10.0, 10_000, 0.01
@@ -81,6 +82,23 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
                 for new, old in zip(follower, before, strict=True):
                     new.copy_(torch.lerp(old, new, step_size))
     return base, fairness, head
+
+
+def matrix_products(X, *, epochs, batch_size):
+    """Compute only the matrix products of the training, into arrays that exist already."""
+    widths = [X.shape[1], 128, 128, 128, 1]
+    weights = [torch.randn(out, n) for n, out in zip(widths, widths[1:], strict=False)]
+    outputs = [torch.empty(batch_size, n) for n in widths[1:]]
+    grads = [torch.empty_like(weight) for weight in weights]
+    deltas = [torch.full_like(output, 0.1) for output in outputs]
+    inputs = [X[:batch_size].contiguous(), *outputs]
+    for _ in range(epochs * -(-len(X) // batch_size)):
+        for k, weight in enumerate(weights):
+            torch.mm(inputs[k], weight.T, out=outputs[k])
+        for k in reversed(range(len(weights))):
+            torch.mm(deltas[k].T, inputs[k], out=grads[k])
+            if k:
+                torch.mm(deltas[k], weights[k], out=deltas[k - 1])
 
 
 def seconds(function):
@@ -173,6 +191,28 @@ def compute_ratios(threads, epochs, repeats, data):
             lambda: clf.fit(X, y, sensitive_features=sex),
             lambda: bare_loop(*tensors, epochs=epochs, batch_size=256),
             repeats,
+        ),
+    )
+    yield summarise(
+        f"fit / its matrix products, {epochs} epochs of 256, {threads} thread(s)",
+        ratios(
+            lambda: clf.fit(X, y, sensitive_features=sex),
+            lambda: matrix_products(tensors[0], epochs=epochs, batch_size=256),
+            repeats,
+        ),
+    )
+    yield summarise(
+        f"path of 16 etas / bare loop of one fit, 20 epochs of 256, {threads} thread(s)",
+        ratios(
+            lambda: fairness_path(
+                X,
+                y,
+                sex,
+                etas=np.geomspace(0.1, 30, 16),
+                estimator=clone(clf).set_params(max_epochs=20),
+            ),
+            lambda: bare_loop(*tensors, epochs=20, batch_size=256),
+            max(1, repeats // 4),
         ),
     )
     plain = FairBiNNClassifier(eta=0, max_epochs=epochs, device="cpu", random_state=0)
