@@ -457,7 +457,7 @@ ENTRY_POINTS = {
     "cv": EntryPoint(use_cv, "X y group weight"),
     "score": EntryPoint(lambda X, y, g, w, kind: fitted(kind).score(X, y, w), "X y weight"),
     "cv score": EntryPoint(
-        lambda X, y, g, w, kind: fitted_by_cv(kind).score(X, y, w), "X y weight", OF_ACCURACY
+        lambda X, y, g, w, kind: fitted_by_cv(kind).score(X, y, w), "X y weight"
     ),
     "predict": EntryPoint(lambda X, y, g, w, kind: fitted("int").predict_proba(X), "X"),
     "scorer": EntryPoint(use_scorer, "X y group weight"),
