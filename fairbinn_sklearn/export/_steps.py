@@ -37,7 +37,8 @@ def model_inputs(samples):
     texts = as_text(samples).fillna(MISSING)
     inputs = {}
     for name, dtype in samples.dtypes.items():
-        if not pd.api.types.is_numeric_dtype(dtype):  # False for text, True for booleans
+        # pandas does not count the booleans of Arrow as numbers, but those of other types.
+        if not (pd.api.types.is_numeric_dtype(dtype) or dtype.kind == "b"):
             inputs[name] = texts[[name]].to_numpy(dtype=object)
         elif isinstance(dtype, np.dtype):
             inputs[name] = samples[[name]].to_numpy()

@@ -24,6 +24,7 @@ from sklearn.preprocessing import (
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.export import to_onnx
+from fairbinn_sklearn.export._steps import model_inputs
 from fairbinn_sklearn.preprocessing import PiecewiseLinearEncoder, tabular_preprocessor
 
 pytest.importorskip("skl2onnx")
@@ -155,6 +156,15 @@ def test_numeric_features(mixed, dtype):
     else:
         X = X.to_numpy(dtype)
     check_pipeline(StandardScaler(), X, X[::-1])
+
+
+@pytest.mark.parametrize("dtype", ["bool[pyarrow]", "boolean"])
+def test_booleans_of_any_type_are_numbers(mixed, dtype):
+    pytest.importorskip("pyarrow")
+    X = mixed[["int64", "bool"]].astype({"bool": dtype})
+    inputs = model_inputs(X)
+    assert inputs["bool"].dtype == np.float64
+    np.testing.assert_array_equal(inputs["bool"][:, 0], mixed["bool"])
 
 
 @pytest.mark.slow
