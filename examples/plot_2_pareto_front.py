@@ -3,10 +3,10 @@ The whole trade-off curve
 =========================
 
 The right ``eta`` is not known beforehand. :func:`fairbinn_sklearn.fairness_path` trains networks
-for many values of ``eta``, each from the one before it, in a fraction of the time of separate fits.
-The curve shows what each step towards parity costs. This example draws the curves of two update
-rules over three seeds, chooses a model under a bound on validation samples, and audits it on test
-samples.
+for many values of ``eta``. Each network starts from the one before it, so the whole curve takes a
+fraction of the time of separate fits. The curve shows the cost of each step towards parity. This
+example draws the curves of two update rules over three seeds, chooses a model under a bound on
+validation samples, and audits it on test samples.
 
 The script takes about two minutes on two CPU cores.
 """

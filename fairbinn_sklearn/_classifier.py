@@ -292,8 +292,8 @@ class FairBiNNClassifier(
         training completes. `random_state` must be an integer.
 
     verbose : int, default=0
-        If above 0, print a line per epoch: losses, differences, eta and seconds. For progress bars,
-        see `set_callbacks`.
+        If above 0, print one line per epoch, with losses, differences, eta and seconds. For
+        progress bars, see `set_callbacks`.
 
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the batches and the validation split. With an int, the same
@@ -539,9 +539,9 @@ class FairBiNNClassifier(
             of any library of data frames. Samples are matched by position. If X or y is a pandas
             object with the same index labels in another order, an error is raised. A missing value
             means that the group of the sample is unknown: the sample counts in the accuracy loss
-            and in no rate. numpy turns a NaN in an array with strings into the text "nan", which is
-            a group; a warning reports it. A column with more than 50 distinct numbers must be cut
-            into groups before `fit`, for example by :func:`pandas.qcut`.
+            and in no rate. In an array of strings, numpy converts NaN to the text "nan", which
+            forms a group; a warning reports this. A column with more than 50 distinct numbers must
+            be cut into groups before `fit`, for example by :func:`pandas.qcut`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the accuracy loss and in the rates of groups, >= 0, scaled to
@@ -571,8 +571,8 @@ class FairBiNNClassifier(
             If the parameters ask for a fairness loss and no sensitive features are passed.
         UserWarning
             If a feature is not scaled (without a custom `module`), a group has fewer than 30
-            samples, or a group is named "nan". Of the clones of an estimator, as in a search, one
-            warns of each kind.
+            samples in a rate of the criterion, or a group is named "nan". The clones of an
+            estimator, as in a search, show only one warning of each kind in total.
         UserWarning
             If the user interrupts the training (Ctrl-C) after its first epoch. The model is then
             that of the last complete epoch.

@@ -215,8 +215,8 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         UserWarning
             If no point meets the bound. The closest is then chosen.
         UserWarning, ConvergenceWarning, MissingSensitiveFeaturesWarning
-            As `FairBiNNClassifier.fit`, one of each kind: with the fits on all samples that it
-            concerns, or with those in folds if it concerns no fit on all samples.
+            The warnings of `FairBiNNClassifier.fit`, one of each kind. A warning names the fits on
+            all samples that it concerns. If it concerns none of them, it names the fits in folds.
         """
         estimator, classifier = self.estimator, split_pipeline(self.estimator)[1]
         if self.targets is None:
@@ -225,14 +225,14 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, classifier)
         metrics = list(dict.fromkeys([self.metric, *DEFAULT_METRICS]))
         if sensitive_features is None:
-            points, metrics = points[-1:], []  # nothing to choose, of which the classifier warns
+            points, metrics = points[-1:], []  # nothing to choose; the classifier warns of that
         scoring = {"metrics": metrics, "score": self.scoring}
         training = {"warm_start": self.warm_start, "epochs_per_point": self.epochs_per_point}
-        classifiers, reason, found = fit_points(
+        classifiers, reason, named_warnings = fit_points(
             estimator, points, [seed], X, y, sensitive_features, sample_weight, **training
         )
         with warnings_of(self):
-            warn_of_many(found, len(points))
+            warn_of_many(named_warnings, len(points))
         table = measure(
             classifiers, X, y, sensitive_features, sample_weight=sample_weight, **scoring
         )
@@ -249,7 +249,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             sample_weight,
             groups,
         )
-        kinds = {warning.kind for _, warning in found}
+        kinds = {warning.kind for _, warning in named_warnings}
         of_folds = [(name, warning) for name, warning in of_folds if warning.kind not in kinds]
         with warnings_of(self):
             warn_of_many(of_folds, len(points) * n_folds)
@@ -271,7 +271,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
     ):
         """Return metrics on the held-out samples, with the keys of scikit-learn's searches.
 
-        Also returns the warnings of the fits, with their names, and the number of folds.
+        Also return pairs of the name of a fit and a warning of the fit, and the number of folds.
         """
         X, y = indexable(X, plain_labels(y))
         frame = None
@@ -283,7 +283,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             for train, test in self._split(seed, X, y, frame, groups)
         )
         tables = [table for table, _ in folds]
-        found = [
+        named_warnings = [
             (f"{name} in fold {i}", warning)
             for i, (_, of_fold) in enumerate(folds)
             for name, warning in of_fold
@@ -298,7 +298,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             results[f"mean_test_{name}"] = scores.mean(axis=0)
             results[f"std_test_{name}"] = scores.std(axis=0)
             results[f"rank_test_{name}"] = rankdata(-scores.mean(axis=0), method="min").astype(int)
-        return results, found, len(folds)
+        return results, named_warnings, len(folds)
 
     def _split(self, seed, X, y, frame, groups):
         """Return the folds; stratify them by label and group if `cv` is a number."""
@@ -442,6 +442,8 @@ def _fold(estimator, points, seed, training, scoring, train, test, X, y, frame, 
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training on all samples has warned already
-        classifiers, _, found = fit_points(estimator, points, [seed], *parts[0], **training)
+        classifiers, _, named_warnings = fit_points(
+            estimator, points, [seed], *parts[0], **training
+        )
         *data, weight = parts[1]
-        return measure(classifiers, *data, sample_weight=weight, **scoring), found
+        return measure(classifiers, *data, sample_weight=weight, **scoring), named_warnings

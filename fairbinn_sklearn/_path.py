@@ -26,8 +26,9 @@ def fairness_path(
 ):
     """Fit a classifier for each `eta` or target.
 
-    With many samples on a CPU, one network is trained for accuracy. From there, each network starts
-    from the one before it, in the order of decreasing differences, and needs few epochs.
+    With many samples on a CPU, the first network is trained for accuracy. Each further network
+    starts from the one before it and needs few epochs. The order is that of decreasing differences:
+    increasing etas or decreasing targets.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ def fairness_path(
         Values of `fairness_target`, instead of etas.
 
     seeds : array-like of shape (n_seeds,), default=None
-        Values of `random_state`, such as ``range(3)``; each one produces a separate curve. None
-        means the `random_state` of `estimator`.
+        Values of `random_state`, such as ``range(3)``; each seed produces a separate curve.
+        None means the `random_state` of `estimator`.
 
     estimator : FairBiNNClassifier or Pipeline, default=None
         All other parameters; it is not fitted itself. The other steps of a pipeline are fitted
@@ -60,10 +61,10 @@ def fairness_path(
         Weights of the samples, as in `FairBiNNClassifier.fit`.
 
     warm_start : bool or "auto", default="auto"
-        Whether each network starts from the one before it. If False, each is trained from the
-        initial weights, as by `fit`; on a GPU, side by side. "auto" means True on a CPU with 4,096
-        samples or more. With fewer samples, the network that is trained for accuracy overfits, and
-        a path that starts there is worse.
+        Whether each network starts from the one before it. If False, each network is trained from
+        initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
+        True on a CPU with 4,096 samples or more, otherwise False. With fewer samples, the network
+        that is trained for accuracy overfits, and a path that starts from it is worse.
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
@@ -91,7 +92,8 @@ def fairness_path(
     Warns
     -----
     UserWarning, ConvergenceWarning
-        As `FairBiNNClassifier.fit`, one of each kind with the fits that it concerns.
+        The warnings of `FairBiNNClassifier.fit`, one of each kind. A warning names the fits that it
+        concerns.
 
     See Also
     --------
@@ -99,22 +101,22 @@ def fairness_path(
 
     Notes
     -----
-    With ``warm_start=True``, the first network is that of ``eta=0``, trained for `max_epochs`.
+    With ``warm_start=True``, the first network is trained with ``eta=0`` for `max_epochs`.
     Optimizers, running rates and, under targets, multipliers continue from point to point. The
-    steps of a point are small and decrease, so that an eta has nearly the effect that it has in
-    `fit`; see :ref:`path-benchmark`. A classifier depends on the points before it, so other etas or
-    targets in the same call change it.
+    learning rates of a point are small and decrease, so that an eta has nearly the effect that it
+    has in `fit`; see :ref:`path-benchmark`. A classifier depends on the points before it, so it
+    changes if the call has other etas or targets.
 
-    With ``warm_start=False``, a classifier equals that of `fit` at its eta or target and seed. On a
-    GPU it does so up to the rounding of float32: the networks of one seed start from the same
-    weights and see the same batches, and are trained side by side, as one network whose parameters
-    have a leading axis of networks (:func:`torch.vmap`). Sums in another order differ in the last
-    digit, and over many epochs this can change the networks by as much as another seed does.
+    With ``warm_start=False``, a classifier equals that of `fit` with its eta or target and seed. On
+    a GPU, both are equal up to the rounding of float32. The networks of one seed start from the
+    same weights and see the same batches. They are trained side by side, as one network whose
+    parameters have a leading axis of networks (:func:`torch.vmap`). Sums in another order differ in
+    the last digit, and over many epochs this can change the networks by as much as another seed.
 
-    Each network is trained by a separate fit, and `FairnessPath.reason` reports why, with
-    `early_stopping`, callbacks or a single group. Networks are not trained side by side with a
-    function as `constraint`, an optimizer class other than the named ones, `ReduceLROnPlateau`, or
-    a module with buffers or with operations that vmap does not support.
+    With `early_stopping`, callbacks or a single group, each network is trained by a separate fit,
+    and `FairnessPath.reason` reports why. Networks are not trained side by side with a function as
+    `constraint`, an optimizer class other than the named ones, `ReduceLROnPlateau`, or a module
+    with buffers or with operations that vmap does not support.
 
     Examples
     --------
@@ -137,7 +139,7 @@ def fairness_path(
     classifier = split_pipeline(estimator)[1]
     if targets is None:
         refuse_target(classifier)
-    estimators, reason, found = fit_points(
+    estimators, reason, named_warnings = fit_points(
         estimator,
         points_of(etas, targets),
         seeds_of(seeds, classifier),
@@ -149,7 +151,7 @@ def fairness_path(
         epochs_per_point=epochs_per_point,
         n_jobs=n_jobs,
     )
-    warn_of_many(found, len(estimators))
+    warn_of_many(named_warnings, len(estimators))
     metrics = measure(estimators, X, y, sensitive_features, sample_weight=sample_weight)
     return FairnessPath(estimators, metrics, reason)
 
@@ -169,7 +171,7 @@ class FairnessPath:
         Their metrics.
 
     reason : str, default=None
-        Why each was trained by a separate fit; None if they were trained together.
+        Why each classifier was trained by a separate fit; None if they were trained together.
 
     Attributes
     ----------

@@ -26,10 +26,10 @@ from ._utils.torch_state import neutral_torch_state
 from ._utils.upstream import validate_params_of
 
 ETAS = (0, 0.3, 1, 3, 10, 30)
-# Types of devices on which networks are trained side by side; on a CPU, one at a time is faster.
+# Device types on which networks are trained side by side. On a CPU, one at a time is faster.
 SIDE_BY_SIDE = ("cuda", "mps")
-# With fewer samples, a network trained for accuracy overfits, and a path that starts there is worse
-# than separate fits: see examples/benchmarks/continuation.py.
+# With fewer samples, a network trained for accuracy overfits, and a path that starts from it is
+# worse than separate fits: see examples/benchmarks/continuation.py.
 MIN_SAMPLES = 4096
 
 
@@ -68,17 +68,17 @@ def fit_points(
         Fitted classifiers, ordered by seed and then by point.
 
     reason : str or None
-        Why each was trained by a separate fit. None if they were trained together.
+        Why each classifier was trained by a separate fit. None if they were trained together.
 
-    found : list of (str, FitWarning)
-        Names of classifiers and their warnings, which are not shown.
+    named_warnings : list of (str, FitWarning)
+        Pairs of the name of a classifier and a warning of its fit. The warnings are not shown here.
     """
     warm_start = check_warm_start(warm_start, epochs_per_point)
     steps, classifier = split_pipeline(estimator)
     if classifier.checkpoint is not None:
         raise ValueError(
-            "checkpoint must be None if several networks are trained, as it is the file of one "
-            f"fit, got {str(classifier.checkpoint)!r}."
+            "checkpoint must be None if several networks are trained, because a checkpoint belongs "
+            f"to a single fit, got {str(classifier.checkpoint)!r}."
         )
     if steps is not None:
         check_order(sensitive_features, X=X, y=y)
@@ -90,19 +90,19 @@ def fit_points(
         for seed in seeds
     )
     fitted = [clf for classifiers, _, _ in runs for clf in classifiers]
-    found = [
-        (_name(*points[k], seed if len(seeds) > 1 else None), warning)
+    named_warnings = [
+        (_point_name(*points[k], seed if len(seeds) > 1 else None), warning)
         for seed, (_, _, of_seed) in zip(seeds, runs, strict=True)
         for k, warning in of_seed
     ]
     if steps is not None:
         name = estimator.steps[-1][0]
         fitted = [Pipeline([*steps.steps, (name, clf)]) for clf in fitted]
-    return fitted, runs[0][1], found
+    return fitted, runs[0][1], named_warnings
 
 
 def check_warm_start(warm_start, epochs_per_point):
-    """Return `warm_start`, True if "auto" and `epochs_per_point` is set; raise if not valid."""
+    """Return `warm_start`, or True if `epochs_per_point` is set; raise if they are not valid."""
     if not (isinstance(warm_start, (bool, np.bool_)) or warm_start == "auto"):
         raise ValueError(f'warm_start must be "auto", True or False, got {warm_start!r}.')
     if epochs_per_point is None:
@@ -120,27 +120,27 @@ def check_warm_start(warm_start, epochs_per_point):
     return True
 
 
-def _name(eta, target, seed):
-    """Return the name of a point for warnings; seed is None if there is one only."""
+def _point_name(eta, target, seed):
+    """Return the name of a point for warnings, without the seed if it is None."""
     name = f"eta {eta:g}" if target is None else f"fairness_target {target:g}"
     return name if seed is None else f"{name} with seed {seed}"
 
 
 def _fit_seed(estimator, points, seed, arguments, warm_start, epochs_per_point):
-    """Fit the classifiers of one seed, several of them together if possible.
+    """Fit the classifiers of one seed, together if possible.
 
-    Returns the classifiers, why they were not trained together, and the warnings, each with the
-    position of its point.
+    Returns the classifiers, the reason why they were not trained together or None, and pairs of the
+    position of a point and a warning.
     """
     classifiers = []
     for eta, target in points:
         clf = clone(estimator).set_params(eta=eta, fairness_target=target, random_state=seed)
         validate_params_of(clf)
         classifiers.append(clf)
-    reason, found = None, []
+    reason, fit_warnings = None, []
     if len(classifiers) > 1:
         with neutral_torch_state():
-            reason, found = _fit_together(
+            reason, fit_warnings = _fit_together(
                 estimator, classifiers, arguments, warm_start, epochs_per_point
             )
     X, y, sensitive_features, sample_weight = arguments
@@ -148,14 +148,15 @@ def _fit_seed(estimator, points, seed, arguments, warm_start, epochs_per_point):
         if not hasattr(clf, "net_"):
             with collected_warnings() as of_fit:
                 clf.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
-            found += [(k, warning) for warning in of_fit]
-    return classifiers, reason, sorted(found, key=itemgetter(0))
+            fit_warnings += [(k, warning) for warning in of_fit]
+    return classifiers, reason, sorted(fit_warnings, key=itemgetter(0))
 
 
 def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_point):
     """Fit classifiers that differ only in eta or target, if possible.
 
-    Returns why it is not possible, and the warnings, each with the position of its classifier.
+    Returns the reason why this is not possible or None, and pairs of the position of a classifier
+    and a warning.
     """
     if estimator.early_stopping:
         return "early_stopping=True ends the training of each network at a different epoch", []
@@ -166,12 +167,12 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
     with collected_warnings() as of_data:
         data = training_data(first, *arguments, options=options[0])
     if not data.has_groups:
-        return "there is one group only", []
-    together = _way_to_train(warm_start, data.samples)
-    if isinstance(together, str):
-        return together, []
+        return "there is only one group", []
+    trainer = _choose_trainer(warm_start, data.samples)
+    if isinstance(trainer, str):
+        return trainer, []
     nested = nested_params(first.get_params(deep=False), "lr_schedule")
-    reason, networks = together(
+    reason, networks = trainer(
         options,
         data,
         random_state=check_random_state(first.random_state),
@@ -180,16 +181,16 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
         schedule=resolve_schedule(first.lr_schedule, nested),
         callbacks=[PrintEpochs()] if first.verbose else [],
     )
-    found = []
+    fit_warnings = []
     for k, net in networks:
         set_fitted(classifiers[k], net, data)
         with collected_warnings() as of_outcome:
             warn_of_outcome(net, data, data.samples)
-        found += [(k, warning) for warning in of_data + of_outcome]
-    return reason, found
+        fit_warnings += [(k, warning) for warning in of_data + of_outcome]
+    return reason, fit_warnings
 
 
-def _way_to_train(warm_start, samples):
+def _choose_trainer(warm_start, samples):
     """Return the function that trains several networks, or the reason to use separate fits."""
     device = samples.device.type
     if warm_start is True:
@@ -197,7 +198,7 @@ def _way_to_train(warm_start, samples):
     if device in SIDE_BY_SIDE:
         return _train_side_by_side
     if warm_start is False:
-        return f"a device of type {device!r} is faster with one network at a time"
+        return f"on a device of type {device!r}, training one network at a time is faster"
     if len(samples) < MIN_SAMPLES:
         return f"there are {len(samples)} training samples, fewer than {MIN_SAMPLES}"
     return _continue
@@ -206,7 +207,7 @@ def _way_to_train(warm_start, samples):
 def _continue(options, data, *, random_state, epochs_per_point, epochs, schedule, callbacks):
     """Train for accuracy, and then from point to point, towards smaller differences.
 
-    Returns no reason, and each position with its network.
+    Returns None as the reason, and pairs of a position and a network.
     """
     samples = data.samples
     accuracy = replace(options[0], eta=0.0, fairness_target=None)
@@ -215,7 +216,7 @@ def _continue(options, data, *, random_state, epochs_per_point, epochs, schedule
     if epochs_per_point is None:
         epochs_per_point = default_epochs(epochs, options[0], len(samples))
     networks = []
-    for k in sorted(range(len(options)), key=lambda k: _strength(options[k])):
+    for k in sorted(range(len(options)), key=lambda k: _strictness(options[k])):
         if options[k].wants_fairness:
             net = continued(net, options[k], samples, data.n_groups, epochs_per_point, callbacks)
         else:
@@ -224,7 +225,7 @@ def _continue(options, data, *, random_state, epochs_per_point, epochs, schedule
     return None, networks
 
 
-def _strength(options):
+def _strictness(options):
     """Return a number that is larger for a point with a smaller difference."""
     return options.eta if options.fairness_target is None else -options.fairness_target
 
@@ -232,14 +233,15 @@ def _strength(options):
 def _train_side_by_side(
     options, data, *, random_state, epochs_per_point, epochs, schedule, callbacks
 ):
-    """Train from the initial weights, side by side; a network at eta 0 has one player only.
+    """Train networks from initial weights, side by side, except those with eta 0.
 
-    Returns why that is not possible, and each position with its network.
+    A network with eta 0 has one player only, and is left to a separate fit. Returns the reason why
+    training side by side is not possible or None, and pairs of a position and a network.
     """
     samples = data.samples
     places = [k for k, point in enumerate(options) if point.wants_fairness]
     if len(places) < 2:
-        return "there is one point with a fairness loss only", []
+        return "fewer than two points have a fairness loss", []
     net = net_for(options[places[0]], data, samples, random_state)
     if reason := why_not_stacked(net, schedule):
         return reason, []
@@ -251,9 +253,10 @@ def _train_side_by_side(
 
 
 def split_pipeline(estimator):
-    """Return the steps of a pipeline before its classifier, None without any, and the classifier.
+    """Return the steps of a pipeline before its classifier, or None, and the classifier.
 
-    The classifier has the parameters that all points share. None means ``FairBiNNClassifier()``.
+    The classifier has the parameters that all points share. If `estimator` is None, it is
+    ``FairBiNNClassifier()``.
     """
     if estimator is None:
         return None, FairBiNNClassifier()
@@ -308,7 +311,7 @@ def _numbers(name, values):
 
 
 def seeds_of(seeds, estimator):
-    """Return seeds as a list; None means that of the estimator."""
+    """Return seeds as a list; None means the seed of the estimator."""
     if seeds is None:
         random_state = estimator.random_state
         if isinstance(random_state, Integral):

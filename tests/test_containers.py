@@ -33,7 +33,7 @@ def use(name, X, y, group):
 
 
 def use_fitted(name, clf, X, y, group):
-    """Return what an entry point for a fitted classifier gives for the arguments."""
+    """Return the result of an entry point that takes a fitted classifier."""
     groups = {"sensitive_features": group}
     if name == "score":
         return clf.score(X, y)

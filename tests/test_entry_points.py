@@ -1,7 +1,8 @@
-"""All entry points take the same containers, types and missing values, and refuse the same.
+"""All entry points accept and refuse the same containers, types and missing values.
 
-A case draws an entry point and the forms of its arguments. The entry point must return the value of
-the plain numpy arrays of the same data, or raise the error that belongs to one of the forms.
+A case draws an entry point and the forms of its arguments. The entry point must return the same
+value as for plain numpy arrays of the same data, or raise the error that belongs to one of the
+forms.
 
 The environment variable FAIRBINN_FUZZ sets the number of cases, which then differ in each run:
 ``FAIRBINN_FUZZ=20000 python -m pytest tests/test_entry_points.py``.
@@ -102,7 +103,7 @@ def values_of(kind, codes, missing=None):
 
 
 def columns_of_table(kind, missing=None):
-    """Return three columns of values; values are missing in the second."""
+    """Return three columns of values; if `missing` is a name, the second has missing values."""
     columns = {name: values_of(kind, codes) for name, codes in zip("abc", CODES.T, strict=True)}
     return {**columns, "b": values_of(kind, CODES[:, 1], missing)}
 
@@ -118,7 +119,7 @@ def with_none(values):
 
 
 def typed_array(values, kind):
-    """Return an array of a type that has no objects, in which only floats and times can miss."""
+    """Return an array of a dtype other than object, in which only floats can be missing."""
     is_missing = any(map(pd.isna, values))
     assume(kind in ("int", "float", "fraction", "bool", "text", "timestamp"))
     assume(not is_missing or kind in ("float", "fraction"))
@@ -199,7 +200,7 @@ def floats(columns):
 
 
 def numeric(make_table):
-    """Return a function that makes a table of an array of floats."""
+    """Return a function that makes a table from an array of floats."""
 
     def make_numeric(columns, kind):
         assume(kind in NUMBERS)
@@ -209,7 +210,7 @@ def numeric(make_table):
 
 
 def frame_of(container):
-    """Return a function that makes a DataFrame whose columns are of a container."""
+    """Return a function that makes a DataFrame from columns of a container."""
     return lambda columns, kind: pd.DataFrame(
         {name: COLUMNS[container](values, kind) for name, values in columns.items()}
     )
@@ -351,7 +352,7 @@ def small(**params):
 
 @functools.cache
 def fitted(kind):
-    """Return a classifier that was fitted on labels of a kind."""
+    """Return a classifier fitted on labels of a kind."""
     return small().fit(X, np.array(values_of(kind, Y)), sensitive_features=GROUP)
 
 
@@ -431,7 +432,7 @@ def use_accuracy(X, y, group, weight, kind):
 
 
 def use_onnx(X, y, group, weight, kind):
-    if not sp.issparse(X):  # other types than numbers are text for ONNX
+    if not sp.issparse(X):  # ONNX treats types other than numbers as text
         dtypes = X.dtypes if isinstance(X, pd.DataFrame) else [np.asarray(X).dtype]
         assume(all(dtype.kind in "biufmM" for dtype in dtypes))
     to_onnx(fitted_pipeline(), X)  # compares the probabilities with those of the pipeline
@@ -443,7 +444,7 @@ OF_ACCURACY = {"y fraction": "Classification metrics can't handle a mix of conti
 
 
 class EntryPoint(NamedTuple):
-    """A function, the arguments that it uses, and the errors in which it differs."""
+    """A function, the arguments that it uses, and its errors that differ from `ERRORS`."""
 
     use: Callable
     arguments: str
@@ -486,7 +487,7 @@ ENTRY_POINTS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def networks_are_converted_once():
-    """Convert the network of the pipeline once, because torch needs seconds."""
+    """Convert the network of the pipeline once, because the conversion takes seconds."""
     convert_network = _onnx._convert_network
     convert = functools.cache(lambda clf: convert_network(clf).SerializeToString())
     with pytest.MonkeyPatch.context() as patch:

@@ -36,7 +36,7 @@ def in_float64(monkeypatch):
 
 @pytest.fixture
 def side_by_side(monkeypatch):
-    """Train side by side on a CPU, too."""
+    """Train networks side by side on a CPU too."""
     monkeypatch.setattr(_points, "SIDE_BY_SIDE", ("cpu",))
 
 

@@ -3,12 +3,12 @@ Compare the networks of a path, each continued from the one before, with separat
 
     python examples/benchmarks/continuation.py --data adult german
 
-Folds of the training samples: a fifth is held out by each seed, and the test samples are not used.
-`epochs_per_point` and the learning rates of the package were chosen with this script. It reports,
+Each seed holds out a different fifth of the training samples. The test samples are not used. The
+defaults of `epochs_per_point` and of the learning rates were chosen with this script. It reports,
 for each data set,
 
 - the difference at each eta or target on the training samples, by continuation and by `fit`, and
-  how many points agree to a quarter of the difference or 0.005;
+  for how many seeds both agree within a quarter of the difference or within 0.005;
 - on the held-out samples, the hypervolume of the trade-off times 1,000, and the highest mean
   accuracy among the points whose mean difference is within a bound.
 """

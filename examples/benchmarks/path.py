@@ -4,12 +4,12 @@ Compare time and memory of a path with the same fits one by one.
     python examples/benchmarks/path.py                                  # 16 etas, CPU
     python examples/benchmarks/path.py --device cuda --etas 32 --seeds 4 --epochs 50
 
-Adult, default network, etas from 0.1 to 100. Three ways are compared on the same cores: the path;
-single fits one after another; single fits in one process per core, each with one thread. On a CPU,
-the path continues each network from the one before it; on a GPU, networks are trained side by side.
-The ways take turns, and ratios use the lowest time of each. Single fits are timed for some etas
-(`--sample`) and scaled up. Peak memory is measured in a process that only loads the data and fits
-the path. Takes some minutes on two cores.
+The data are Adult, the network is the default one, and etas range from 0.1 to 100. Three ways are
+compared on the same cores: the path; single fits one after another; single fits in one process per
+core, each with one thread. On a CPU, the path continues each network from the one before it. On a
+GPU, the path trains networks side by side. The ways take turns, and ratios use the lowest time of
+each. Single fits are timed for some etas (`--sample`) and scaled up. Peak memory is measured in a
+process that only loads the data and fits the path. The script takes a few minutes on two cores.
 """
 
 import argparse

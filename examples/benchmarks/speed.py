@@ -85,7 +85,7 @@ def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
 
 
 def matrix_products(X, *, epochs, batch_size):
-    """Compute only the matrix products of the training, into arrays that exist already."""
+    """Compute only the matrix products of the training, into preallocated arrays."""
     widths = [X.shape[1], 128, 128, 128, 1]
     weights = [torch.randn(out, n) for n, out in zip(widths, widths[1:], strict=False)]
     outputs = [torch.empty(batch_size, n) for n in widths[1:]]
@@ -134,7 +134,10 @@ def import_times(repeats=5):
         "import fairbinn_sklearn; print(time.perf_counter() - start)"
     )
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "PYTHONPYCACHEPREFIX": folder}  # as if installed: compiled once
+        env = {
+            **os.environ,
+            "PYTHONPYCACHEPREFIX": folder,
+        }  # compile once, as in an installed package
         env.pop("PYTHONDONTWRITEBYTECODE", None)
 
         def import_seconds():

@@ -178,7 +178,7 @@ def _code_dtype(codes):
 def as_tensor(X, device, dtype=torch.float32):
     """Return an array, CSR matrix or tensor as a dense tensor on the device."""
     if isinstance(X, np.ndarray):
-        X = X if X.flags.writeable else X.copy()  # torch has no read-only tensors
+        X = X if X.flags.writeable else X.copy()  # torch does not support read-only tensors
     elif sp.issparse(X):
         X = X.toarray()
     return torch.as_tensor(X, dtype=dtype, device=device)

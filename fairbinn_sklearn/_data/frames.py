@@ -1,4 +1,4 @@
-"""Containers of any library as pandas objects or arrays, and checks of their columns and order."""
+"""Conversion of data of any library to pandas or numpy, and checks of columns and order."""
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def to_pandas(values):
-    """Return a data frame, series or column of any library as pandas, other values unchanged."""
+    """Return data frames and columns of any library as pandas objects, other values unchanged."""
     if isinstance(values, (np.ndarray, pd.DataFrame, pd.Series, pd.Index)):
         return values
     if isinstance(values, pd.api.extensions.ExtensionArray):
@@ -19,15 +19,15 @@ def to_pandas(values):
         return pd.DataFrame({name: _as_series(column) for name, column in columns.items()})
     if isinstance(frame, nw.Series):
         return _as_series(frame.to_list()).rename(frame.name)
-    if hasattr(values, "to_pylist"):  # an Array of Arrow, which narwhals does not know
+    if hasattr(values, "to_pylist"):  # an Array of Arrow, which narwhals does not support
         return _as_series(values.to_pylist())
     return values
 
 
 def _as_series(values):
-    """Return a list as a Series of its type; of objects if values are missing.
+    """Return a list as a Series of an inferred dtype, or of dtype object if values are missing.
 
-    pandas would make floats of integers with missing values, and floats cannot hold large ones.
+    pandas would convert integers with missing values to floats, which cannot hold large integers.
     """
     series = pd.Series(values, dtype=object)
     return series if series.hasnans else series.infer_objects()
@@ -36,7 +36,7 @@ def _as_series(values):
 def to_container(values):
     """Return values as a pandas object, or as an array without a mask.
 
-    Values of lists keep their types, so that [1, "a"] has a number and [None, "a"] a missing value.
+    Values of lists keep their types, so that [1, "a"] contains a number and [None, "a"] a None.
     """
     values = to_pandas(values)
     if isinstance(values, (pd.DataFrame, pd.Series, pd.Index)):
@@ -47,7 +47,7 @@ def to_container(values):
 
 
 def nan_if_missing(X):
-    """Return features with NaN for masked values and for missing values that numpy cannot convert.
+    """Return features in which masked values and missing values of all types are NaN.
 
     numpy converts None to NaN, but neither NA nor NaT, and it ignores masks.
     """
@@ -77,7 +77,7 @@ def time_columns(X):
 
 
 def non_numeric_columns(X):
-    """Return the names, or positions, of the columns that contain other values than numbers."""
+    """Return the names, or positions, of the columns that contain values other than numbers."""
     X = to_pandas(X)
     if not isinstance(X, pd.DataFrame):
         X = np.asarray(X, dtype=object)

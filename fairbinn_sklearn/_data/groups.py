@@ -210,7 +210,7 @@ def sensitive_frame(sensitive_features, n_samples):
 def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
     """Warn if no difference can be equalised, or if the rates of a group cannot be estimated.
 
-    A criterion may take rates of a part of the samples (event), such as those of a label.
+    A criterion may use the rates of a subset of the samples (event), such as those with one label.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
         Weights of the samples.
 
     in_event : ndarray of shape (n_events, n_samples), default=None
-        Which samples are in each event; None means one event of all samples.
+        Whether each sample is in each event; None means a single event with all samples.
     """
     in_event = np.ones((1, len(codes)), dtype=bool) if in_event is None else in_event
     of_rate = "" if in_event.all() else " in a rate of constraint"
@@ -264,13 +264,13 @@ def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
 def warn_of_missing_as_text(encoder):
     """Warn if the name of a group is the text of a missing value."""
     names = [name for values in encoder.values_ for name in values if isinstance(name, str)]
-    if found := [name for name in names if name in MISSING_AS_TEXT]:
+    if suspects := [name for name in names if name in MISSING_AS_TEXT]:
         warn(
             FitWarning(
                 "missing as text",
-                f"sensitive_features has the text {found[0]!r} as a group. If it was a missing "
-                "value, which numpy turns into text in an array with strings, pass None in an "
-                "object array, a list or a column of a DataFrame: the group of the sample is then "
+                f"sensitive_features has the text {suspects[0]!r} as a group. In an array of "
+                "strings, numpy converts missing values to text. If the value is missing, pass "
+                "None in a list, an object array or a DataFrame: the group of the sample is then "
                 "unknown. Otherwise rename the group.",
             )
         )
@@ -305,7 +305,7 @@ def _as_frame(sensitive_features):
             f"one or two dimensions, got {values.ndim} dimensions."
         )
     is_text = isinstance(values, np.ndarray) and values.dtype.kind in "OU"
-    # Texts become objects here, because pandas would convert them to its own type and back.
+    # Convert text to objects here, because pandas would convert it to its string dtype and back.
     return pd.DataFrame(values, dtype=object if is_text else None)
 
 
@@ -343,13 +343,13 @@ def _find_combinations(codes, combinations):
 def _joint_codes(codes):
     """Return one code for each combination of codes, in the order of the combinations.
 
-    Codes are -1 or more. This is faster than `numpy.unique` of an axis, which compares combinations
-    as texts of bytes.
+    All codes must be >= -1. This is faster than `numpy.unique` with an axis, which compares
+    combinations as byte strings.
     """
     joint = np.zeros(len(codes), dtype=np.intp)
     for column in codes.T:
         joint = joint * (column.max(initial=-1) + 2) + column + 1
-        joint = np.unique(joint, return_inverse=True)[1]  # small numbers again
+        joint = np.unique(joint, return_inverse=True)[1]  # keep the numbers small
     return joint
 
 

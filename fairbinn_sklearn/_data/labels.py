@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from .._utils.upstream import check_sample_weight, check_y
 from .frames import to_container
 
-# Values of `infer_dtype` for labels that scikit-learn takes, or refuses with a clear error.
+# Values of `infer_dtype` for labels that scikit-learn accepts, or refuses with a clear error.
 LABEL_TYPES = {"string", "boolean", "integer", "floating", "mixed-integer-float"}
 LABEL_TYPES |= {"complex", "empty"}
 
@@ -21,13 +21,13 @@ LABEL_TYPES |= {"complex", "empty"}
 def plain_labels(y, name="y"):
     """Return labels as a one-dimensional array of strings, numbers or booleans.
 
-    All functions that take labels call it first, so that they accept and refuse the same. A single
-    column counts as one dimension, with scikit-learn's DataConversionWarning.
+    All functions that take labels call this one first, so that they accept and refuse the same
+    labels. A single column is flattened, with scikit-learn's DataConversionWarning.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,) or (n_samples, 1)
-        Labels, in a container of any library. None is returned unchanged, for scikit-learn's error.
+        Labels, in a container of any library. None is returned unchanged; scikit-learn refuses it.
 
     name : str, default="y"
         Name for errors.
@@ -60,9 +60,9 @@ def plain_labels(y, name="y"):
 
 
 def _as_array(values, kinds):
-    """Return a container as an array: of objects, unless numpy has its type and it is in `kinds`.
+    """Return an array of objects, or of the numpy dtype of values if its kind is in `kinds`.
 
-    Times keep their type, because numpy makes objects of them that are integers.
+    Times keep their dtype, because numpy may convert them to integers in an array of objects.
     """
     dtype = getattr(values, "dtype", None)
     is_plain = isinstance(dtype, np.dtype) and dtype.kind in kinds + "mM"
@@ -72,7 +72,8 @@ def _as_array(values, kinds):
 def plain_weights(sample_weight, y):
     """Return sample weights as floats, None unchanged.
 
-    All functions that take weights call it first, so that they accept and refuse the same.
+    All functions that take weights call this one first, so that they accept and refuse the same
+    weights.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def label_codes(X, y, classes, name="y"):
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Samples; only their number counts.
+        Samples; only their number is used.
 
     y : array-like of shape (n_samples,) or (n_samples, 1)
         Labels or predictions.
@@ -159,9 +160,9 @@ def label_codes(X, y, classes, name="y"):
 
 
 def _codes_of_known(labels, known):
-    """Return codes of labels that are all among the known ones and of their type, otherwise None.
+    """Return the codes of labels if all are known and have the known type, otherwise None.
 
-    The checks of other labels take longer than the rates of a metric.
+    The shortcut avoids checks that take longer than the computation of a metric.
     """
     kinds = {labels.dtype.kind, known.dtype.kind}
     comparable = kinds <= {"O", "U"} or kinds in ({"b"}, {"i"}, {"u"})

@@ -26,7 +26,7 @@ def name_of_feature(k, names):
 
 
 def warn_of_scales(X, options, features):
-    """Warn if a feature is not scaled, unless the module is custom: it may take codes or pixels.
+    """Warn if a feature is not scaled; a custom module may take codes or pixels and is not checked.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def warn_of_scales(X, options, features):
         Options of the training.
 
     features : dict
-        Names of the features, if they have any, as "feature_names_in_".
+        Fitted attributes of the features, with "feature_names_in_" if they have names.
     """
     if options.module is not None:
         return

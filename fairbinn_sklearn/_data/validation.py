@@ -104,8 +104,8 @@ def check_data(estimator, X, *y, reset, input_shape=None):
 def _plain_samples(estimator, X, input_shape):
     """Return a float array of finite samples as float32, and None for every other X.
 
-    scikit-learn's checks of such an array change nothing, but take longer than to predict it, if it
-    has one sample.
+    Such an array passes scikit-learn's checks unchanged, and the checks take longer than the
+    prediction of one sample.
     """
     if type(X) is not np.ndarray or X.dtype.kind != "f" or hasattr(estimator, "feature_names_in_"):
         return None
@@ -117,9 +117,9 @@ def _plain_samples(estimator, X, input_shape):
 
 
 def numeric_features(estimator, X, *y, **checks):
-    """Return X, and y if it is passed, after `validate_data`; name columns that are not numeric.
+    """Validate X, and y if it is passed; errors name the columns that are not numeric.
 
-    Values too large for the type become infinite.
+    Values that are too large for the dtype become infinite.
     """
     refuse_times(time_columns(X))
     try:
@@ -233,8 +233,8 @@ def encode_training_data(
     sample_weight = plain_weights(sample_weight, target)
     if sample_weight is not None and not options.has_rates:
         raise ValueError(
-            "sample_weight must be None with a function as constraint, which takes no weights. "
-            "Make the function a subclass of FairnessLoss to use weights."
+            "sample_weight must be None with a function as constraint, because the function takes "
+            "no weights. To use weights, pass a FairnessLoss as constraint."
         )
     encoder, codes = known_groups, None
     if sensitive_features is not None:

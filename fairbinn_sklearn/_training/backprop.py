@@ -31,9 +31,9 @@ class AutogradBackprop:
     def backward(self, leader_grad=None, follower_grad=None):
         """Return the gradients in the parameters of both players, as two lists.
 
-        `leader_grad` and `follower_grad` are the gradients in the logits of each player's loss.
-        None means that the player does not step; its list is then empty. If both are the same
-        object, one pass computes both lists.
+        `leader_grad` and `follower_grad` are the gradients of each player's loss in the logits. If
+        one is None, the player does not step and its list is empty. If both are the same object,
+        one pass computes both lists.
         """
         leader, follower = self.player_params
         if leader_grad is follower_grad:

@@ -116,14 +116,14 @@ class StopEarly(Callback):
 
 
 class PrintEpochs(Callback):
-    """Print a line per epoch; for networks side by side, with the range of each value."""
+    """Print one line per epoch; for networks side by side, it contains the range of each value."""
 
     def on_epoch_begin(self, net, **kwargs):
         """Start the clock."""
         self.start = time.perf_counter()
 
     def on_epoch_end(self, net, **kwargs):
-        """Print losses and differences, then those of validation, eta and the time."""
+        """Print losses and differences, then the validation values, eta and the time."""
         record = net.history[-1]
         names = [prefix + name for prefix in ("", "validation_") for name in PRINTED]
         values = {name: record[name] for name in names if name in record}
@@ -138,6 +138,6 @@ class PrintEpochs(Callback):
 
 
 def _as_range(value):
-    """Return a number as text, and several as the lowest and the highest."""
+    """Return a number as text, or the lowest and the highest of several numbers."""
     numbers = np.ravel(value.tolist() if isinstance(value, torch.Tensor) else value).tolist()
     return " to ".join(f"{number:.4g}" for number in sorted({min(numbers), max(numbers)}))

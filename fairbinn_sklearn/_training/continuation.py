@@ -1,16 +1,16 @@
 r"""Training a fitted network further at another eta or target: the next point of a path.
 
 The network, its optimizers, the running rates and, under a target, the multipliers start from their
-values at the previous point. So a point needs few epochs. The learning rate of step t of T is
+values at the previous point. So few epochs are sufficient. At step t of T, the learning rate is
 
 .. math::
 
     \frac{0.3}{\sqrt{\max(1, \eta)}}\; 10^{-1.5\, t / T}
 
-times `lr`, and 0.3 replaces the first factor under a target. The running rates follow the network
-with a delay, and a delayed reaction oscillates if it is strong. Its strength is the product of eta
-and the learning rate. The fits of `FairBiNNClassifier` pass through all learning rates down to 0 in
-many epochs. Here, in few epochs, the first steps have to be small enough already.
+times `lr`. Under a target, the first factor is 0.3. The running rates follow the network with a
+delay, and training oscillates if it reacts strongly to delayed rates. The strength of the reaction
+is the product of eta and the learning rate. A fit of `FairBiNNClassifier` lowers the learning rate
+to 0 over many epochs. A point has few epochs, so its first steps must already be small.
 """
 
 import math
@@ -58,7 +58,7 @@ def continued(net, options, samples, n_groups, epochs, callbacks=()):
         Number of epochs.
 
     callbacks : sequence of skorch.callbacks.Callback, default=()
-        Callbacks.
+        Callbacks of the training.
 
     Returns
     -------

@@ -93,7 +93,7 @@ class Criterion(nn.Module):
     def accuracy_loss(self, logits, batch, scores=None):
         """Return the weighted mean cross-entropy L_acc and its gradient in the logits.
 
-        `scores` are those of the logits, if they are known.
+        Pass `scores`, the scores of the logits, if they are already known.
         """
         scores = self.scores(logits) if scores is None else scores
         if self.n_outputs == 1:
@@ -146,7 +146,7 @@ class Criterion(nn.Module):
         )
 
     def membership(self, batch):
-        """Return the weights of the samples in each event and group (B, E * G): one event."""
+        """Return the weight of each sample in each group (B, G), as there is only one event."""
         return self.indicator(batch)
 
     def decay(self, batch):
@@ -220,7 +220,7 @@ class RateCriterion(Criterion):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
 
     def membership(self, batch):
-        """Return the weights of the samples in each event and group (B, E * G)."""
+        """Return the weight of each sample in each event and group (B, E * G)."""
         indicator = self.indicator(batch)
         # Two classes have the same gaps between rates, so only the events depend on which class
         # is positive.
@@ -232,16 +232,16 @@ class RateCriterion(Criterion):
     def fairness_grad(self, logits, batch, scores=None):
         """Update the rates, then return the gradient of the follower's loss in the logits.
 
-        Under a target the multipliers are updated too. `scores` (B, C) are those of the logits, if
-        they are known. The gradient is written by hand, because autograd of both losses takes 23 to
-        40 % of the time of a fit.
+        Under a target the multipliers are updated too. Pass `scores` (B, C), the scores of the
+        logits, if they are already known. The gradient is written by hand, because autograd of both
+        losses takes 23 to 40 % of the time of a fit.
         """
         scores = self.scores(logits) if scores is None else scores
         counts = self.update_rates(logits, batch, scores)
         rate_grad, _, multipliers = self._steer(batch)
         if self.target is not None:
             rate_grad = rate_grad + multipliers
-        # An empty group has no sample to receive its gradient, so any count does.
+        # The count of an empty group has no effect, because no sample receives its gradient.
         group_grad = rate_grad.sum(0) / counts.clamp(min=MIN_COUNT)[..., None]
         score_grad = batch.membership @ group_grad.flatten(-3, -2)
         return self.logit_grad(score_grad, scores)

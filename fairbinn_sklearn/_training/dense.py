@@ -1,4 +1,4 @@
-r"""Gradients of both players in the default module, written out.
+r"""Hand-written gradients of both players in the default module.
 
 The default module is a chain of linear layers and elementwise activations :math:`\sigma`. For the
 samples :math:`H_0 = X` of shape (B, n_features),
@@ -16,13 +16,13 @@ gradient :math:`D_K` in the logits has the gradients
     \frac{\partial}{\partial b_k} = \sum_b D_{kb}, \qquad
     D_{k-1} = D_k W_k \odot \sigma'(Z_{k-1}) .
 
-Each player has a loss, and so a :math:`D_k`. Each layer has one owner, whose :math:`D_k` gives the
-gradients of the layer. The :math:`D_k` of a player is computed down to the lowest layer that the
-player owns. If the fairness layers are the last before the output, both players together need as
-many large matrix products as one player.
+Each player has a separate loss, and therefore a separate :math:`D_k`. Each layer belongs to one
+player, and the :math:`D_k` of this player gives the gradients of the layer. The :math:`D_k` of a
+player is computed down to the lowest layer that the player owns. If the fairness layers are the
+last before the output, both players together need as many large matrix products as one player.
 
-The arrays of a step are written to buffers that exist as long as the training. Automatic
-differentiation allocates them in each step.
+The arrays of a step are written to buffers that are reused until the training ends. Automatic
+differentiation would allocate new arrays in each step.
 """
 
 from collections.abc import Callable
@@ -43,8 +43,8 @@ class Activation(NamedTuple):
     """An elementwise function, and the operation that multiplies by its derivative.
 
     ``apply(Z, H)`` writes sigma(Z) to H. ``multiply(D, S)`` multiplies D by the derivative, in
-    place. If `in_place` is true, H and Z are one array, and S is the output of the function.
-    Otherwise S is its input Z.
+    place. If `in_place` is true, H and Z are the same array, and S is the output H of the
+    function. Otherwise S is its input Z.
     """
 
     apply: Callable
@@ -52,7 +52,7 @@ class Activation(NamedTuple):
     in_place: bool = True
 
 
-# The derivatives are the operations of automatic differentiation, so both agree to the last digit.
+# The derivatives are the operations that autograd uses, so the results agree to the last digit.
 ACTIVATIONS = {
     nn.Identity: Activation(lambda Z, H: None, lambda D, H: None),
     nn.ReLU: Activation(
@@ -119,8 +119,8 @@ class Buffers(NamedTuple):
 class DenseBackprop:
     """Forward pass and gradients of the default module; see the top of this file.
 
-    It has the methods of `AutogradBackprop`, for one flat parameter of each player. Their results
-    are valid until the next call.
+    It has the methods of `AutogradBackprop`, for one flat parameter of each player. The arrays that
+    they return are valid until the next call.
 
     Parameters
     ----------
@@ -131,7 +131,8 @@ class DenseBackprop:
         Activation of the module.
 
     flat_params : tuple of two lists of one torch.nn.Parameter
-        Flat parameters of the leader and of the follower, of which those of the module are views.
+        Flat parameters of the leader and of the follower. The parameters of the module are views of
+        them.
     """
 
     def __init__(self, module, activation, flat_params):
@@ -167,7 +168,7 @@ class DenseBackprop:
 
     @torch.no_grad()
     def backward(self, leader_grad=None, follower_grad=None):
-        """Return the gradients in the parameters of both players, as `AutogradBackprop`."""
+        """Return the gradients in the parameters of both players, as `AutogradBackprop` does."""
         is_one_loss = leader_grad is follower_grad
         owners = [LEADER if is_one_loss else layer.owner for layer in self.layers]
         grads = [leader_grad, None if is_one_loss else follower_grad]
@@ -189,7 +190,7 @@ class DenseBackprop:
         )
 
     def _buffers_of(self, n_samples):
-        """Return the buffers of a batch size."""
+        """Return the buffers for a batch size."""
         if n_samples not in self.views:
             if n_samples > len(self.largest.Z[0]):
                 self.largest, self.views = self._allocated(n_samples), {}
@@ -197,7 +198,7 @@ class DenseBackprop:
         return self.views[n_samples]
 
     def _allocated(self, n_samples):
-        """Return buffers for batches of at most a number of samples."""
+        """Return new buffers for batches of at most `n_samples` samples."""
 
         def arrays(layers):
             return [layer.weight.new_empty(n_samples, len(layer.bias)) for layer in layers]

@@ -1,7 +1,7 @@
 """Parameters of each player as one flat tensor, while the default module trains.
 
-A step of an optimizer on one large tensor takes less time than on many small ones. The result is
-the same, because the named optimizers treat each number separately.
+An optimizer step on one large tensor takes less time than on many small tensors. The result is the
+same, because the named optimizers update each element of a parameter separately.
 """
 
 import torch
@@ -16,7 +16,7 @@ def flatten(net):
     Parameters
     ----------
     net : TwoPlayerNet
-        Network with named optimizers. The optimizers then have the flat parameters.
+        Network with named optimizers. The optimizers then update the flat parameters.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def _replace(optimizer, params, states):
 
 
 def _joined(states):
-    """Return the state of a flat parameter from those of its parts, which took equal steps."""
+    """Join the optimizer states of the parts of a flat parameter; all have the same step count."""
     if not states[0]:
         return None
     return {
@@ -82,7 +82,7 @@ def _joined(states):
 
 
 def _split(state, params):
-    """Return the states of parameters from that of their flat parameter."""
+    """Split the optimizer state of a flat parameter into the states of its parts."""
     states = {param: {} for param in params}
     for name, value in (state or {}).items():
         parts = views(value, params) if _is_array(value) else [value] * len(params)
@@ -92,5 +92,5 @@ def _split(state, params):
 
 
 def _is_array(value):
-    """Return whether a value has an entry for each number of a parameter; a count has none."""
+    """Return whether a state value has one entry per element of a parameter, unlike a count."""
     return isinstance(value, torch.Tensor) and value.ndim > 0

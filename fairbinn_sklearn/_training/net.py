@@ -17,7 +17,7 @@ from .dense import ACTIVATIONS, DenseBackprop
 from .flat import flatten, unflatten
 from .module import players
 from .resolve import OPTIMIZERS
-from .run import RunSummary, TrainingRun, threads_for_steps
+from .run import RunSummary, TrainingRun, limit_threads
 from .state import restore
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
 
@@ -160,8 +160,8 @@ class TwoPlayerNet(NeuralNet):
             Factor of the learning rates of both players.
 
         is_continued : bool, default=False
-            Whether the network is trained already. Then the schedule steps after each batch instead
-            of each epoch, and decisions are equalised from the first epoch.
+            Whether the network was trained before. If True, the schedule steps after each batch
+            instead of each epoch, and decisions are equalised from the first epoch.
         """
         options = self.options
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
@@ -188,7 +188,7 @@ class TwoPlayerNet(NeuralNet):
                 self._random_numbers(),
                 _batch_norm_advice(),
                 self._backprop(),
-                threads_for_steps(self),
+                limit_threads(self),
             ):
                 self.notify("on_train_begin", X=samples)
                 if state is not None:
@@ -270,7 +270,7 @@ class TwoPlayerNet(NeuralNet):
         last = run.epochs - 1
         is_last = run.is_continued or not last
         self.criterion_.decision_weight = 1.0 if is_last else len(self.history) / last
-        self._share_learning_rate()
+        self._follow_leader_lr()
         run.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, **kwargs)
 
@@ -286,8 +286,8 @@ class TwoPlayerNet(NeuralNet):
         else:
             scheduler.step()
 
-    def _share_learning_rate(self):
-        """Set the rates that are proportional to the leader's learning rate."""
+    def _follow_leader_lr(self):
+        """Scale the follower's learning rate and multiplier updates with the leader's rate."""
         options, lr = self.options, self.leader_lr()
         # Both players share one schedule. If only the leader's rate decayed, the follower would
         # dominate late in training and the network would predict the majority class only.
@@ -304,7 +304,7 @@ class TwoPlayerNet(NeuralNet):
         return (broadcast(eta, grad) if isinstance(eta, torch.Tensor) else eta) * grad
 
     def logits(self, X):
-        """Return the logits of a batch, and keep what `param_grads` needs."""
+        """Return the logits of a batch, and keep the intermediate values for `param_grads`."""
         return self.run.backprop.forward(X)
 
     def loss_grads(self, batch):
@@ -317,8 +317,9 @@ class TwoPlayerNet(NeuralNet):
     def param_grads(self, leader_grad, follower_grad):
         """Return the gradients of each player's loss in its parameters, as two lists.
 
-        `leader_grad` and `follower_grad` are the gradients in the logits, None for a player that
-        does not step. With several processes, the gradients of all processes are added.
+        `leader_grad` and `follower_grad` are the gradients of these losses in the logits, None for
+        a player that does not step. With several processes, the gradients of all processes are
+        added.
         """
         gradients = self.run.backprop.backward(leader_grad, follower_grad)
         processes = self.criterion_.processes
@@ -328,9 +329,9 @@ class TwoPlayerNet(NeuralNet):
 
     @property
     def is_dense(self):
-        """Whether gradients are written out: for the default module with named optimizers.
+        """Whether hand-written gradients are used: for the default module with named optimizers.
 
-        Method "unrolled" needs second derivatives, and so automatic differentiation.
+        Method "unrolled" needs second derivatives, and therefore automatic differentiation.
         """
         options = self.options
         optimizers = {options.optimizer, options.fairness_optimizer}
@@ -346,7 +347,7 @@ class TwoPlayerNet(NeuralNet):
 
     @contextlib.contextmanager
     def _backprop(self):
-        """Set the forward and backward pass of the run."""
+        """Return a context that sets the forward and backward pass of the run."""
         if not self.is_dense:
             params = self.players()
             self.run.backprop = AutogradBackprop(self.module_, params, self.criterion_.processes)
@@ -373,7 +374,7 @@ class TwoPlayerNet(NeuralNet):
         loss = self.run.rule(self, batch)
         if self.run.is_continued:
             self.run.scheduler.step()
-            self._share_learning_rate()
+            self._follow_leader_lr()
         return {"loss": loss}
 
     def weight(self):

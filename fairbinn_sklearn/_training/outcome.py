@@ -37,7 +37,7 @@ def predict_logits(module, X):
 
     Chunks are padded to one size, because a matrix product may round differently for another
     number of samples. So the logits of a sample do not depend on the samples predicted with it.
-    A chunk of fewer samples is padded to a smaller size if the module rounds alike for both sizes.
+    A chunk of few samples is padded to a smaller size if the module rounds equally for both sizes.
     """
     if module.training:
         module.eval()
@@ -56,7 +56,7 @@ def predict_logits(module, X):
 def _padded_size(module, n_samples, size):
     """Return the smallest size of a chunk for which the module rounds as for `size` samples."""
     smaller = max(16, 1 << (n_samples - 1).bit_length())
-    # Other modules may depend on the number of samples in other ways than by rounding.
+    # In a custom module, the number of samples may have other effects than on the rounding.
     if smaller >= size or not isinstance(module, FairBiNNModule):
         return size
     results = _ROUNDS_ALIKE.setdefault(module, {})
@@ -67,10 +67,10 @@ def _padded_size(module, n_samples, size):
 
 
 def _rounds_alike(module, smaller, size):
-    """Return whether each layer rounds alike for chunks of two sizes.
+    """Return whether each layer rounds equally for chunks of two sizes.
 
-    The shapes decide the order of the additions in a matrix product, and so the rounding. The
-    values do not, so random values show whether the results are equal.
+    The shapes determine the order of the additions in a matrix product, and thereby the rounding.
+    The values do not affect the order, so a comparison on random values is sufficient.
     """
     weight = next(module.parameters())
     if weight.device.type != "cpu":
@@ -89,10 +89,11 @@ def _rounds_alike(module, smaller, size):
 
 
 def warn_of_outcome(net, data, samples):
-    """Warn if the features have no common scale, or if the network has not learned what it should.
+    """Warn if the result of a training is poor.
 
-    That is a loss worse than that of the label frequencies, predictions of one class only, or a
-    missed target.
+    Warnings report a loss above that of predicting the label frequencies, predictions of one class
+    only, or a missed target. If X is a `Source`, features that are not scaled are reported here
+    too.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def warn_of_outcome(net, data, samples):
 
 
 def _warn_of_loss(net, samples, n_classes):
-    """Warn if the loss of the last epoch, or of the one kept, is worse than without features."""
+    """Warn if the loss of the last or the kept epoch is worse than without features."""
     record = net.history[-1]
     if "validation_objective" in record:  # early stopping kept the best epoch
         record = min(net.history, key=lambda record: record["validation_objective"])
@@ -125,13 +126,13 @@ def _warn_of_loss(net, samples, n_classes):
     constant = float(totals.sum() * entropy(totals)) / len(samples)
     if not constant or record["loss"] <= NO_WORSE * constant:  # 0: one class has all the weight
         return
-    less_fair = f" or {_less_fairness(net.options)}" if net.last_run.fair else ""
+    less_fair = f", {_less_fairness(net.options)}" if net.last_run.fair else ""
     warn(
         FitWarning(
             "loss",
             f"The accuracy loss ended at {record['loss']:.3g}, above {constant:.3g}, the loss of "
             "predicting the label frequencies for every sample: the predictions are worse than "
-            "without features. Scale the features of X if they are not scaled, lower lr (now "
+            "without features. Try in this order: scale the features of X, lower lr (now "
             f"{net.options.lr:g}), {net.last_run.longer}{less_fair}.",
             ConvergenceWarning,
         )

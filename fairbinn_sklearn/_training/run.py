@@ -11,7 +11,7 @@ from .._utils.torch_state import one_thread
 from .backprop import AutogradBackprop
 from .dense import DenseBackprop
 
-SMALL_STEP = 10**8  # samples times parameters of a step below which more threads hardly pay
+SMALL_STEP = 10**8  # samples times parameters of a step; below it, more threads save little time
 
 
 @dataclass
@@ -19,12 +19,12 @@ class TrainingRun:
     """State of one call of `TwoPlayerNet.train`, dropped when it ends.
 
     `rule` is the update rule, and `has_follower` is True if it has a fairness player.
-    `player_params` caches the parameters of both players, to avoid a lookup in each batch. They are
-    one flat parameter each if `is_flat` is True. `backprop` computes the logits and the gradients
-    of both players. `first_lr` is the leader's first learning rate. If `is_continued` is True, the
-    network was trained before, and the schedule steps after each batch. `largest_step` is the
-    largest norm of the follower's steps in this epoch. A callback sets `stop` to end the training
-    after this epoch.
+    `player_params` caches the parameters of both players, to avoid a lookup in each batch. If
+    `is_flat` is True, each player has one flat parameter. `backprop` computes the logits and the
+    gradients of both players. `first_lr` is the leader's first learning rate. If `is_continued` is
+    True, the network was trained before, and the schedule steps after each batch. `largest_step` is
+    the largest norm of the follower's steps in this epoch. A callback sets `stop` to end the
+    training after this epoch.
     """
 
     rule: Callable | None = None
@@ -46,9 +46,9 @@ class TrainingRun:
 class RunSummary:
     """Summary of the last training.
 
-    `fair` is True if the fairness loss was used, `n_samples` and `epochs` are its length,
-    `interrupted` is True if the user ended it, and `is_continued` is True if the network was
-    trained before.
+    `fair` is True if the fairness loss was used. `n_samples` and `epochs` are the numbers of
+    samples and epochs. `interrupted` is True if the user ended the training, and `is_continued` is
+    True if the network was trained before.
     """
 
     fair: bool
@@ -68,12 +68,12 @@ class RunSummary:
         return f"train longer ({self.name_of_epochs}, now {self.epochs})"
 
 
-def threads_for_steps(net):
-    """Return a context of one thread if the steps of a network are small, otherwise an empty one.
+def limit_threads(net):
+    """Return a context that limits torch to one thread if the steps of a network are small.
 
-    Threads wait for each other after each function. If the functions are short or other processes
-    use the cores, they wait for longer than they compute. The parameters do not show how much a
-    custom module computes, so its threads are not limited.
+    Threads wait for each other after each operation. If the operations are short or other processes
+    use the cores, they wait for longer than they compute. The work of a custom module cannot be
+    estimated from its parameters, so its threads are not limited.
     """
     n_samples = net.run.n_samples
     n_params = sum(param.numel() for params in net.players() for param in params)

@@ -89,7 +89,7 @@ def training_data(
 
 
 def _warn_of_groups(data, options):
-    """Warn of groups whose rates cannot be estimated or that look like missing values."""
+    """Warn about groups whose rates cannot be estimated or whose names look like missing values."""
     warn_of_missing_as_text(data.group_encoder)
     samples, n_classes = data.samples, len(data.classes)
     events = np.ones((1, n_classes), dtype=bool)

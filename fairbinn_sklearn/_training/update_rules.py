@@ -11,9 +11,9 @@ r"""Update rules: the gradient along which each player steps.
 - `lagrangian`: all parameters step along the gradient of :math:`L_{acc} + \eta\varphi`;
 - `accuracy_only`: all parameters step along the gradient of :math:`L_{acc}`.
 
-The criterion returns the gradients of both losses in the logits. ``net.param_grads`` continues to
-the parameters of each player, so nothing accumulates and nothing leaks to the other player. A rule
-returns the accuracy loss.
+The criterion returns the gradients of both losses in the logits. From these, ``net.param_grads``
+computes the gradients in the parameters of each player. They are returned, not accumulated, so none
+reaches the other player. A rule returns the accuracy loss.
 
 K networks side by side have losses of shape (K,) and gradients with a leading axis of length K.
 """

@@ -1,7 +1,7 @@
-"""Warnings of fits: one of each kind for all fits of a search, a path or a cross-validation.
+"""Warnings of fits: a search, a path or a cross-validation shows one of each kind for all fits.
 
-Python's filters do not ensure this: scikit-learn's searches set the filters anew before each fit,
-and Python then forgets which warnings it has shown.
+Python's filters do not ensure this, because scikit-learn's searches set the filters again before
+each fit, and Python then forgets which warnings it has shown.
 """
 
 import contextlib
@@ -12,17 +12,19 @@ import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-MAX_NAMES = 6  # fits that a warning names
+MAX_NAMES = 6  # largest number of fits that a warning names
 
-_scope = ContextVar("scope", default=None)  # original of the estimator in fit, or a list
-_shown = set()  # pairs of an original and a kind
+_scope = ContextVar(
+    "scope", default=None
+)  # key of the original of a clone, or a list that collects
+_shown = set()  # pairs of a key of an original and a kind
 _originals = weakref.WeakKeyDictionary()
 _counter = itertools.count()
 
 
 @dataclass(frozen=True)
 class FitWarning:
-    """A warning of a fit. Of each `kind`, one is shown."""
+    """A warning of a fit; only one of each `kind` is shown."""
 
     kind: str
     text: str
@@ -30,7 +32,7 @@ class FitWarning:
 
 
 class SharedWarnings:
-    """Mixin of estimators: of all clones of an estimator, as in a search, one warns of each kind.
+    """Mixin for estimators: all clones of an estimator, as in a search, show one warning per kind.
 
     The original warns in each fit. Clones in another process warn once in that process.
     """
@@ -44,7 +46,7 @@ class SharedWarnings:
 
 
 def _original_of(estimator):
-    """Return the key of the estimator from which an estimator was cloned, None for others."""
+    """Return the key of the original of an estimator, None if the estimator is not a clone."""
     return vars(estimator).get("_original")
 
 
@@ -58,7 +60,7 @@ def _scope_of(value):
 
 
 def warnings_of(estimator):
-    """Return a context in which warnings are those of an estimator, unless they are collected."""
+    """Return a context that assigns warnings to an estimator, unless they are collected."""
     is_collected = isinstance(_scope.get(), list)
     return contextlib.nullcontext() if is_collected else _scope_of(_original_of(estimator))
 
@@ -81,22 +83,22 @@ def warn(warning):
         text += " Other clones of this estimator do not repeat this warning."
     warnings.warn(text, warning.category, stacklevel=3)
     if scope is not None:
-        _shown.add((scope, warning.kind))  # only now, because a filter may raise an error
+        _shown.add((scope, warning.kind))  # after the call, because a filter may raise an error
 
 
-def warn_of_many(found, n_fits):
+def warn_of_many(named_warnings, n_fits):
     """Show one warning of each kind, with the number and the names of the fits.
 
     Parameters
     ----------
-    found : list of (str, FitWarning)
-        Names of fits and their warnings.
+    named_warnings : list of (str, FitWarning)
+        Pairs of the name of a fit and a warning of the fit.
 
     n_fits : int
         Number of all fits.
     """
     by_kind = {}
-    for name, warning in found:
+    for name, warning in named_warnings:
         by_kind.setdefault(warning.kind, {}).setdefault(name, warning)
     for by_name in by_kind.values():
         first, names = next(iter(by_name.values())), list(by_name)

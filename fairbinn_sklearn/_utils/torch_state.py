@@ -39,15 +39,16 @@ def _is_neutral():
 
 @contextlib.contextmanager
 def one_thread():
-    """Run torch's functions of this Python thread with one thread, and restore the number."""
+    """Limit torch to one thread in this Python thread, and restore the number afterwards."""
     before = 1
     try:
-        with _LIMITING:  # another Python thread must not read the number of a moment
+        with _LIMITING:  # other Python threads must not read the temporary number
             before = torch.get_num_threads()
             if before > 1:
                 torch.set_num_threads(1)
-                # The call also set the number of Python threads that begin later. It is restored
-                # there, because a thread that begins during a fit may be used long after it.
+                # The call also set the number for Python threads that start later. Restore that
+                # number in a new thread, because a Python thread that starts during a fit may
+                # continue long after it.
                 restoring = threading.Thread(target=torch.set_num_threads, args=(before,))
                 restoring.start()
                 restoring.join()

@@ -57,8 +57,8 @@ class GroupRates:
 def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_boot, random_state):
     """Count the samples of each group, label and prediction, and resample the counts.
 
-    `truth` and `predictions` are class codes of shape (N,), `codes` group codes (N, K), `weight`
-    the weights > 0 in the rates (N,). Samples of unknown groups count in no rate.
+    `truth` and `predictions` are class codes (N,), and `codes` are group codes (N, K). `weight`
+    (N,) contains the weights in the rates, > 0. Samples of unknown groups count in no rate.
     """
     cells, cell_of = np.unique(
         np.column_stack([truth, predictions, codes]), axis=0, return_inverse=True
@@ -83,7 +83,7 @@ def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_b
 
 
 def _resampled_totals(cell_of, weight, n_boot, random_state):
-    """Return the total weight of each cell, in the samples and in resamples (1 + n_boot, M)."""
+    """Return the total weight of each cell, in the samples and each resample (1 + n_boot, M)."""
     n_samples, counts = len(cell_of), np.bincount(cell_of)
     if (weight == weight[0]).all():  # the samples of a cell are equal: draw their counts at once
         drawn = random_state.multinomial(n_samples, counts / n_samples, n_boot)
@@ -120,7 +120,7 @@ def spread(values, axis):
 
 
 def rate_weights(sample_weight, samples):
-    """Return the weights of samples in the rates, at most 1, after the checks of `fit`."""
+    """Check weights as `fit` does, and return them scaled to a maximum of 1."""
     weight = plain_weights(1.0 if sample_weight is None else sample_weight, samples)
     return weight / weight.max()  # the sum of huge weights would overflow
 
@@ -128,7 +128,7 @@ def rate_weights(sample_weight, samples):
 def encode_groups(sensitive_features, is_counted, combine="intersection"):
     """Return group codes (N, K), and for each column of codes the names of its groups.
 
-    Only the samples that are counted have codes, and only their groups have names.
+    Samples that are not counted are left out, and so are groups without counted samples.
     """
     frame = sensitive_frame(sensitive_features, len(is_counted))[is_counted]
     encoder = GroupEncoder(combine).fit(frame)

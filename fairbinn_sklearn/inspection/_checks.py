@@ -37,7 +37,7 @@ def check_features(samples, names):
         result=f"largest {scales[k]:.3g}: feature {name_of_feature(k, names)!r}",
         how=f"root mean square of each feature on X, at most {SCALED:g}",
         advice="Scale the features, for example by StandardScaler in a pipeline, and fit again.",
-        knobs=("features",),
+        topics=("features",),
     )
 
 
@@ -51,13 +51,13 @@ def check_loss(history, truth, weight, is_scaled):
         if share.all():
             constant, source = entropy(share), "that of the label frequencies of X"
     if not is_scaled:
-        advice = {"knobs": ("features",)}  # the finding on the features gives the advice
+        advice = {"topics": ("features",)}  # the finding on the features gives the advice
     elif loss[-1] <= INCREASED * loss.min():
         advice = _train(history, longer=True)
     elif history.trained_for_fairness:
         advice = _weigh_fairness(history, more=False)
     else:
-        advice = {"advice": f"Lower lr (now {history.records[0]['lr']:g}).", "knobs": ("lr",)}
+        advice = {"advice": f"Lower lr (now {history.records[0]['lr']:g}).", "topics": ("lr",)}
     return Finding(
         check="loss",
         statement="The loss beats constant predictions",
@@ -77,14 +77,17 @@ def check_predictions(history, predictions, truth):
     if history.trained_for_fairness:
         advice = _weigh_fairness(history, more=False)
     elif history.class_weight is None:
-        advice = {"advice": 'Set class_weight="balanced".', "knobs": ("class_weight",)}
+        advice = {"advice": 'Set class_weight="balanced".', "topics": ("class_weight",)}
     else:
         advice = _train(history, longer=True)
     if n_samples < MIN_SAMPLES:
         verdict, advice = UNKNOWN, _more_samples()
     elif ALIKE < share < 1 and truth is None:
         verdict = UNKNOWN
-        advice = {"advice": "Pass y, to compare with the label frequencies.", "knobs": ("samples",)}
+        advice = {
+            "advice": "Pass y, to compare with the label frequencies.",
+            "topics": ("samples",),
+        }
     else:
         verdict = judge(share <= ALIKE or ALIKE < label_share and share < 1)
     return Finding(
@@ -125,7 +128,7 @@ def check_overfitting(history, logits, truth, weight):
     if history.early_stopping:
         advice = {
             "advice": "Raise weight_decay, or use fewer and smaller layers.",
-            "knobs": ("size",),
+            "topics": ("size",),
         }
     else:
         advice = _train(history, longer=False)
@@ -170,7 +173,7 @@ def check_audit(history, audit, confidence_level):
     is_unclear = low <= limit < high or (high <= limit and fewest < MIN_SAMPLES)
     advice = _weigh_fairness(history, more=True)
     if is_unclear:
-        advice = {"advice": "Pass more samples, or merge small groups.", "knobs": ("samples",)}
+        advice = {"advice": "Pass more samples, or merge small groups.", "topics": ("samples",)}
     return Finding(
         **known,
         verdict=UNKNOWN if is_unclear else judge(high <= limit),
@@ -244,7 +247,7 @@ def check_agreement(history):
         advice = _reduce_difference(history)
     else:
         advice = {"advice": f'If {large} matter, set equalize="{large}" or "both".'}
-        advice["knobs"] = ("equalize",)
+        advice["topics"] = ("equalize",)
     return Finding(
         **known,
         verdict=judge(not (last[small] <= PARITY and last[large] >= LARGE)),
@@ -271,8 +274,8 @@ def check_step_bound(history):
             f"Lower fairness_lr: the bound fairness_max_step (now {history.max_step:g}) determines "
             "the steps, not the fairness loss."
         ),
-        # A smaller fairness_lr weakens the fairness loss, and a larger eta strengthens it.
-        knobs=("fairness",),
+        # Lowering fairness_lr weakens the fairness loss, so it contradicts raising eta.
+        topics=("fairness",),
     )
 
 
@@ -315,8 +318,8 @@ def _reduce_difference(history):
     """Return the advice against a difference that is large in training."""
     if history.target is None:
         return _weigh_fairness(history, more=True)
-    # Longer training aims at the present target, so advice to change the target contradicts it.
-    return {**_train(history, longer=True), "knobs": ("epochs", "fairness")}
+    # Longer training aims at the current target, so it contradicts advice to change the target.
+    return {**_train(history, longer=True), "topics": ("epochs", "fairness")}
 
 
 def _weigh_fairness(history, more):
@@ -325,7 +328,7 @@ def _weigh_fairness(history, more):
         advice = f"{'Raise' if more else 'Lower'} eta (now {history.eta:g})."
     else:
         advice = f"{'Lower' if more else 'Raise'} fairness_target (now {history.target:g})."
-    return {"advice": advice, "knobs": ("fairness",)}
+    return {"advice": advice, "topics": ("fairness",)}
 
 
 def _train(history, longer):
@@ -333,8 +336,8 @@ def _train(history, longer):
     advice = f"Train {'longer' if longer else 'shorter'} (now {len(history.records)} epochs)"
     if not longer and history.target is None:
         advice += ", for example with early_stopping=True"
-    return {"advice": f"{advice}.", "knobs": ("epochs",)}
+    return {"advice": f"{advice}.", "topics": ("epochs",)}
 
 
 def _more_samples():
-    return {"advice": f"Pass at least {MIN_SAMPLES} samples.", "knobs": ("samples",)}
+    return {"advice": f"Pass at least {MIN_SAMPLES} samples.", "topics": ("samples",)}

@@ -65,8 +65,8 @@ def diagnose(
     -------
     report : InspectionReport
         One finding for each check, by priority. With an audit, `details` contains the "difference",
-        the interval from "low" to "high", and "fewest_samples", the number of samples of the rate
-        with the fewest.
+        the interval from "low" to "high", and "fewest_samples", the smallest number of samples in
+        a rate.
 
     Raises
     ------
@@ -89,9 +89,9 @@ def diagnose(
     Notes
     -----
     The advice never contradicts itself. The checks are ordered by priority, and each piece of
-    advice concerns one thing or two, such as the weight of the fairness loss and the length of the
-    training. Of two findings that concern the same thing, the first gives the advice; the other
-    stays in the table without advice. If the network has not learned the labels (checks "loss" and
+    advice has one or two topics, such as the weight of the fairness loss or the length of the
+    training. If two findings have a common topic, only the first gives advice; the other stays in
+    the table without advice. If the network has not learned the labels (checks "loss" and
     "predictions"), later findings give no advice.
 
     Thresholds are conventions that separate clear cases. A difference is small if it is at most
@@ -99,9 +99,9 @@ def diagnose(
     by at most 0.01.
 
     The differences in "difference", "decrease", "price" and "scores_agree" are those of the
-    training samples, measured while the weights changed. The interval of the audit is that of
-    :class:`AuditDisplay`, with the same limits. If `sample_weight` was passed to `fit`, pass the
-    weights of these samples too, because otherwise the losses cannot be compared.
+    training samples, measured while the weights changed. The interval of the audit is computed as
+    in :class:`AuditDisplay`, with the same limitations. If `sample_weight` was passed to `fit`,
+    pass the weights of these samples too, because otherwise the losses cannot be compared.
 
     Examples
     --------
@@ -168,13 +168,13 @@ def diagnose(
 
 
 def _prioritise(findings):
-    """Keep the first advice of those that change the same thing, and none after a root cause."""
-    turned, is_blocked, prioritised = set(), False, []
+    """Keep only the first advice on each topic, and no advice after a root cause."""
+    advised, is_blocked, prioritised = set(), False, []
     for finding in findings:
-        if is_blocked or turned.intersection(finding.knobs):
+        if is_blocked or advised.intersection(finding.topics):
             finding = replace(finding, advice="")
         if finding.advice:
-            turned.update(finding.knobs)
+            advised.update(finding.topics)
         is_blocked |= finding.check in ROOT_CAUSES and finding.verdict == FAILS
         prioritised.append(finding)
     return prioritised

@@ -16,8 +16,8 @@ COLUMNS = ["statement", "verdict", "value", "result", "how", "advice"]
 class Finding:
     """The verdict of one check, and the advice that follows from it.
 
-    `knobs` names what the advice concerns: two findings with a common knob give the same advice,
-    or the opposite.
+    `topics` names the subjects of the advice. Two findings with a common topic give the same or
+    opposite advice.
     """
 
     check: str
@@ -27,7 +27,7 @@ class Finding:
     how: str
     advice: str = ""
     value: float = math.nan
-    knobs: tuple = ()
+    topics: tuple = ()
 
     def __post_init__(self):
         if self.verdict in (HOLDS, NOT_APPLICABLE):

@@ -32,8 +32,9 @@ def mean_gap_gradient(rates, present):
 
 def _deviation(rates, present):
     """Return rates minus their mean over groups, and the factor that makes a mean over pairs."""
-    # Training calls this at each step. The shortcut needs a fifth of the operations. It is for CPUs
-    # only, because other devices would wait for the answer.
+    # If all groups are present, a fifth of the operations is sufficient. This matters because
+    # training calls the function at each step. The shortcut is for CPUs only, because other devices
+    # would have to wait for the result of the test.
     if present.device.type == "cpu" and present.all():
         n_pairs_factor = 2.0 / rates.shape[-1] / max(present.shape[1] - 1, 1)
         return rates - rates.mean(-2, keepdim=True), n_pairs_factor

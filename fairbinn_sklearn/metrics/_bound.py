@@ -88,7 +88,7 @@ class BestUnder(BaseEstimator):
         if np.isnan(values).all():
             raise ValueError(
                 f"scores {name!r} must not all be NaN. The warnings of the search say why the "
-                "scorer failed. If sensitive_features did not reach it: "
+                "scorer failed. If the scorer did not receive sensitive_features: "
                 f"{how_to_pass_groups()}"
             )
         return np.where(np.isnan(values), -np.inf, values)
@@ -102,7 +102,8 @@ def is_constant(selection_rate):
 def constant_candidates(cv_results):
     """Return which candidates predict one class for all samples of each fold.
 
-    It is the mean over the folds if they have no columns, and False without selection rates.
+    If the folds have no columns, the mean selection rate decides. Without selection rates, the
+    result is False for all candidates.
     """
     names = [key for key in cv_results if re.fullmatch(r"split\d+_test_selection_rate", key)]
     names = names or [key for key in cv_results if key == "mean_test_selection_rate"]

@@ -137,7 +137,7 @@ def check_metrics(parameter, names, allowed=METRICS):
     """Raise if a name is not the name of a metric; suggest a similar name."""
     for name in names:
         if name not in allowed:
-            difference = f"{name}_difference"  # of the name of a constraint
+            difference = f"{name}_difference"  # the metric, if the name is that of a constraint
             raise ValueError(
                 f"{parameter} must be one of {sorted(allowed)}, got {name!r}."
                 + did_you_mean(difference if difference in allowed else name, allowed)

@@ -250,7 +250,7 @@ def how_to_pass_groups():
             "params={'sensitive_features': ...}."
         )
     return (
-        "scikit-learn passes them to scorers with metadata routing only: call "
+        "scikit-learn passes them to scorers only if metadata routing is enabled: call "
         "sklearn.set_config(enable_metadata_routing=True) first."
     )
 

@@ -334,7 +334,7 @@ def test_validation_records_are_those_of_the_validation_samples(biased, monkeypa
     "classes",
     [
         np.array(["no", "yes"]),
-        np.array(["yes", "no"]),  # in the order of codes of another positive class
+        np.array(["yes", "no"]),  # the first class is positive
         np.array([3, 1, 2]),
         np.array([False, True]),
         np.array(["no", "yes"], dtype=object),

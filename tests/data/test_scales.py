@@ -1,4 +1,4 @@
-"""Scales of features, and the warning of features that are not scaled."""
+"""Scales of features, and the warning about features that are not scaled."""
 
 import warnings
 
@@ -17,8 +17,8 @@ from fairbinn_sklearn.preprocessing import tabular_preprocessor
 FORMS = {"array": np.asarray, "matrix": sp.csr_matrix, "sparse": sp.csr_array}
 
 
-class Rows(Dataset):
-    """Samples one by one."""
+class SingleSamples(Dataset):
+    """Dataset that returns one sample at a time."""
 
     def __init__(self, X):
         self.X = X
@@ -31,7 +31,7 @@ class Rows(Dataset):
 
 
 def caught_of_scales(X, y, group, **params):
-    """Return the texts of the warnings of features that are not scaled."""
+    """Return the texts of the warnings about features that are not scaled."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit((X, y, group), max_epochs=1, **params)
@@ -49,7 +49,7 @@ def test_scales_of_more_than_two_dimensions():
     np.testing.assert_allclose(feature_scales(X), [12.5**0.5, 0, 1, 2**0.5])
 
 
-@pytest.mark.parametrize("form", [*FORMS.values(), Rows], ids=[*FORMS, "dataset"])
+@pytest.mark.parametrize("form", [*FORMS.values(), SingleSamples], ids=[*FORMS, "dataset"])
 @pytest.mark.parametrize("scale, warns", [(6.0, False), (1e4, True)])
 def test_features_that_are_not_scaled_warn(biased, form, scale, warns):
     X, y, group = biased
@@ -80,7 +80,7 @@ def test_a_filter_turns_the_warning_into_an_error_before_training(biased, capsys
 
 
 def encoded_tables():
-    """Return usual encodings of a table with rare categories, spikes and long tails."""
+    """Return common encodings of a table with rare categories, spikes and long tails."""
     X, y, group = make_data(2000)
     rng = np.random.default_rng(0)
     gain = np.where(rng.random(2000) < 0.05, rng.lognormal(8, 2, 2000), 0)
@@ -98,7 +98,7 @@ def encoded_tables():
 
 
 @pytest.mark.parametrize("name, table", encoded_tables().items(), ids=lambda value: str(value)[:20])
-def test_usual_encodings_do_not_warn(name, table):
+def test_common_encodings_do_not_warn(name, table):
     assert caught_of_scales(*table) == [], name
 
 

@@ -208,7 +208,7 @@ def test_overfitting_with_class_weight(data):
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 2.0, 1: 50.0}])
 def test_overfitting_with_sample_weight(data, class_weight):
-    """Both losses have the weights of the samples."""
+    """Both losses use the weights of the samples."""
     X, y, group = data
     weight = np.where(group == "a", 20.0, 0.1) * (1 + y)
     clf = make(class_weight=class_weight).fit(X, y, sensitive_features=group, sample_weight=weight)
@@ -408,7 +408,7 @@ def test_advice_never_contradicts_itself(with_target, data, target):
     ("target", "advice"), [(None, "Raise eta (now 3)."), (0.05, "Train longer (now 6 epochs).")]
 )
 def test_opposite_advice_on_different_parameters(with_target, data, target, advice):
-    """Other findings would lower fairness_lr, and raise the target that is not met yet."""
+    """Later findings alone would advise to lower fairness_lr, or to raise the target."""
     clf = with_target(target, **TROUBLES["risen"], **TROUBLES["large"], **TROUBLES["shortened"])
     frame = frame_of(clf, data[0])
     checks = ["difference", "decrease", "price", "step_bound"]

@@ -106,14 +106,14 @@ def test_constant_models_of_a_table_are_marked():
     display = ParetoFrontDisplay(*points, constant=table["selection_rate"].isin([0, 1])).plot()
     assert crosses(display) == [[0.0, 0.4], [0.0, 0.5]] and legend(display) == [MARK]
     ParetoFrontDisplay([0.0], [0.5], constant=[True]).plot(display.ax_)
-    assert legend(display) == [MARK]  # one entry for all methods
+    assert legend(display) == [MARK]  # one entry for both displays
     for constant in (None, [False] * 4):
         display = ParetoFrontDisplay(*points, constant=constant).plot()
         assert crosses(display) == [] and legend(display) == []
 
 
 def test_constant_models_of_a_path_are_marked(fit):
-    """A point is constant if the models of all seeds are, whichever class they predict."""
+    """A point is constant if the model of each seed is, even if the predicted classes differ."""
     models = [fit(eta=eta, random_state=seed) for seed in (0, 1) for eta in (0, 1, 3)]
     figures = pd.DataFrame(
         {
@@ -274,7 +274,7 @@ def test_audit_with_weights_equals_fairlearn(data):
 
 
 def test_audit_leaves_out_samples_of_weight_zero(data):
-    """A group without weight would have no rate, or an invented one."""
+    """A group whose samples all have weight 0 has no rate."""
     X, y, group = data
     clf = LogisticRegression().fit(X, y)
     group = np.where(np.arange(len(y)) < 40, "c", group)
@@ -290,8 +290,8 @@ def test_audit_leaves_out_samples_of_weight_zero(data):
     assert display.sizes.index.tolist() == ["a", "b"]
     pd.testing.assert_series_equal(display.sizes, expected.sizes)
     for name in ("rates", "intervals", "differences"):
-        actual, wanted = getattr(display, name)["after"], getattr(expected, name)["after"]
-        pd.testing.assert_frame_equal(actual, wanted)
+        actual, desired = getattr(display, name)["after"], getattr(expected, name)["after"]
+        pd.testing.assert_frame_equal(actual, desired)
     with pytest.raises(ValueError, match="at least one non-zero"):
         AuditDisplay.from_estimator(
             clf, X, y, sensitive_features=group, sample_weight=np.zeros(len(y))
@@ -299,7 +299,7 @@ def test_audit_leaves_out_samples_of_weight_zero(data):
 
 
 def test_audit_of_a_baseline_with_other_labels_is_an_error(data):
-    """Its predictions would count as negative, and all of its rates would be 0."""
+    """Otherwise, the predictions of the baseline would count as negative, with rates of 0."""
     X, y, group = data
     clf, other = (LogisticRegression().fit(X, labels) for labels in (y, y.astype(str)))
     message = (

@@ -103,7 +103,7 @@ def test_best_under_passes_over_constant_models():
 
 
 def test_best_under_passes_over_models_that_are_constant_in_each_fold():
-    """Their mean selection rate is 0.5 if the class differs between the folds."""
+    """The mean selection rate of such a model is 0.5 if the class differs between two folds."""
     folds = {"split0_test_selection_rate": [0.3, 0, 0], "split1_test_selection_rate": [0.3, 1, 0.1]}
     assert best_under(0.05)({**results([0.3, 0.5, 0.05]), **folds}) == 2
 

@@ -283,7 +283,7 @@ def search_of(kind, error_score):
 @pytest.mark.parametrize("kind", ["grid", "randomized", "cross_validate", "grid of a pipeline"])
 @pytest.mark.parametrize("on", [True, False], ids=["routing", "no routing"])
 def test_sensitive_features_that_do_not_reach_the_scorer_are_explained(data, kind, on):
-    """With routing they were not passed. Without it they cannot reach the scorer."""
+    """With routing, they were not passed. Without routing, they cannot reach the scorer."""
     X, y, group = data
     name = "fairbinnclassifier__sensitive_features" if "pipeline" in kind else "sensitive_features"
     passed = {} if on else {name: group}

@@ -1,4 +1,4 @@
-"""Networks of a path that start from the network before them."""
+"""Networks of a path, each of which starts from the network before it."""
 
 import math
 import pickle

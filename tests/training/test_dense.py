@@ -1,4 +1,4 @@
-"""The written-out gradients equal those of automatic differentiation."""
+"""The hand-written gradients equal those of automatic differentiation."""
 
 import copy
 
@@ -99,7 +99,7 @@ def test_activations(monkeypatch, activation):
     assert_equal_training(monkeypatch, activation=activation)
 
 
-def test_all_named_activations_are_written_out():
+def test_all_named_activations_have_hand_written_gradients():
     assert set(ACTIVATIONS) == set(NAMES.values())
 
 

@@ -129,7 +129,7 @@ def test_steps_of_the_follower_are_recorded_if_it_takes_part(biased, fair, metho
     assert ("fairness_step" in net.history[0]) is has_follower
 
 
-class OwnModule(torch.nn.Module):
+class CustomModule(torch.nn.Module):
     """A custom module whose parameters do not show how much it computes."""
 
     def __init__(self, n_features, n_outputs):
@@ -147,9 +147,9 @@ class OwnModule(torch.nn.Module):
     [
         ({}, 1),
         ({"hidden_layer_sizes": (410,), "batch_size": 600}, 2),  # 1e8 samples times parameters
-        ({"module": OwnModule, "fairness_modules": ("head",)}, 2),
+        ({"module": CustomModule, "fairness_modules": ("head",)}, 2),
     ],
-    ids=["small", "large", "own module"],
+    ids=["small", "large", "custom module"],
 )
 def test_small_steps_run_with_one_thread(biased, params, expected, fails):
     net, samples = prepare(biased, **params)

@@ -31,9 +31,10 @@ class FirstFeature(torch.nn.Module):
 def outcome(
     X=(-1.0, 1.0), target=None, difference=0.0, fair=True, losses=(0.5,), y=(0, 1), weight=None
 ):
-    """Return the warnings of a training that ended in losses and a difference, and X as logits.
+    """Return the warnings of a training that ended with these losses and difference.
 
-    A tuple of losses contains those of the epochs; a dict, those of the epochs by their objectives.
+    The logits are equal to X. `losses` is a tuple with the loss of each epoch, or a dict from the
+    validation objective of each epoch to its loss.
     """
     objectives = losses if isinstance(losses, dict) else {}
     history = [{"validation_objective": o, "loss": loss} for o, loss in objectives.items()]
@@ -131,13 +132,13 @@ class DependsOnSize(torch.nn.Module):
         return X + len(X) * 1e-6
 
 
-@pytest.fixture(scope="module", params=["relu", "tanh", "gelu", "an own one"])
+@pytest.fixture(scope="module", params=["relu", "tanh", "gelu", "custom"])
 def module(request):
     activation = {
         "relu": torch.nn.ReLU,
         "tanh": torch.nn.Tanh,
         "gelu": torch.nn.GELU,
-        "an own one": DependsOnSize,
+        "custom": DependsOnSize,
     }[request.param]
     return FairBiNNModule(
         4,

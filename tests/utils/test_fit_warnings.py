@@ -1,4 +1,4 @@
-"""One warning of each kind for all fits of a search, a path or a cross-validation."""
+"""A search, a path or a cross-validation shows one warning of each kind for all fits."""
 
 import pickle
 import warnings
@@ -24,7 +24,7 @@ from fairbinn_sklearn._utils.fit_warnings import (
 from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
 
 NOT_SCALED = "that are not scaled, such as"
-GARBAGE = {**SETTINGS, "max_epochs": 1, "lr": 1.0}  # a loss above that of the label frequencies
+POOR_FIT = {**SETTINGS, "max_epochs": 1, "lr": 1.0}  # a loss above that of the label frequencies
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def unscaled(biased):
 
 
 def texts(function, *args, part="", action="always", **kwargs):
-    """Return the texts of the warnings of a call that contain a part."""
+    """Return the texts of the warnings of a call that contain `part`."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter(action)
         function(*args, **kwargs)
@@ -88,22 +88,24 @@ def test_many_fits_warn_once(unscaled, search, action):
 
 
 @pytest.mark.parametrize(
-    "backend, n_most", [("threading", 1), pytest.param("loky", 2, marks=pytest.mark.slow)]
+    "backend, max_warnings", [("threading", 1), pytest.param("loky", 2, marks=pytest.mark.slow)]
 )
-def test_each_process_of_a_search_warns_at_most_once(unscaled, backend, n_most, capfd):
+def test_each_process_of_a_search_warns_at_most_once(unscaled, backend, max_warnings, capfd):
     def search():
         with parallel_config(backend=backend, n_jobs=2):
             grid(*unscaled)
 
     n_here = len(texts(search, part=NOT_SCALED))
-    assert 1 <= n_here + capfd.readouterr().err.count(NOT_SCALED) <= n_most + 1  # and the refit
+    assert (
+        1 <= n_here + capfd.readouterr().err.count(NOT_SCALED) <= max_warnings + 1
+    )  # and the refit
 
 
 def test_kinds_are_counted_separately(unscaled):
     X, y, _ = unscaled
-    found = texts(grid, X, y, None)
-    assert len([text for text in found if NOT_SCALED in text]) == 1
-    assert len([text for text in found if "sensitive_features is None" in text]) == 1
+    caught = texts(grid, X, y, None)
+    assert len([text for text in caught if NOT_SCALED in text]) == 1
+    assert len([text for text in caught if "sensitive_features is None" in text]) == 1
 
 
 def test_each_fit_of_an_estimator_that_is_no_clone_warns(unscaled):
@@ -158,7 +160,7 @@ def test_an_error_by_a_filter_leaves_a_fitted_cv_unchanged(biased, unscaled):
 @pytest.mark.parametrize("hidden_layer_sizes", [(8, 8), (128, 128)])
 def test_paths_name_the_points(biased, hidden_layer_sizes):
     X, y, group = biased
-    params = {**GARBAGE, "hidden_layer_sizes": hidden_layer_sizes}
+    params = {**POOR_FIT, "hidden_layer_sizes": hidden_layer_sizes}
     arguments = {"etas": [0, 1, 3], "seeds": [0, 1], "estimator": make(**params)}
     (text,) = texts(fairness_path, 8 * X, y, group, **arguments, part="The accuracy loss ended")
     alone = {
@@ -194,7 +196,7 @@ def test_targets_are_named(unscaled):
 
 
 def test_folds_are_named_if_the_training_on_all_samples_does_not_warn(biased):
-    """Group c has 40 samples, of which each of two folds has 20."""
+    """Group c has 40 samples, and each of two folds trains on 20 of them."""
     X, y, group = biased
     group = np.where(np.arange(len(y)) < 40, "c", group)
     clf = FairBiNNClassifierCV([0, 1], estimator=make(max_epochs=1), cv=2, bound=1)
@@ -227,10 +229,12 @@ def test_collected_warnings_are_not_shown():
 
 
 def test_a_warning_of_many_fits_has_the_first_text_and_at_most_six_names():
-    found = [(f"eta {k}", FitWarning("a", f"text {k}", FitFailedWarning)) for k in range(7)]
-    found += [("eta 0", FitWarning("a", "repeated")), ("eta 1", FitWarning("b", "other"))]
+    named_warnings = [
+        (f"eta {k}", FitWarning("a", f"text {k}", FitFailedWarning)) for k in range(7)
+    ]
+    named_warnings += [("eta 0", FitWarning("a", "repeated")), ("eta 1", FitWarning("b", "other"))]
     with pytest.warns() as caught:
-        warn_of_many(found, 9)
+        warn_of_many(named_warnings, 9)
     assert [(str(w.message), w.category) for w in caught] == [
         (
             "text 0 This concerns 7 of 9 fits: "

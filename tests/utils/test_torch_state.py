@@ -26,7 +26,7 @@ def in_new_thread(function):
 
 
 def numbers():
-    """Return the number of threads here, and in Python threads that begin now."""
+    """Return the number of torch threads here, and in a new Python thread."""
     return torch.get_num_threads(), in_new_thread(torch.get_num_threads)
 
 

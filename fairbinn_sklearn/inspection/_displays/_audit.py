@@ -32,9 +32,9 @@ class AuditDisplay:
     r"""Draw the selection rate, true positive rate and false positive rate of each group.
 
     Create it with `from_estimator`. Bars show the rates, equal to those of fairlearn's MetricFrame.
-    The title of each panel has the largest difference between two groups, and its confidence
-    interval (CI). Error bars and CIs are percentile intervals of the bootstrap [1]_, over resamples
-    of the samples.
+    The title of each panel shows the largest difference between two groups, and its confidence
+    interval (CI). Error bars and CIs are percentile intervals of the bootstrap [1]_, which
+    resamples the samples.
 
     Parameters
     ----------
@@ -149,8 +149,8 @@ class AuditDisplay:
             Sensitive features. Several columns form intersections.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the rates, >= 0. Samples of weight 0 are left out, and so are
-            groups that have no others.
+            Weights of the samples in the rates, >= 0. Samples of weight 0 are left out. A group is
+            left out if all of its samples have weight 0.
 
         baseline : estimator, default=None
             Fitted classifier to compare with, drawn as "before".

@@ -20,7 +20,7 @@ class ParetoFrontDisplay:
     Create it with `from_path`, `from_cv_results` or `from_estimators`. A point is dominated if
     another point is at least as good in both, and better in one. Dominated points are drawn pale. A
     step line joins the others: the best score at each bound on the difference. Crosses mark models
-    that predict one class for all samples, whose groups therefore have equal rates.
+    that predict one class for all samples, so that all groups have the same rates.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class ParetoFrontDisplay:
         Annotations of the points. The text of a point very close to an annotated one is hidden.
 
     constant : array-like of bool of shape (n_points,), default=None
-        Whether the model of each point predicts one class for all samples. From a table with the
-        metric "selection_rate" it is ``table["selection_rate"].isin([0, 1])``. None means that it
-        is unknown, and no point is marked.
+        Whether the model of each point predicts one class for all samples. For a table with the
+        metric "selection_rate", pass ``table["selection_rate"].isin([0, 1])``. If None, no point is
+        marked.
 
     metric : str, default="demographic_parity_difference"
         Name of the difference.

@@ -98,7 +98,7 @@ def points_of_estimators(estimators, X, y, sensitive_features, metric, score, po
 
 
 def _points(differences, scores, difference_std, score_std, texts, constant):
-    """Return the points by the names of the parameters of the display."""
+    """Return the points as a dict of parameters of the display."""
     return {
         "differences": differences,
         "scores": scores,
