@@ -1,5 +1,5 @@
 """
-Measure time and memory of a fit by samples, features, groups, width, depth and number of etas.
+Measure time and memory of a fit by samples, features, groups, width and depth.
 
     python examples/benchmarks/growth.py
 
@@ -23,14 +23,13 @@ import pandas as pd
 from larger_than_memory import PeakMemory
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
-BASE = {"samples": 30_000, "features": 100, "groups": 2, "width": 128, "depth": 2, "etas": 1}
+BASE = {"samples": 30_000, "features": 100, "groups": 2, "width": 128, "depth": 2}
 SIZES = {
     "samples": (1_000, 10_000, 100_000, 1_000_000, 10_000_000),
     "features": (10, 50, 200, 1_000, 2_000),
     "groups": (2, 10, 50, 100, 200),
     "width": (16, 64, 256, 1024),
     "depth": (1, 2, 4, 8),
-    "etas": (1, 2, 4, 8, 16, 32),
 }
 # Fewer features, because ten million samples of 100 features would take 4 GB.
 FIXED = {"samples": {"features": 20}}
@@ -51,7 +50,7 @@ def measure(size):
     """Return CPU seconds per epoch and MB of memory."""
     import torch
 
-    from fairbinn_sklearn import FairBiNNClassifier, fairness_path
+    from fairbinn_sklearn import FairBiNNClassifier
 
     torch.set_num_threads(1)
     clf = FairBiNNClassifier(
@@ -63,11 +62,7 @@ def measure(size):
     )
 
     def fit(X, y, group):
-        if size["etas"] == 1:
-            clf.fit(X, y, sensitive_features=group)
-        else:
-            etas = np.geomspace(0.5, 50, size["etas"])
-            fairness_path(X, y, group, etas=etas, estimator=clf)
+        clf.fit(X, y, sensitive_features=group)
 
     fit(*make_data({**size, "samples": 600}))
     X, y, group = make_data(size)
@@ -91,7 +86,8 @@ def exponent(sizes, times):
 def draw(table, exponents):
     """Draw seconds and memory against each size, with both axes logarithmic."""
     fig, axes = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
-    for ax, (name, rows) in zip(axes.flat, table.groupby("varied", sort=False), strict=True):
+    axes.flat[-1].remove()
+    for ax, (name, rows) in zip(axes.flat, table.groupby("varied", sort=False), strict=False):
         ax.loglog(rows[name], rows["seconds"], "o-", color="C0", label="CPU seconds per epoch")
         ax.loglog(rows[name], rows["MB"].clip(lower=1), "s--", color="C1", label="MB")
         ax.set(xlabel=name, title=f"exponent of time: {exponents[name]:.2f}")

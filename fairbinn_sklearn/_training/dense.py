@@ -31,12 +31,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn.functional import elu_, hardtanh_, leaky_relu_
-from torch.ops import aten
 
 from .flat import views
 from .module import players
 
 LEADER, FOLLOWER = 0, 1
+aten = torch.ops.aten
 
 
 class Activation(NamedTuple):
