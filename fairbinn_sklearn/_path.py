@@ -68,8 +68,8 @@ def fairness_path(
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
-        at least 2 epochs and 220 steps, and at most `max_epochs`. A number implies
-        ``warm_start=True``.
+        at least 2 epochs and 220 steps; twice as many with `targets`; and at most `max_epochs`. A
+        number implies ``warm_start=True``.
 
     n_jobs : int, default=None
         Number of seeds to train at the same time, by joblib. None means 1 unless in a

@@ -30,11 +30,12 @@ MIN_STEPS = 220
 def default_epochs(max_epochs, options, n_samples):
     """Return the number of epochs of a point.
 
-    It is a tenth of `max_epochs`, but at least `MIN_EPOCHS` and `MIN_STEPS`, and at most
-    `max_epochs`.
+    It is a tenth of `max_epochs`, but at least `MIN_EPOCHS` and `MIN_STEPS`. Under a target it is
+    twice as many epochs, because the multipliers have to converge, too. It is at most `max_epochs`.
     """
     enough = math.ceil(MIN_STEPS / steps_per_epoch(options, n_samples))
-    return min(max_epochs, max(max_epochs // 10, MIN_EPOCHS, enough))
+    epochs = max(max_epochs // 10, MIN_EPOCHS, enough)
+    return min(max_epochs, epochs if options.fairness_target is None else 2 * epochs)
 
 
 def continued(net, options, samples, n_groups, epochs, callbacks=()):

@@ -325,7 +325,9 @@ class TwoPlayerNet(NeuralNet):
         processes = self.criterion_.processes
         if processes is None:
             return gradients
-        return tuple(processes.sum(*gradient) if gradient else [] for gradient in gradients)
+        summed = processes.sum(*gradients[0], *gradients[1])
+        n_leader = len(gradients[0])
+        return summed[:n_leader], summed[n_leader:]
 
     @property
     def is_dense(self):

@@ -168,6 +168,7 @@ def test_booleans_of_any_type_are_numbers(mixed, dtype):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:X has . feature")
 @pytest.mark.parametrize("transformer", [PCA(2), PiecewiseLinearEncoder()], ids=["PCA", "PLE"])
 def test_other_numeric_transformers(mixed, transformer):
     check_pipeline(transformer, mixed[["int64", "float32", "int8", "bool"]])
@@ -340,6 +341,7 @@ def test_network_that_the_exporter_converts_wrongly(biased, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:X has . feature")
 def test_transformer_that_skl2onnx_converts_wrongly(mixed):
     X = mixed[["int64", "float32"]].astype(float)
     with pytest.raises(RuntimeError, match="not valid: .* Convert the columns of X to float32"):

@@ -166,6 +166,8 @@ def test_networks_of_cross_validation_continue(many):
 def test_default_epochs(max_epochs, n_samples, expected):
     options = TrainingOptions.from_estimator(FairBiNNClassifier())
     assert default_epochs(max_epochs, options, n_samples) == expected
+    target = TrainingOptions.from_estimator(FairBiNNClassifier(fairness_target=0.1))
+    assert default_epochs(max_epochs, target, n_samples) == min(2 * expected, max_epochs)
     assert expected == max_epochs or expected * steps_per_epoch(options, n_samples) >= 220
 
 
