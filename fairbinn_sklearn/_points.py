@@ -106,7 +106,7 @@ def check_warm_start(warm_start, epochs_per_point):
     if not (isinstance(warm_start, (bool, np.bool_)) or warm_start == "auto"):
         raise ValueError(f'warm_start must be "auto", True or False, got {warm_start!r}.')
     if epochs_per_point is None:
-        return warm_start
+        return warm_start if warm_start == "auto" else bool(warm_start)
     is_integer = isinstance(epochs_per_point, Integral) and not isinstance(epochs_per_point, bool)
     if not is_integer or epochs_per_point < 1:
         raise ValueError(

@@ -152,6 +152,13 @@ def test_auto_depends_on_the_number_of_samples(biased, many, monkeypatch):
     assert path.reason is None and path[1].n_iter_ == 1
 
 
+@pytest.mark.parametrize("warm_start", [True, np.True_])
+def test_booleans_of_numpy_are_booleans(biased, warm_start):
+    estimator = make(max_epochs=1, hidden_layer_sizes=(4,))
+    path = fairness_path(*biased, etas=[0, 1], estimator=estimator, warm_start=warm_start)
+    assert path.reason is None and path[1].n_iter_ == 2
+
+
 def test_networks_of_cross_validation_continue(many):
     X, y, group = many
     cv = FairBiNNClassifierCV(ETAS, estimator=make(max_epochs=2), epochs_per_point=1, cv=2, bound=1)
