@@ -13,6 +13,7 @@ from torch.nn.functional import (
     threshold_,
 )
 
+from ..losses import FairnessLoss
 from ..losses._aggregate import divide
 from .multipliers import MAX_STEP, excess_weight, update_multipliers
 
@@ -62,7 +63,12 @@ class Criterion(nn.Module):
 
     processes : Processes or None
         Processes that train together.
+
+    needs_autograd : bool
+        Whether `fairness_grad` may use automatic differentiation.
     """
+
+    needs_autograd = True
 
     def __init__(
         self,
@@ -218,6 +224,12 @@ class RateCriterion(Criterion):
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
+
+    @property
+    def needs_autograd(self):
+        """Whether the constraint has a gradient that a user wrote."""
+        losses = getattr(self.constraint, "losses", [self.constraint])
+        return any(type(loss).gradient is not FairnessLoss.gradient for loss in losses)
 
     def membership(self, batch):
         """Return the weight of each sample in each event and group (B, E * G)."""

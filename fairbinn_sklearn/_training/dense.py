@@ -98,11 +98,15 @@ ACTIVATIONS = {
 
 
 class Layer(NamedTuple):
-    """A linear layer: its parameters, their gradients, and the player that owns them."""
+    """A linear layer: its parameters, their gradients, and the player that owns them.
+
+    `flat` stores W transposed, so `transposed` and its gradient are contiguous.
+    """
 
     weight: torch.Tensor  # W, (n_out, n_in)
+    transposed: torch.Tensor
     bias: torch.Tensor  # b, (n_out,)
-    weight_grad: torch.Tensor
+    transposed_grad: torch.Tensor
     bias_grad: torch.Tensor
     owner: int
 
@@ -144,8 +148,9 @@ class DenseBackprop:
         self.layers = [
             Layer(
                 layer.weight.detach(),
+                layer.weight.detach().T,
                 layer.bias.detach(),
-                grads[f"{name}.weight"],
+                grads[f"{name}.weight"].T,
                 grads[f"{name}.bias"],
                 FOLLOWER if name.startswith("fairness.") else LEADER,
             )
@@ -161,7 +166,7 @@ class DenseBackprop:
         Z, H, *_ = self._buffers_of(X.shape[0])
         self.inputs = [X, *H]
         for layer, H_in, Z_out, H_out in zip(self.layers, self.inputs, Z, [*H, None], strict=True):
-            torch.addmm(layer.bias, H_in, layer.weight.T, out=Z_out)
+            torch.addmm(layer.bias, H_in, layer.transposed, out=Z_out)
             if H_out is not None:
                 self.activation.apply(Z_out, H_out)
         return Z[-1]
@@ -177,7 +182,7 @@ class DenseBackprop:
         for k in reversed(range(len(self.layers))):
             layer, grad = self.layers[k], grads[owners[k]]
             if grad is not None:
-                torch.mm(grad.T, self.inputs[k], out=layer.weight_grad)
+                torch.mm(self.inputs[k].T, grad, out=layer.transposed_grad)
                 torch.sum(grad, 0, out=layer.bias_grad)
             for player in (LEADER, FOLLOWER):
                 if grads[player] is not None and player in owners[:k]:

@@ -27,7 +27,7 @@ def mean_gap(rates, present):
 def mean_gap_gradient(rates, present):
     """Return the gradient of `mean_gap` in the rates."""
     deviation, scale = _deviation(rates, present)
-    return (2.0 * scale) * deviation
+    return deviation.mul_(2.0 * scale)
 
 
 def _deviation(rates, present):

@@ -13,13 +13,14 @@ from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._training.backprop import AutogradBackprop
 from fairbinn_sklearn._training.build import build_net
 from fairbinn_sklearn._training.dense import ACTIVATIONS, DenseBackprop
-from fairbinn_sklearn._training.flat import flatten, unflatten
+from fairbinn_sklearn._training.flat import flatten, unflatten, views
 from fairbinn_sklearn._training.module import players
 from fairbinn_sklearn._training.net import TwoPlayerNet
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn._training.resolve import ACTIVATIONS as NAMES
 from fairbinn_sklearn._training.resolve import SCHEDULES
 from fairbinn_sklearn._training.update_rules import METHODS
+from fairbinn_sklearn.losses import DemographicParity
 
 N_SAMPLES = 150
 
@@ -174,11 +175,11 @@ def test_one_loss_for_both_players():
     X = torch.randn(4, 5)
     dense = DenseBackprop(net.module_, net.options.activation, flatten(net))
     grad = torch.randn_like(dense.forward(X))
-    flat = torch.cat(sum(dense.backward(grad, grad), []))
+    gradients = dense.backward(grad, grad)
     autograd = AutogradBackprop(reference.module_, reference.players(), None)
     autograd.forward(X)
-    expected = torch.cat([g.flatten() for g in sum(autograd.backward(grad, grad), [])])
-    assert_close(flat, expected)
+    for (flat,), expected in zip(gradients, autograd.backward(grad, grad), strict=True):
+        assert_close(views(flat, expected), list(expected))
 
 
 def test_flattening_and_back_changes_nothing():
@@ -231,3 +232,30 @@ def test_frozen_parameters_use_automatic_differentiation():
     net = make_net()
     net.module_.base[0].weight.requires_grad_(False)
     assert not net.is_dense
+
+
+@pytest.mark.parametrize("params", [{}, {"eta": None, "fairness_target": 0.1}])
+def test_training_leaves_no_inference_tensors(params):
+    net = make_net(**params)
+    net.train(samples_of(2, (2,), False), epochs=2, schedule=SCHEDULES["cosine"], fair=True)
+    states = [net.optimizer_.state, net.fairness_optimizer_.state]
+    values = [
+        value for state in states for of_param in state.values() for value in of_param.values()
+    ]
+    tensors = [*net.module_.parameters(), *net.criterion_.buffers(), *values]
+    assert values
+    assert not any(tensor.is_inference() for tensor in tensors if isinstance(tensor, torch.Tensor))
+
+
+def test_a_gradient_by_a_user_may_use_autograd():
+    class AutogradParity(DemographicParity):
+        def gradient(self, rates, counts):
+            with torch.enable_grad():
+                rates = rates.detach().requires_grad_()
+                return torch.autograd.grad(self.penalty(rates, counts).sum(), rates)[0]
+
+    nets = [
+        make_net(constraint=constraint) for constraint in (DemographicParity(), AutogradParity())
+    ]
+    params = [trained_params(net, samples_of(2, (2,), False)) for net in nets]
+    assert_close(params[0], params[1], rtol=0, atol=1e-10)
