@@ -111,7 +111,7 @@ class FairBiNNClassifier(
 
     - fairness: `eta`, `fairness_target`, `constraint`, `method`, `n_unroll_steps`, `equalize`,
       `rate_window`;
-    - groups: `combine`, `pos_label`;
+    - groups and classes: `combine`, `pos_label`, `threshold`;
     - network: `hidden_layer_sizes`, `fairness_layer_sizes`, `fairness_position`, `activation`,
       `module`, `fairness_modules`;
     - optimization: `optimizer`, `lr`, `weight_decay`, `fairness_optimizer`, `fairness_lr`,
@@ -171,7 +171,7 @@ class FairBiNNClassifier(
         and a backward pass.
 
     equalize : {"decisions", "scores", "both"}, default="decisions"
-        Which rates are equalised: the rates of decisions (predictions at the threshold 0.5), which
+        Which rates are equalised: the rates of decisions (predictions at the `threshold`), which
         an audit measures, as in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both,
         with the mean of both losses. With "both", a `fairness_target` applies to both differences.
         With "decisions" and "both", `fit` starts from the rates of scores and changes to the rates
@@ -192,6 +192,14 @@ class FairBiNNClassifier(
         The order of `classes_` and the decision rule of `predict` do not depend on it. None means
         ``classes_[1]``, the last of the sorted labels: "denied" if the labels are "approved" and
         "denied". With more than two classes it must be None.
+
+    threshold : float or "rate", default=0.5
+        Probability of the positive class above which `predict` returns it, in (0, 1). Training
+        equalises the rates of these decisions. "rate" finds the threshold at which as many training
+        samples are predicted positive as have positive labels, by weight if there are weights. It
+        suits rare labels, for which a threshold of 0.5 may select nobody. The threshold is computed
+        before each epoch and after the last, from all training samples; `threshold_` contains it.
+        With more than two classes it must be 0.5.
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -342,6 +350,10 @@ class FairBiNNClassifier(
         - "fairness_step": largest norm of the follower's steps, if there is a follower.
         - "lr": the leader's learning rate.
 
+    threshold_ : float or None
+        Probability of the positive class above which it is predicted; None with more than two
+        classes.
+
     n_iter_ : int
         Number of epochs in `history_`.
 
@@ -370,8 +382,8 @@ class FairBiNNClassifier(
 
     Notes
     -----
-    Scale the features of X, as for every neural network. The threshold of decisions is 0.5. Parity
-    of decisions does not imply parity of scores: look at both differences.
+    Scale the features of X, as for every neural network. Parity of decisions does not imply parity
+    of scores, or of decisions at another threshold: look at both differences.
 
     The fairness loss weighs all groups alike, whatever their sizes. Rates of groups of a few
     samples cannot be estimated; merge such groups with others.
@@ -423,6 +435,7 @@ class FairBiNNClassifier(
         "equalize": [StrOptions(set(EQUALIZE))],
         "rate_window": [Interval(Integral, 0, None, closed="left")],
         "combine": [StrOptions(set(COMBINATIONS))],
+        "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"rate"})],
         "fairness_position": [Integral],
         "lr": [Interval(Real, 0, np.inf, closed="neither")],
         "weight_decay": [Interval(Real, 0, np.inf, closed="left")],
@@ -453,6 +466,7 @@ class FairBiNNClassifier(
         rate_window=10_000,
         combine="intersection",
         pos_label=None,
+        threshold=0.5,
         hidden_layer_sizes=(128, 128),
         fairness_layer_sizes=None,
         fairness_position=-1,
@@ -489,6 +503,7 @@ class FairBiNNClassifier(
         self.rate_window = rate_window
         self.combine = combine
         self.pos_label = pos_label
+        self.threshold = threshold
         self.hidden_layer_sizes = hidden_layer_sizes
         self.fairness_layer_sizes = fairness_layer_sizes
         self.fairness_position = fairness_position
@@ -667,6 +682,11 @@ class FairBiNNClassifier(
                 "early_stopping must be False for partial_fit, which has no validation samples, "
                 "got True."
             )
+        if self.threshold == "rate":
+            raise ValueError(
+                'threshold must be a number for partial_fit, got "rate", which needs all samples '
+                "at once."
+            )
         if self.class_weight == "balanced":
             raise ValueError(
                 'class_weight must be a dict or None for partial_fit, got "balanced", which needs '
@@ -709,6 +729,18 @@ class FairBiNNClassifier(
     def module_(self):
         """The module with submodules ``base``, ``fairness`` and ``head``, or a custom module."""
         return self.net_.module_
+
+    @property
+    def threshold_(self):
+        """Probability of the positive class above which it is predicted; None with more classes."""
+        check_is_fitted(self, "net_")
+        criterion = self.net_.criterion_
+        if criterion.n_classes > 2:
+            return None
+        if self.net_.options.threshold != "rate":
+            return self.net_.options.threshold
+        sign = 1.0 if criterion.positive == 1 else -1.0
+        return float(expit(sign * float(criterion.logit_threshold)))
 
     @property
     def groups_(self):
@@ -793,9 +825,11 @@ class FairBiNNClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class with the highest probability.
+            The class with the highest probability; of two classes the positive class where its
+            probability is above `threshold_`.
         """
-        codes = decide(self.decision_function(X))
+        logits = self.decision_function(X)
+        codes = decide(self.net_, logits)
         return self.classes_[codes]
 
     def score(self, X, y, sample_weight=None):
@@ -819,7 +853,7 @@ class FairBiNNClassifier(
         """
         check_is_fitted(self, "net_")
         codes = label_codes(X, y, self.classes_)
-        correct = codes == decide(self.decision_function(X))
+        correct = codes == decide(self.net_, self.decision_function(X))
         return float(np.average(correct, weights=plain_weights(sample_weight, codes)))
 
     def _make_checkpoint(self, data, fitted_net):

@@ -17,6 +17,7 @@ from .options import TrainingOptions
 from .resolve import check_names, resolve_optimizer
 from .run import RunSummary
 from .state import restore_lasting
+from .thresholds import logit_threshold
 
 
 def build_net(
@@ -50,6 +51,7 @@ def build_net(
     positive : {0, 1}, default=1
         Code of the positive class of two.
     """
+    threshold = logit_threshold(options.threshold, n_classes, positive)
     seed = random_state.randint(np.iinfo(np.int32).max)
     n_outputs = 1 if n_classes == 2 else n_classes
     build = _default_module if options.module is None else _own_module
@@ -91,7 +93,9 @@ def build_net(
         verbose=0,
     )
     with seeded(seed, device) if options.draws_random_numbers else contextlib.nullcontext():
-        return net.initialize()
+        net.initialize()
+    net.criterion_.logit_threshold.fill_(threshold)
+    return net
 
 
 def net_for(options, data, samples, random_state, window=None):

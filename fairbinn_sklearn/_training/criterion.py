@@ -64,6 +64,9 @@ class Criterion(nn.Module):
     processes : Processes or None
         Processes that train together.
 
+    logit_threshold : torch.Tensor of shape (...)
+        With two classes, the logit above which the decision is class code 1.
+
     needs_autograd : bool
         Whether `fairness_grad` may use automatic differentiation.
     """
@@ -94,6 +97,7 @@ class Criterion(nn.Module):
         self.multiplier_lr_scale = 1.0
         self.decision_weight = 1.0
         self.processes = None
+        self.register_buffer("logit_threshold", torch.zeros((), dtype=torch.float32))
 
     @torch.no_grad()
     def accuracy_loss(self, logits, batch, scores=None):
@@ -121,7 +125,7 @@ class Criterion(nn.Module):
     def decisions(self, logits):
         """Return decisions (B, C): 0 or 1 for each probability of `scores`."""
         if self.n_outputs == 1:
-            return (logits > 0).to(logits.dtype)
+            return (logits > self.logit_threshold[..., None, None]).to(logits.dtype)
         return one_hot(logits.argmax(-1), self.n_outputs).to(logits.dtype)
 
     def logit_grad(self, score_grad, scores):
@@ -177,8 +181,9 @@ class Criterion(nn.Module):
         """Return a copy with zero counts, an infinite window and no target, for validation."""
         copied = copy.deepcopy(self)
         copied.window, copied.target, copied.processes = math.inf, None, None
-        for buffer in copied.buffers():
-            buffer.zero_()
+        for name, buffer in copied.named_buffers():
+            if name != "logit_threshold":
+                buffer.zero_()
         return copied
 
     def add_groups(self, n_groups):

@@ -19,7 +19,10 @@ from .module import players
 from .resolve import OPTIMIZERS
 from .run import RunSummary, TrainingRun, limit_threads
 from .state import restore
+from .thresholds import threshold_at_rate
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
+
+EVALUATION_SIZE = 4096  # samples at a time without gradients
 
 
 class TwoPlayerNet(NeuralNet):
@@ -196,6 +199,7 @@ class TwoPlayerNet(NeuralNet):
                     epochs -= len(self.history)
                 self._loop(samples, epochs)
                 self.notify("on_train_end", X=samples)
+                self._keep_rate(samples)
             run = self.run
             self.last_run = RunSummary(
                 fair, len(samples), run.epochs, run.interrupted, run.is_continued
@@ -262,7 +266,7 @@ class TwoPlayerNet(NeuralNet):
         (seed,) = self.rng.bit_generator.seed_seq.spawn(1)[0].generate_state(1)
         return seeded(int(seed), torch.device(self.device))
 
-    def on_epoch_begin(self, net, **kwargs):
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         """Stop if a callback requested it; set the values that depend on the epoch."""
         run = self.run
         if run.stop:
@@ -271,8 +275,21 @@ class TwoPlayerNet(NeuralNet):
         is_last = run.is_continued or not last
         self.criterion_.decision_weight = 1.0 if is_last else len(self.history) / last
         self._follow_leader_lr()
+        self._keep_rate(dataset_train)
         run.largest_step = torch.zeros((), device=self.device)
-        super().on_epoch_begin(net, **kwargs)
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+
+    @torch.no_grad()
+    def _keep_rate(self, samples):
+        """Under threshold="rate", set the threshold that keeps the rate of the training labels."""
+        if self.options.threshold != "rate":
+            return
+        self._set_training(False)
+        logits = [self.module_(batch.X)[..., 0] for batch in Batches(samples, EVALUATION_SIZE)]
+        weight = samples.sample_weight
+        rate = float(np.average(samples.y.cpu(), weights=None if weight is None else weight.cpu()))
+        threshold = threshold_at_rate(torch.cat(logits, -1), weight, rate)
+        self.criterion_.logit_threshold.copy_(threshold)
 
     def on_epoch_end(self, net, **kwargs):
         """Update the learning rates."""

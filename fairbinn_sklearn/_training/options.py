@@ -37,6 +37,7 @@ FIXED = (
     "rate_window",
     "combine",
     "pos_label",
+    "threshold",
     "module",
     "fairness_modules",
     *LAYERS,
@@ -82,6 +83,7 @@ class TrainingOptions:
     equalize: str
     rate_window: int
     combine: str
+    threshold: float | str
     module: type | None
     fairness_modules: tuple
     hidden_layer_sizes: list
@@ -146,6 +148,7 @@ class TrainingOptions:
                     "equalize",
                     "rate_window",
                     "combine",
+                    "threshold",
                     "batch_size",
                 )
             },

@@ -26,9 +26,14 @@ def largest_met(target):
     return max(factor * target, target + excess)
 
 
-def decide(logits):
-    """Return class codes of logits, of shape (N,) for two classes or (N, C)."""
-    return (logits > 0).astype(np.intp) if logits.ndim == 1 else logits.argmax(1)
+def decide(net, logits):
+    """Return the class codes that a network predicts, from its logits.
+
+    The logits have the shape (N,) for two classes, and otherwise (N, C).
+    """
+    if logits.ndim == 2:
+        return logits.argmax(1)
+    return (logits > float(net.criterion_.logit_threshold)).astype(np.intp)
 
 
 @torch.inference_mode()
@@ -141,7 +146,7 @@ def _warn_of_loss(net, samples, n_classes):
 
 def _warn_of_constant_predictions(net, classes, X):
     logits = predict_logits(net.module_, X)
-    codes = decide(logits[:, 0] if logits.shape[1] == 1 else logits)
+    codes = decide(net, logits[:, 0] if logits.shape[1] == 1 else logits)
     if (codes != codes[0]).any():
         return
     options, run = net.options, net.last_run

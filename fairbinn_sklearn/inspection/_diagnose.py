@@ -128,7 +128,7 @@ def diagnose(
     weight = rate_weights(sample_weight, logits)
     is_counted = weight > 0
     logits, weight = logits[is_counted], weight[is_counted]
-    predictions = decide(logits)
+    predictions = decide(clf.net_, logits)
     truth = None if y is None else label_codes(X, y, clf.classes_)[is_counted]
     features = _checks.check_features(samples, getattr(clf, "feature_names_in_", None))
     is_scaled = features.verdict != FAILS

@@ -161,6 +161,7 @@ CHANGES = {
     "equalize": "scores",
     "rate_window": 5,
     "combine": "separate",
+    "threshold": 0.3,
     "hidden_layer_sizes": (3,),
     "fairness_layer_sizes": (3,),
     "fairness_position": 0,

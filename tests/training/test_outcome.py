@@ -40,7 +40,9 @@ def outcome(
     history = [{"validation_objective": o, "loss": loss} for o, loss in objectives.items()]
     net = SimpleNamespace(
         module_=FirstFeature(),
-        criterion_=SimpleNamespace(constraint_value=lambda: torch.tensor(difference)),
+        criterion_=SimpleNamespace(
+            constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0
+        ),
         options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64, lr=0.1),
         history=history or [{"loss": loss} for loss in losses],
         last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),

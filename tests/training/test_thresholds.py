@@ -1,0 +1,112 @@
+"""The threshold of decisions: a number, or the threshold that keeps the rate of the labels."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import fit, make, make_data
+from fairlearn.metrics import demographic_parity_difference, selection_rate
+from sklearn.base import clone
+
+from fairbinn_sklearn import fairness_path
+from fairbinn_sklearn._training.thresholds import threshold_at_rate
+from fairbinn_sklearn.metrics import FairnessScorer
+
+
+def rare_labels(seed, n_samples=5_000, rate=0.02):
+    rng = np.random.default_rng(seed)
+    group = rng.choice(["a", "b"], n_samples)
+    X = rng.normal(size=(n_samples, 4))
+    X[:, 0] += group == "a"
+    z = X.sum(1) + rng.normal(size=n_samples)
+    return X, (z > np.quantile(z, 1 - rate)).astype(int), group
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("pos_label", [0, 1])
+def test_predict_and_training_use_the_threshold(biased, threshold, pos_label):
+    X, y, group = biased
+    clf = fit(biased, eta=0.1, max_epochs=5, threshold=threshold, pos_label=pos_label)
+    column = clf.predict_proba(X)[:, pos_label]
+    selected = clf.predict(X) == clf.classes_[pos_label]
+    np.testing.assert_array_equal(selected, column > threshold)
+    assert clf.threshold_ == threshold
+    assert clf.score(X, y) == np.mean(clf.predict(X) == y)
+    # The last running difference is that of the decisions at the threshold.
+    difference = demographic_parity_difference(y, clf.predict(X), sensitive_features=group)
+    at_half = np.abs(np.subtract(*[np.mean(column[group == g] > 0.5) for g in np.unique(group)]))
+    running = clf.history_[-1]["decision_difference"]
+    assert abs(running - difference) < 0.05
+    if threshold != 0.5:
+        assert abs(running - at_half) > abs(running - difference)
+    score = FairnessScorer()(clf, X, y, sensitive_features=group)
+    assert -score == pytest.approx(difference)
+
+
+@pytest.mark.parametrize("pos_label", [0, 1])
+def test_rate_selects_as_many_samples_as_have_positive_labels(biased, pos_label):
+    X, y, group = biased
+    clf = fit(biased, eta=10, max_epochs=5, threshold="rate", pos_label=pos_label)
+    predicted = clf.predict(X)
+    assert abs(selection_rate(y, predicted) - np.mean(y == 1)) < 1.5 / len(y)
+    column = clf.predict_proba(X)[:, pos_label]
+    assert np.mean((column > clf.threshold_) == (predicted == pos_label)) > 1 - 2 / len(y)
+
+
+def test_rate_counts_weights(biased):
+    X, y, group = biased
+    weight = np.where(y == 1, 3.0, 1.0)
+    clf = make(eta=1, max_epochs=5, threshold="rate")
+    clf.fit(X, y, sensitive_features=group, sample_weight=weight)
+    expected = np.average(y == 1, weights=weight)
+    assert abs(np.average(clf.predict(X), weights=weight) - expected) < 5 / weight.sum()
+
+
+@pytest.mark.parametrize("eta", [1.0, 10.0])
+def test_rate_keeps_decisions_on_rare_labels(eta):
+    X, y, group = rare_labels(0)
+    clf = make(eta=eta, threshold="rate").fit(X, y, sensitive_features=group)
+    X, y, group = rare_labels(1)
+    predicted = clf.predict(X)
+    assert 0.01 < predicted.mean() < 0.03
+    assert np.mean(predicted[y == 1]) > 0.2
+    before = make(eta=0, threshold="rate").fit(X, y, sensitive_features=group).predict(X)
+    assert demographic_parity_difference(
+        y, predicted, sensitive_features=group
+    ) < 0.7 * demographic_parity_difference(y, before, sensitive_features=group)
+
+
+def test_a_path_has_thresholds_of_its_points(biased):
+    X, y, group = biased
+    estimator = make(max_epochs=4, threshold="rate")
+    path = fairness_path(X, y, group, etas=[0, 1, 10], estimator=estimator, warm_start=False)
+    for point in path:
+        alone = clone(point).fit(X, y, sensitive_features=group)
+        assert alone.threshold_ == pytest.approx(point.threshold_, abs=1e-6)
+        assert np.mean(point.predict(X)) == pytest.approx(np.mean(y), abs=1.5 / len(y))
+
+
+def test_thresholds_of_networks_side_by_side():
+    logits = torch.tensor([[3.0, 1.0, 2.0, 0.0], [0.0, 0.0, 5.0, 0.0]])
+    threshold = threshold_at_rate(logits, None, 0.5)
+    torch.testing.assert_close(threshold, torch.tensor([1.5, 0.0]))
+    torch.testing.assert_close(threshold_at_rate(logits[0], None, 0.0), torch.tensor(3.0))
+
+
+def test_more_than_two_classes_have_no_threshold():
+    data = make_data(n_classes=3)
+    X, y, group = data
+    assert fit(data, max_epochs=1).threshold_ is None
+    with pytest.raises(ValueError, match="threshold must be 0.5 with 3 classes, got 0.3"):
+        make(threshold=0.3).fit(X, y, sensitive_features=group)
+
+
+@pytest.mark.parametrize("threshold", [0, 1, "top", None])
+def test_thresholds_that_are_not_valid(biased, threshold):
+    with pytest.raises(ValueError, match="'threshold' parameter"):
+        fit(biased, threshold=threshold)
+
+
+def test_partial_fit_needs_a_number(biased):
+    X, y, group = biased
+    with pytest.raises(ValueError, match='got "rate", which needs all samples'):
+        make(threshold="rate").partial_fit(X, y, classes=[0, 1], sensitive_features=group)
