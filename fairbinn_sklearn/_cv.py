@@ -50,10 +50,10 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         `estimator`.
 
     bound : float, default=0.05
-        Largest mean difference over the folds, from 0 to 1.
+        Largest mean difference over the folds, or smallest mean ratio, from 0 to 1.
 
     metric : str, default="demographic_parity_difference"
-        Name of a difference, as in `fairbinn_sklearn.metrics.FairnessScorer`.
+        Name of a difference or ratio, as in `fairbinn_sklearn.metrics.FairnessScorer`.
 
     scoring : str, default="accuracy"
         Name of a scorer of scikit-learn.

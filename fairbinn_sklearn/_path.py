@@ -7,7 +7,7 @@ from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipel
 from ._utils.fit_warnings import warn_of_many
 from .metrics import best_under
 from .metrics._bound import dominated
-from .metrics._measure import measure
+from .metrics._measure import measure, sign
 
 
 def fairness_path(
@@ -374,10 +374,10 @@ class FairnessPath:
         Parameters
         ----------
         bound : float
-            Largest difference allowed, from 0 to 1.
+            Largest difference allowed, or smallest ratio, from 0 to 1.
 
         metric : str, default="demographic_parity_difference"
-            Name of a difference in the table.
+            Name of a difference or ratio in the table.
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
@@ -402,7 +402,7 @@ class FairnessPath:
         """
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)
-        results = {f"mean_test_{metric}": -means[metric], f"mean_test_{score}": means[score]}
+        results = {f"mean_test_{name}": sign(name) * means[name] for name in (metric, score)}
         if "selection_rate" in means:
             rates = self.figures["selection_rate"].groupby([self._values(), self._seeds()])
             by_seed = rates.first().unstack().loc[means.index]

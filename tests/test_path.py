@@ -306,6 +306,18 @@ def test_seeds_that_predict_another_class_each_are_constant(path):
     assert changed.best_under(0.05) is path[2]
 
 
+def test_best_under_a_ratio(large):
+    X, y, group = large
+    estimator = make(max_epochs=10, device="cpu")
+    path = fairness_path(X, y, group, etas=[0, 3, 30], estimator=estimator)
+    measured = path.evaluate(X, y, sensitive_features=group, metrics="demographic_parity_ratio")
+    ratios = measured.to_frame()["demographic_parity_ratio"]
+    assert ratios[0] < 0.5 < ratios[2]
+    chosen = measured.best_under(0.5, metric="demographic_parity_ratio")
+    accuracy = measured.to_frame()["accuracy"].where(ratios >= 0.5)
+    assert chosen is path[int(accuracy.argmax())]
+
+
 @pytest.mark.parametrize("order", [[0, 3, 1, 4, 2, 5], [5, 2, 4, 1, 3, 0]])
 def test_best_under_does_not_depend_on_the_order_of_the_points(path, order):
     figures = pd.DataFrame(

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._metrics import DIFFERENCES, check_metrics
+from ._metrics import BOUNDED, METRICS, check_metrics
 from ._scorers import how_to_pass_groups
 
 
@@ -32,21 +32,26 @@ class BestUnder(BaseEstimator):
 
     def __call__(self, cv_results):
         """Return the index of the candidate."""
-        differences = -self._column(cv_results, self.metric)
+        sign = 1 if METRICS[self.metric].greater_is_better else -1
+        values = self._column(cv_results, self.metric)  # negated differences: greater is better
         scores = self._column(cv_results, self.score)
-        within = np.flatnonzero(differences <= self.bound)
+        within = np.flatnonzero(values >= sign * self.bound)
         if not len(within):
-            closest = int(np.argmin(differences))
+            closest = int(np.argmax(values))
             warnings.warn(
-                f"No candidate has a mean {self.metric} of at most {self.bound}. The closest is "
-                f"chosen, with {differences[closest]:.4f}.",
+                f"No candidate has {self._condition()}. The closest is chosen, with "
+                f"{sign * values[closest]:.4f}.",
                 UserWarning,
                 stacklevel=2,
             )
             return closest
         within = self._without_constant(cv_results, within)
         best = within[scores[within] == np.nanmax(scores[within])]
-        return int(best[np.argmin(differences[best])])
+        return int(best[np.argmax(values[best])])
+
+    def _condition(self):
+        limit = "at least" if METRICS[self.metric].greater_is_better else "at most"
+        return f"a mean {self.metric} of {limit} {self.bound}"
 
     def _without_constant(self, cv_results, within):
         """Return the candidates that are not constant; warn if all of them are."""
@@ -54,9 +59,9 @@ class BestUnder(BaseEstimator):
         if len(varied):
             return varied
         warnings.warn(
-            f"All candidates with a mean {self.metric} of at most {self.bound} predict one class "
-            "for all samples, so their group differences are trivially small. Raise the bound, or "
-            "add candidates with a smaller eta or a larger target.",
+            f"All candidates with {self._condition()} predict one class for all samples, so their "
+            "group differences are trivially small. Relax the bound, or add candidates with a "
+            "smaller eta or a larger target.",
             UserWarning,
             stacklevel=2,
         )
@@ -114,15 +119,16 @@ def constant_candidates(cv_results):
 
 
 def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
-    """Choose the candidate with the best score under a bound on the difference, for `refit`.
+    """Choose the candidate with the best score under a bound on a group metric, for `refit`.
 
     Parameters
     ----------
     bound : float
-        Largest mean difference over the folds, from 0 to 1.
+        Largest mean difference over the folds, or smallest mean ratio, from 0 to 1. The four-fifths
+        rule is a ratio of at least 0.8.
 
     metric : str, default="demographic_parity_difference"
-        Name of a difference in the `scoring` of the search.
+        Name of a difference, a ratio, or "worst_group_accuracy" in the `scoring` of the search.
 
     score : str, default="accuracy"
         Name of the score to choose by.
@@ -131,7 +137,7 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     -------
     choose : callable
         Function that returns the index of a candidate from `cv_results_`. Among equal scores it
-        selects the smallest difference. With the scorer "selection_rate", models that predict one
+        selects the smallest difference or largest ratio. With the scorer "selection_rate", models that predict one
         class for all samples are passed over if another candidate meets the bound. If no candidate
         meets the bound, it selects the closest and warns.
 
@@ -163,7 +169,7 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     """
     if not (np.isreal(bound) and 0 <= bound <= 1):
         raise ValueError(f"bound must be a number from 0 to 1, got {bound!r}.")
-    check_metrics("metric", [metric], DIFFERENCES)
+    check_metrics("metric", [metric], BOUNDED)
     return BestUnder(bound, metric, score)
 
 

@@ -131,6 +131,7 @@ METRICS = {
 }
 
 DIFFERENCES = sorted(name for name in METRICS if name.endswith("_difference"))
+BOUNDED = sorted(set(METRICS) - {"selection_rate"})  # metrics that have a best value
 
 
 def check_metrics(parameter, names, allowed=METRICS):
