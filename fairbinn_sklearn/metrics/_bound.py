@@ -137,9 +137,9 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     -------
     choose : callable
         Function that returns the index of a candidate from `cv_results_`. Among equal scores it
-        selects the smallest difference or largest ratio. With the scorer "selection_rate", models that predict one
-        class for all samples are passed over if another candidate meets the bound. If no candidate
-        meets the bound, it selects the closest and warns.
+        selects the smallest difference or largest ratio. With the scorer "selection_rate", models
+        that predict one class for all samples are passed over if another candidate meets the bound.
+        If no candidate meets the bound, it selects the closest and warns.
 
     Raises
     ------
