@@ -1,8 +1,8 @@
-"""Compare the estimator's time with a bare loop, another method and a raw forward pass.
+"""Compare the time of a fit, a path and predictions with the arithmetic and with other methods.
 
-Run ``python examples/benchmarks/speed.py``. Ratios are computed in pairs, A B A B ..., and their
-median, minimum and maximum are reported. ``--save FILE`` writes them as CSV. The milliseconds of a
-scorer and the seconds of the import depend on the machine.
+Run ``python examples/benchmarks/speed.py``. CPU times of one process with one thread are taken in
+turns, A B A B ..., after a warm-up. Medians, smallest and largest ratios are reported. ``--save
+FOLDER`` writes the tables speed_fit.csv, speed_complete.csv and speed_serving.csv.
 
 ``--released FOLDER`` adds an epoch of the code released by the paper's authors. FOLDER is a copy of
 github.com/yazdanimehdi/FairBiNN with its data. Its training script runs unchanged, with its network
@@ -16,13 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from adult_features import adult_features
 from fairlearn.adversarial import AdversarialFairnessClassifier
-from sklearn.base import clone
+from fairlearn.postprocessing import ThresholdOptimizer
+from fairlearn.reductions import DemographicParity, ExponentiatedGradient
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
@@ -101,29 +105,24 @@ def matrix_products(X, *, epochs, batch_size):
                 torch.mm(deltas[k], weights[k], out=deltas[k - 1])
 
 
-def seconds(function):
-    """Return the wall time of one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def ratios(function, reference, repeats):
-    """Return ratios of the times of two functions, called in turns after a warm-up."""
-    function(), reference()
-    return np.array([seconds(function) / seconds(reference) for _ in range(repeats)])
+def in_turns(functions, repeats, clock=time.process_time):
+    """Return seconds of functions of no arguments, called in turns after a warm-up."""
+    for function in functions.values():
+        function()
+    times = []
+    for _ in range(repeats):
+        edges = [clock()]
+        for function in functions.values():
+            function()
+            edges.append(clock())
+        times.append(np.diff(edges))
+    return pd.DataFrame(times, columns=list(functions))
 
 
 def summarise(name, values):
-    """Print median and range; return them as a dict."""
-    record = {
-        "measurement": name,
-        "median": np.median(values).round(2),
-        "smallest": np.min(values).round(2),
-        "largest": np.max(values).round(2),
-    }
-    print(*record.values(), sep=", ", flush=True)
-    return record
+    """Return the median and range of some values as a row of a table."""
+    median, smallest, largest = np.percentile(values, [50, 0, 100]).round(2)
+    return {"": name, "median": median, "smallest": smallest, "largest": largest}
 
 
 def import_times(repeats=5):
@@ -161,68 +160,21 @@ def raw_forward(clf, X):
     return forward
 
 
-def serving_ratios(threads, clf, data, repeats=200):
-    """Yield the ratio for one sample, and the milliseconds of scorers on 2,000 samples."""
-    X, y, sex = (values[:2_000] for values in data)
-    yield summarise(
-        f"predict_proba / raw forward pass, 1 sample, {threads} thread(s)",
-        ratios(lambda: clf.predict_proba(X[:1]), raw_forward(clf, X[:1]), repeats),
-    )
-    scorer, forward = FairnessScorer(), raw_forward(clf, X)
-    functions = {
-        "FairnessScorer": lambda: scorer(clf, X, y, sensitive_features=sex),
-        "raw forward pass": forward,
-    }
-    times = [[1000 * seconds(f) for f in functions.values()] for _ in range(repeats)]  # in turns
-    for name, values in zip(functions, np.transpose(times), strict=True):
-        yield summarise(f"{name}, 2,000 samples, milliseconds, {threads} thread(s)", values)
-
-
-def compute_ratios(threads, epochs, repeats, data):
-    """Yield ratios of fit and predict_proba for a number of threads."""
-    torch.set_num_threads(threads)
-    X, y, sex = data
-    tensors = (
+def tensors_of(X, y, sex):
+    """Return the samples in the form that the bare loop takes."""
+    return (
         torch.tensor(X),
         torch.tensor(y, dtype=torch.float32),
         torch.tensor(sex == "Male", dtype=torch.long),
     )
-    clf = FairBiNNClassifier(eta=ETA, max_epochs=epochs, device="cpu", random_state=0)
-    yield summarise(
-        f"fit / bare loop, {epochs} epochs of 256, {threads} thread(s)",
-        ratios(
-            lambda: clf.fit(X, y, sensitive_features=sex),
-            lambda: bare_loop(*tensors, epochs=epochs, batch_size=256),
-            repeats,
-        ),
-    )
-    yield summarise(
-        f"fit / its matrix products, {epochs} epochs of 256, {threads} thread(s)",
-        ratios(
-            lambda: clf.fit(X, y, sensitive_features=sex),
-            lambda: matrix_products(tensors[0], epochs=epochs, batch_size=256),
-            repeats,
-        ),
-    )
-    yield summarise(
-        f"path of 16 etas / bare loop of one fit, 20 epochs of 256, {threads} thread(s)",
-        ratios(
-            lambda: fairness_path(
-                X,
-                y,
-                sex,
-                etas=np.geomspace(0.1, 30, 16),
-                estimator=clone(clf).set_params(max_epochs=20),
-            ),
-            lambda: bare_loop(*tensors, epochs=20, batch_size=256),
-            max(1, repeats // 4),
-        ),
-    )
-    plain = FairBiNNClassifier(eta=0, max_epochs=epochs, device="cpu", random_state=0)
-    yield summarise(
-        f"fit / fit for accuracy only, {epochs} epochs of 256, {threads} thread(s)",
-        ratios(lambda: clf.fit(X, y, sensitive_features=sex), lambda: plain.fit(X, y), repeats),
-    )
+
+
+def fit_table(data, epochs, repeats):
+    """Compare trainings of the same number of epochs in batches of 256."""
+    X, y, sex = data
+    tensors = tensors_of(*data)
+    params = {"max_epochs": epochs, "batch_size": 256, "device": "cpu", "random_state": 0}
+    clf, plain = (FairBiNNClassifier(eta, **params) for eta in (ETA, 0))
     adversarial = AdversarialFairnessClassifier(
         backend="torch",
         predictor_model=3 * [128, "relu"],
@@ -233,21 +185,73 @@ def compute_ratios(threads, epochs, repeats, data):
         alpha=0.1,
         random_state=0,
     )
-    yield summarise(
-        f"fit / AdversarialFairnessClassifier, {epochs} epochs of 256, {threads} thread(s)",
-        ratios(
-            lambda: clf.fit(X, y, sensitive_features=sex),
-            lambda: adversarial.fit(X, y, sensitive_features=sex),
-            repeats,
-        ),
+    functions = {
+        "matrix products only": lambda: matrix_products(tensors[0], epochs=epochs, batch_size=256),
+        "FairBiNNClassifier, accuracy only": lambda: plain.fit(X, y),
+        "FairBiNNClassifier": lambda: clf.fit(X, y, sensitive_features=sex),
+        "bare loop": lambda: bare_loop(*tensors, epochs=epochs, batch_size=256),
+        "AdversarialFairnessClassifier": lambda: adversarial.fit(X, y, sensitive_features=sex),
+    }
+    times = in_turns(functions, repeats)
+    ours = times["FairBiNNClassifier"]
+    return [
+        {
+            **summarise(name, times[name] / times["bare loop"]),
+            "FairBiNNClassifier / this": np.median(ours / times[name]).round(2),
+        }
+        for name in times
+    ]
+
+
+def complete_table(data, repeats):
+    """Compare complete fits with default settings with a bare loop of 20 epochs."""
+    X, y, sex = data
+    tensors = tensors_of(*data)
+    clf = FairBiNNClassifier(ETA, device="cpu", random_state=0)
+    etas = np.geomspace(0.1, 30, 16)
+    reduction = ExponentiatedGradient(
+        LogisticRegression(max_iter=1000), DemographicParity(difference_bound=0.02)
     )
-    for n_samples in (30_000, 1_000_000):
+    thresholds = ThresholdOptimizer(
+        estimator=HistGradientBoostingClassifier(random_state=0), predict_method="predict_proba"
+    )
+    functions = {
+        "bare loop, 20 epochs of 256": lambda: bare_loop(*tensors, epochs=20, batch_size=256),
+        "FairBiNNClassifier": lambda: clf.fit(X, y, sensitive_features=sex),
+        "fairness_path, 16 etas": lambda: fairness_path(X, y, sex, etas=etas, estimator=clf),
+        "ExponentiatedGradient, logistic regression, one bound": lambda: reduction.fit(
+            X, y, sensitive_features=sex
+        ),
+        "ThresholdOptimizer, gradient boosting, one point": lambda: thresholds.fit(
+            X, y, sensitive_features=sex
+        ),
+    }
+    times = in_turns(functions, repeats)
+    return [summarise(name, times[name] / times["bare loop, 20 epochs of 256"]) for name in times]
+
+
+def serving_table(data, repeats):
+    """Compare predictions with the raw forward pass; scorers in milliseconds."""
+    X, y, sex = data
+    clf = FairBiNNClassifier(ETA, max_epochs=1, device="cpu", random_state=0)
+    clf.fit(X, y, sensitive_features=sex)
+    table = []
+    for n_samples, n_repeats in ((1, 50 * repeats), (30_000, repeats), (1_000_000, repeats)):
         X_new = np.resize(X, (n_samples, X.shape[1]))
-        yield summarise(
-            f"predict_proba / raw forward pass, {n_samples:,} samples, {threads} thread(s)",
-            ratios(lambda X_new=X_new: clf.predict_proba(X_new), raw_forward(clf, X_new), repeats),
-        )
-    yield from serving_ratios(threads, clf, data)
+        functions = {"ours": lambda X=X_new: clf.predict_proba(X), "raw": raw_forward(clf, X_new)}
+        times = in_turns(functions, n_repeats)
+        name = f"predict_proba / raw forward pass, {n_samples:,} sample{'s'[: n_samples > 1]}"
+        table.append(summarise(name, times["ours"] / times["raw"]))
+    X, y, sex = (values[:2_000] for values in data)
+    scorer = FairnessScorer()
+    functions = {
+        "FairnessScorer": lambda: scorer(clf, X, y, sensitive_features=sex),
+        "raw forward pass": raw_forward(clf, X),
+    }
+    times = 1000 * in_turns(functions, 20 * repeats)
+    table += [summarise(f"{name}, 2,000 samples, milliseconds", times[name]) for name in times]
+    table.append(summarise("import, seconds after torch and scikit-learn", import_times()))
+    return table
 
 
 def released_ratios(folder, repeats, data):
@@ -273,7 +277,7 @@ def released_ratios(folder, repeats, data):
     def released_seconds():
         process = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
-            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             cwd=folder,
             check=True,
             capture_output=True,
@@ -281,31 +285,37 @@ def released_ratios(folder, repeats, data):
         )
         return float(process.stdout.split()[-1])
 
-    return [
-        seconds(lambda: clf.fit(X, y, sensitive_features=sex)) / epochs / released_seconds()
-        for _ in range(repeats)
-    ]
+    def our_seconds():
+        start = time.perf_counter()
+        clf.fit(X, y, sensitive_features=sex)
+        return (time.perf_counter() - start) / epochs
+
+    return [our_seconds() / released_seconds() for _ in range(repeats)]
 
 
 def main():
-    """Print, and optionally save, the ratios."""
+    """Print, and optionally save, the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--released", help="folder with the authors' code")
-    parser.add_argument("--save", help="CSV file to write")
+    parser.add_argument("--save", type=Path, help="folder for the CSV files")
     args = parser.parse_args()
+    torch.set_num_threads(1)
     data = adult_features()[:3]
-    records = []
-    for threads in args.threads:
-        records += compute_ratios(threads, args.epochs, args.repeats, data)
-        if args.released:
-            label = f"epoch / epoch of the released code, batches of 200, {threads} thread(s)"
-            records.append(summarise(label, released_ratios(args.released, 3, data)))
-    records.append(summarise("import, seconds after torch and scikit-learn", import_times()))
-    if args.save:
-        pd.DataFrame(records).to_csv(args.save, index=False)
+    tables = {"fit": fit_table(data, args.epochs, args.repeats)}
+    if args.released:
+        ratios = np.array(released_ratios(args.released, 3, data))
+        name = "released code, its network and batches of 200"
+        row = {"": name, "FairBiNNClassifier / this": np.median(ratios).round(2)}
+        tables["fit"].append(row)
+    tables["complete"] = complete_table(data, max(1, args.repeats // 4))
+    tables["serving"] = serving_table(data, args.repeats)
+    for name, rows in tables.items():
+        table = pd.DataFrame(rows)
+        print(table.to_string(index=False), flush=True)
+        if args.save:
+            table.to_csv(args.save / f"speed_{name}.csv", index=False)
 
 
 if __name__ == "__main__":
