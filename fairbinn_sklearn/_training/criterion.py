@@ -14,7 +14,7 @@ from torch.nn.functional import (
 )
 
 from ..losses._aggregate import divide
-from .multipliers import MAX_STEP, excess, update_multipliers, weight_of_excess
+from .multipliers import MAX_STEP, excess, gradient_and_update, weight_of_excess
 
 DECISIONS, SCORES = 0, 1  # positions in the running sums
 EQUALIZE = {"decisions": [DECISIONS], "scores": [SCORES], "both": [DECISIONS, SCORES]}
@@ -301,13 +301,8 @@ class RateCriterion(Criterion):
                 return scale * sum(self._by_partition(self.constraint.penalty, rates))
 
             return (grad if scale == 1.0 else scale * grad), mean_penalty
-        if isinstance(target, torch.Tensor):
-            target = target[..., None, None, None]
-        step_size = self.multiplier_step(batch)
-
-        def weighted_excess(rates, counts):
-            present = (counts > 0)[..., None]
-            return weight_of_excess(rates, present) * excess(rates, target, present)
+        target = torch.as_tensor(target, dtype=rates.dtype, device=rates.device)
+        target = target[..., None, None, None] if target.ndim else target
 
         def half_squared_excess(rates, counts):
             present = (counts > 0)[..., None]
@@ -318,19 +313,18 @@ class RateCriterion(Criterion):
             penalties = self._by_partition(half_squared_excess, rates)
             return sum(penalties) + (multipliers * rates).sum((-3, -2, -1))
 
-        parts = (
-            multipliers.split(self.n_groups, -2),
-            rates.split(self.n_groups, -2),
-            self.counts.split(self.n_groups, 1),
+        parts = [values.split(self.n_groups, -2) for values in (multipliers, rates)]
+        step_size = self.multiplier_step(batch)
+        grads, updated = zip(
+            *(
+                gradient_and_update(mu, part, target, (counts > 0)[..., None], step_size)
+                for mu, part, counts in zip(
+                    *parts, self.counts.split(self.n_groups, 1), strict=True
+                )
+            ),
+            strict=True,
         )
-        self.multipliers = torch.cat(
-            [
-                update_multipliers(mu, r, target, (counts > 0)[..., None], step_size)
-                for mu, r, counts in zip(*parts, strict=True)
-            ],
-            -2,
-        )
-        grads = self._by_partition(weighted_excess, rates)
+        self.multipliers = torch.cat(updated, -2)
         return torch.cat(grads, -2) + multipliers, lagrangian
 
     @torch.no_grad()

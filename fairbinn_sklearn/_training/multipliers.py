@@ -20,8 +20,8 @@ def excess(rates, target, present):
     rates : torch.Tensor of shape (..., E, G, C)
         Rates of each event and group.
 
-    target : float or torch.Tensor of shape (..., 1, 1, 1)
-        Largest difference that is allowed.
+    target : torch.Tensor
+        Largest difference that is allowed, in a shape that matches (..., E, 1, 1).
 
     present : torch.Tensor of shape (E, G, 1)
         Whether a group has samples. The others have no effect and no excess.
@@ -31,20 +31,24 @@ def excess(rates, target, present):
     excess : torch.Tensor of shape (..., E, G, C)
         The distances, positive above the band and negative below it; their sum over groups is 0.
     """
-    rates, present = rates.transpose(-2, -1), present.transpose(-2, -1)
-    half = torch.as_tensor(target, dtype=rates.dtype, device=rates.device) / 2.0
+    if rates.shape[-2] == 2:  # a third of the operations
+        gap = rates[..., :1, :] - rates[..., 1:, :]
+        above = 0.5 * (gap - gap.clamp(-target, target)) * present.all(1, keepdim=True)
+        return torch.cat([above, -above], -2)
+    rates, present, half = rates.mT, present.mT, 0.5 * target
 
     def outside(values):
         return (values - values.clamp(-half, half)) * present
 
     ends = torch.cat([rates - half, rates + half], -1).sort(-1).values
-    total = outside((rates[..., None, :] - ends[..., None]).movedim(-2, 0)).sum(-1).movedim(0, -1)
+    total = outside(rates - ends.movedim(-1, 0)[..., None]).sum(-1).movedim(0, -1)
     k = ((total >= 0).sum(-1, keepdim=True) - 1).clamp(0, ends.shape[-1] - 2)
-    left, right = ends.gather(-1, k), ends.gather(-1, k + 1)
-    above, below = total.gather(-1, k), total.gather(-1, k + 1)
+    at = torch.cat([k, k + 1], -1)
+    left, right = ends.gather(-1, at).split(1, -1)
+    above, below = total.gather(-1, at).split(1, -1)
     tiny = torch.finfo(rates.dtype).tiny
     fraction = (above / (above - below).clamp(min=tiny)).clamp(0.0, 1.0)
-    return outside(rates - left - fraction * (right - left)).transpose(-2, -1)
+    return outside(rates - torch.lerp(left, right, fraction)).mT
 
 
 def weight_of_excess(rates, present):
@@ -58,8 +62,8 @@ def weight_of_excess(rates, present):
     return 4.0 * GAIN / n_pairs_factor.to(rates.dtype)
 
 
-def update_multipliers(multipliers, rates, target, present, step_size):
-    r"""Return the multipliers of the rates after a step of the method of multipliers.
+def gradient_and_update(multipliers, rates, target, present, step_size):
+    r"""Return the gradient of the squared excess, and the multipliers after a step.
 
     The follower's loss is an augmented Lagrangian [1]_ of the constraint that the rates r of all
     groups lie in a band as wide as the target: half the weighted squared excess, plus
@@ -82,17 +86,19 @@ def update_multipliers(multipliers, rates, target, present, step_size):
     multipliers, rates : torch.Tensor of shape (..., E, G, C)
         Multipliers and rates.
 
-    target : float or torch.Tensor of shape (..., 1, 1, 1)
+    target : torch.Tensor of shape () or (..., 1, 1, 1)
         Largest difference that is allowed.
 
     present : torch.Tensor of shape (E, G, 1)
         Whether a group has samples.
 
-    step_size : float or torch.Tensor of shape ()
+    step_size : float
         Step size.
 
     Returns
     -------
+    gradient : torch.Tensor of shape (..., E, G, C)
+        Gradient of half the weighted squared excess in the rates.
     multipliers : torch.Tensor of shape (..., E, G, C)
         Multipliers for the next batch.
 
@@ -101,11 +107,13 @@ def update_multipliers(multipliers, rates, target, present, step_size):
     .. [1] Hestenes, M. R. (1969). Multiplier and gradient methods. Journal of Optimization Theory
        and Applications 4, 303-320.
     """
-    scale = step_size * weight_of_excess(rates, present)
-    # e(v) scales with v and the width of the band. Multiplied by the step size, nothing is divided
-    # by a step size near 0.
-    moved = excess(multipliers + scale * rates, scale * target, present)
-    return torch.where(present, moved, multipliers)
+    weight = weight_of_excess(rates, present)
+    # e(v) scales with v and the width of the band, so nothing has to be divided by a small s.
+    s = step_size * weight
+    widths = torch.stack([torch.ones_like(s), s])
+    widths = target * widths.reshape(2, *(1,) * (rates.ndim - 3), *s.shape)
+    now, moved = excess(torch.stack([rates, multipliers + s * rates]), widths, present)
+    return weight * now, torch.where(present, moved, multipliers)
 
 
 def update_factor(factor, value, target, step_size):
