@@ -245,13 +245,14 @@ class RateCriterion(Criterion):
         scores = self.scores(logits) if scores is None else scores
         counts = self.update_rates(logits, batch, scores)
         rate_grad, _ = self._steer(batch)
+        slopes = self.surrogate_slopes()
+        is_one_surrogate = set(slopes) == {1.0}
+        rate_grad = rate_grad.sum(0) if is_one_surrogate else rate_grad
         # The count of an empty group has no effect, because no sample receives its gradient.
         group_grad = rate_grad / counts.clamp(min=MIN_COUNT)[..., None]
-        slopes = self.surrogate_slopes()
-        if set(slopes) == {1.0}:
-            score_grad = batch.membership @ group_grad.sum(0).flatten(-3, -2)
-            return self.logit_grad(score_grad, scores)
         score_grads = batch.membership @ group_grad.flatten(-3, -2)
+        if is_one_surrogate:
+            return self.logit_grad(score_grads, scores)
         return sum(
             slope * self.logit_grad(grad, scores if slope == 1.0 else self.scores(slope * logits))
             for slope, grad in zip(slopes, score_grads, strict=True)
