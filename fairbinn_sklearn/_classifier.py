@@ -129,7 +129,8 @@ class FairBiNNClassifier(
     fairness_target : float, default=None
         The difference to train for, > 0, instead of a fixed `eta`. Multipliers of the groups' rates
         grow while the running difference is above the target and shrink while it is below
-        (augmented Lagrangian, :ref:`multipliers`). For a function as `constraint`, the target
+        (augmented Lagrangian, :ref:`multipliers`). Weights and aggregations of losses have no
+        effect under a target. For a function as `constraint`, the target
         bounds the value of the function. It cannot be combined with `eta` or `early_stopping`.
 
     constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"

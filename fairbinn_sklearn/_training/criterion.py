@@ -15,11 +15,12 @@ from torch.nn.functional import (
 
 from ..losses import FairnessLoss
 from ..losses._aggregate import divide
-from .multipliers import MAX_STEP, excess_weight, update_multipliers
+from .multipliers import MAX_STEP, excess, gradient_and_update, weight_of_excess
 
 DECISIONS, SCORES = 0, 1  # positions in the running sums
 EQUALIZE = {"decisions": [DECISIONS], "scores": [SCORES], "both": [DECISIONS, SCORES]}
 MIN_COUNT = 1e-20  # decayed count below which a group counts as absent
+SURROGATE_SLOPE = 4.0  # slope of the surrogate of decisions at the end of training
 
 
 class Criterion(nn.Module):
@@ -61,6 +62,10 @@ class Criterion(nn.Module):
         Weight of the rates of decisions relative to those of scores, from 0 to 1: it grows while
         training changes from scores to decisions.
 
+    steepness : float
+        Position of the slope of the surrogate of decisions between 1 and `SURROGATE_SLOPE`, from 0
+        to 1: it grows in the course of training.
+
     processes : Processes or None
         Processes that train together.
 
@@ -96,6 +101,7 @@ class Criterion(nn.Module):
         self.target = None
         self.multiplier_lr_scale = 1.0
         self.decision_weight = 1.0
+        self.steepness = 0.0
         self.processes = None
         self.register_buffer("logit_threshold", torch.zeros((), dtype=torch.float32))
 
@@ -255,13 +261,19 @@ class RateCriterion(Criterion):
         """
         scores = self.scores(logits) if scores is None else scores
         counts = self.update_rates(logits, batch, scores)
-        rate_grad, _, multipliers = self._steer(batch)
-        if self.target is not None:
-            rate_grad = rate_grad + multipliers
+        rate_grad, _ = self._steer(batch)
+        slopes = self.surrogate_slopes()
+        is_one_surrogate = set(slopes) == {1.0}
+        rate_grad = rate_grad.sum(0) if is_one_surrogate else rate_grad
         # The count of an empty group has no effect, because no sample receives its gradient.
-        group_grad = rate_grad.sum(0) / counts.clamp(min=MIN_COUNT)[..., None]
-        score_grad = batch.membership @ group_grad.flatten(-3, -2)
-        return self.logit_grad(score_grad, scores)
+        group_grad = rate_grad / counts.clamp(min=MIN_COUNT)[..., None]
+        score_grads = batch.membership @ group_grad.flatten(-3, -2)
+        if is_one_surrogate:
+            return self.logit_grad(score_grads, scores)
+        return sum(
+            slope * self.logit_grad(grad, scores if slope == 1.0 else self.scores(slope * logits))
+            for slope, grad in zip(slopes, score_grads, strict=True)
+        )
 
     def local_loss(self, logits, batch):
         """Update the rates, then return phi as a differentiable function of the batch's logits.
@@ -269,51 +281,69 @@ class RateCriterion(Criterion):
         The running rates change with the rates of the batch. At `logits` the gradient equals that
         of `fairness_grad`; this form also has correct second derivatives, at a higher cost.
         """
-        scores = self.scores(logits.detach())
-        counts = self.update_rates(logits, batch, scores)
-        _, factors, multipliers = self._steer(batch)
+        counts = self.update_rates(logits, batch)
+        _, loss_of_rates = self._steer(batch)
+        slopes = self.surrogate_slopes()
 
-        def batch_rates(scores):
-            return divide(self.sums_of(batch, scores), counts[..., None])
+        def batch_rates(logits):
+            surrogates = torch.stack([self.scores(slope * logits) for slope in slopes])
+            return divide(self.sums_of(batch, surrogates), counts[..., None])
 
-        anchor = self.steering_rates() - batch_rates(scores)
+        anchor = self.steering_rates() - batch_rates(logits.detach())
+        return lambda logits: loss_of_rates(anchor + batch_rates(logits)).sum(0)
 
-        def loss(logits):
-            rates = anchor + batch_rates(self.scores(logits))
-            penalties = self._by_partition(self.constraint.penalty, rates)
-            weighted = sum(factor * phi for factor, phi in zip(factors, penalties, strict=True))
-            return (weighted + (multipliers * rates).sum((-3, -2, -1))).sum(0)
-
-        return loss
+    def surrogate_slopes(self):
+        """Return the slope of the surrogate for each kind of rate; 1 for scores."""
+        # Two groups reach a target of decisions alone at slope 1, and their scores stay closer.
+        is_easy = self.equalize == "decisions" and max(self.n_groups, default=0) <= 2
+        if self.target is None or is_easy:
+            return [1.0] * len(self.kinds)
+        slope = 1.0 + (SURROGATE_SLOPE - 1.0) * self.steepness
+        return [slope if kind == DECISIONS else 1.0 for kind in self.kinds]
 
     @torch.no_grad()
     def _steer(self, batch):
-        """Return the gradient at the steering rates, factors of phi, and the multipliers.
+        """Return the loss's gradient at the steering rates, and the loss as a function of rates.
 
-        Without a target the factors produce the mean over the kinds of rates. Under a target they
-        are the weights of the excess over it, and the multipliers are updated for the next batch.
+        Without a target the loss is the mean over the kinds of rates. Under a target it is the
+        augmented Lagrangian, and the multipliers are updated for the next batch.
         """
         rates = self.steering_rates()
-        grads = self._by_partition(self.constraint.gradient, rates)
-        multipliers = self.multipliers
-        if self.target is None:
+        target, multipliers = self.target, self.multipliers
+        if target is None:
             scale = 1.0 / len(self.kinds)
+            grads = self._by_partition(self.constraint.gradient, rates)
             grad = grads[0] if len(grads) == 1 else torch.cat(grads, -2)
-            grad = grad if scale == 1.0 else scale * grad
-            return grad, [scale] * len(self.n_groups), multipliers
-        differences = self._by_partition(self.constraint.difference, rates)
-        factors = [excess_weight(difference, self.target) for difference in differences]
-        grads = [
-            factor[..., None, None, None] * grad
-            for factor, grad in zip(factors, grads, strict=True)
-        ]
-        partitions = multipliers.split(self.n_groups, -2), grads, differences
-        updated = [
-            update_multipliers(*partition, self.target, self.multiplier_step(batch))
-            for partition in zip(*partitions, strict=True)
-        ]
+
+            def mean_penalty(rates):
+                return scale * sum(self._by_partition(self.constraint.penalty, rates))
+
+            return (grad if scale == 1.0 else scale * grad), mean_penalty
+        target = torch.as_tensor(target, dtype=rates.dtype, device=rates.device)
+        target = target[..., None, None, None] if target.ndim else target
+
+        def half_squared_excess(rates, counts):
+            present = (counts > 0)[..., None]
+            squared = excess(rates, target, present).square()
+            return (0.5 * weight_of_excess(rates, present) * squared).sum((-3, -2, -1))
+
+        def lagrangian(rates):
+            penalties = self._by_partition(half_squared_excess, rates)
+            return sum(penalties) + (multipliers * rates).sum((-3, -2, -1))
+
+        parts = [values.split(self.n_groups, -2) for values in (multipliers, rates)]
+        step_size = self.multiplier_step(batch)
+        grads, updated = zip(
+            *(
+                gradient_and_update(mu, part, target, (counts > 0)[..., None], step_size)
+                for mu, part, counts in zip(
+                    *parts, self.counts.split(self.n_groups, 1), strict=True
+                )
+            ),
+            strict=True,
+        )
         self.multipliers = torch.cat(updated, -2)
-        return torch.cat(grads, -2), factors, multipliers
+        return torch.cat(grads, -2) + multipliers, lagrangian
 
     @torch.no_grad()
     def update_rates(self, logits, batch, scores=None):

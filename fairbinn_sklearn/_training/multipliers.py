@@ -3,48 +3,102 @@
 import torch
 
 FACTOR_RANGE = 1e-3, 1e4
-GAIN = 4.0  # weight of the squared excess over the target
+GAIN = 4.0  # weight of the squared excess over the target, for two groups
 MAX_STEP = 0.05  # largest step size, because a network needs many steps to follow
 
 
-def excess_weight(difference, target):
-    """Return the weight of the gradient of phi: `GAIN` times the relative excess.
+def excess(rates, target, present):
+    r"""Return how far rates are from the nearest rates that meet the target.
 
-    For two groups and one event the weighted gradient is that of `GAIN` times the squared excess.
-    """
-    tiny = torch.finfo(difference.dtype).tiny
-    return GAIN * (1.0 - target / difference.clamp(min=tiny)).clamp(min=0.0)
-
-
-def update_multipliers(multipliers, grad, difference, target, step_size):
-    r"""Return the multipliers of the rates after a step of the method of multipliers.
-
-    The follower's loss is an augmented Lagrangian [1]_ of the constraint :math:`d \le t` for the
-    difference d and the target t: the squared excess, plus :math:`\langle\mu, r\rangle` for rates
-    r. With step size s and the gradient g of the squared excess,
-
-    .. math::
-
-        \mu \leftarrow \max\Bigl(0,\, 1 - s\,\frac{2 \cdot GAIN\,(t - d)_+}{\max|\mu|}\Bigr)\,\mu
-            + s\,g .
-
-    While d is above t, :math:`\mu` grows; while d is below, its largest entry shrinks towards 0. So
-    :math:`\mu` converges when the difference equals the target. The squared gap needs no large
-    weight, which would amplify the noise of batches and the delay of running rates.
+    For each event and score, the rates :math:`r_g` meet the target t if all lie in a band of width
+    t. The nearest such rates are :math:`\mathrm{clip}(r_g, c - t/2, c + t/2)`. Their centre c is
+    where the excess above the band and the excess below it have the same sum. That sum changes
+    linearly between the ends of the intervals :math:`r_g \pm t/2`, so c is found by interpolation.
 
     Parameters
     ----------
-    multipliers, grad : torch.Tensor of shape (..., E, G, C)
-        Multipliers, and gradient of the squared excess in the rates.
+    rates : torch.Tensor of shape (..., E, G, C)
+        Rates of each event and group.
 
-    difference, target : torch.Tensor of shape (...)
-        Difference and target.
+    target : torch.Tensor
+        Largest difference that is allowed, in a shape that matches (..., E, 1, 1).
+
+    present : torch.Tensor of shape (E, G, 1)
+        Whether a group has samples. The others have no effect and no excess.
+
+    Returns
+    -------
+    excess : torch.Tensor of shape (..., E, G, C)
+        The distances, positive above the band and negative below it; their sum over groups is 0.
+    """
+    if rates.shape[-2] == 2:  # a third of the operations
+        gap = rates[..., :1, :] - rates[..., 1:, :]
+        above = 0.5 * (gap - gap.clamp(-target, target)) * present.all(1, keepdim=True)
+        return torch.cat([above, -above], -2)
+    rates, present, half = rates.mT, present.mT, 0.5 * target
+
+    def outside(values):
+        return (values - values.clamp(-half, half)) * present
+
+    ends = torch.cat([rates - half, rates + half], -1).sort(-1).values
+    total = outside(rates - ends.movedim(-1, 0)[..., None]).sum(-1).movedim(0, -1)
+    k = ((total >= 0).sum(-1, keepdim=True) - 1).clamp(0, ends.shape[-1] - 2)
+    at = torch.cat([k, k + 1], -1)
+    left, right = ends.gather(-1, at).split(1, -1)
+    above, below = total.gather(-1, at).split(1, -1)
+    tiny = torch.finfo(rates.dtype).tiny
+    fraction = (above / (above - below).clamp(min=tiny)).clamp(0.0, 1.0)
+    return outside(rates - torch.lerp(left, right, fraction)).mT
+
+
+def weight_of_excess(rates, present):
+    """Return the weight (E, 1, 1) of the excess in the gradient.
+
+    For two groups and one event, the weighted excess is the gradient of `GAIN` times the squared
+    excess of the difference. Like the mean over pairs, it shrinks with the numbers of groups and
+    scores.
+    """
+    n_pairs_factor = (present.sum(1, keepdim=True) - 1).clamp(min=1) * rates.shape[-1]
+    return 4.0 * GAIN / n_pairs_factor.to(rates.dtype)
+
+
+def gradient_and_update(multipliers, rates, target, present, step_size):
+    r"""Return the gradient of the squared excess, and the multipliers after a step.
+
+    The follower's loss is an augmented Lagrangian [1]_ of the constraint that the rates r of all
+    groups lie in a band as wide as the target: half the weighted squared excess, plus
+    :math:`\langle\mu, r\rangle`. With the excess :math:`e(\cdot)`, and s the step size times the
+    weight of the excess, the step is
+
+    .. math::
+
+        \mu \leftarrow s\, e(r + \mu / s) .
+
+    A group above the band has a positive multiplier, which grows while the group stays above. The
+    multipliers of groups inside the band shrink to 0. So :math:`\mu` comes to rest where the
+    difference equals the target, or at 0 where no penalty is necessary. For two groups, the
+    largest multiplier moves by s / 2 times the difference minus the target, but not below 0. The
+    squared excess needs no large weight, which would amplify the noise of batches and the delay of
+    running rates.
+
+    Parameters
+    ----------
+    multipliers, rates : torch.Tensor of shape (..., E, G, C)
+        Multipliers and rates.
+
+    target : torch.Tensor of shape () or (..., 1, 1, 1)
+        Largest difference that is allowed.
+
+    present : torch.Tensor of shape (E, G, 1)
+        Whether a group has samples.
 
     step_size : float
         Step size.
 
     Returns
     -------
+    gradient : torch.Tensor of shape (..., E, G, C)
+        Gradient of half the weighted squared excess in the rates.
     multipliers : torch.Tensor of shape (..., E, G, C)
         Multipliers for the next batch.
 
@@ -53,11 +107,13 @@ def update_multipliers(multipliers, grad, difference, target, step_size):
     .. [1] Hestenes, M. R. (1969). Multiplier and gradient methods. Journal of Optimization Theory
        and Applications 4, 303-320.
     """
-    tiny = torch.finfo(multipliers.dtype).tiny
-    below = 2.0 * GAIN * (target - difference).clamp(min=0.0)
-    largest = multipliers.abs().amax((-3, -2, -1)).clamp(min=tiny)
-    decay = (1.0 - step_size * below / largest).clamp(min=0.0)
-    return decay[..., None, None, None] * multipliers + step_size * grad
+    weight = weight_of_excess(rates, present)
+    # e(v) scales with v and the width of the band, so nothing has to be divided by a small s.
+    s = step_size * weight
+    widths = torch.stack([torch.ones_like(s), s])
+    widths = target * widths.reshape(2, *(1,) * (rates.ndim - 3), *s.shape)
+    now, moved = excess(torch.stack([rates, multipliers + s * rates]), widths, present)
+    return weight * now, torch.where(present, moved, multipliers)
 
 
 def update_factor(factor, value, target, step_size):

@@ -272,8 +272,11 @@ class TwoPlayerNet(NeuralNet):
         if run.stop:
             raise StopTraining
         last = run.epochs - 1
+        progress = len(self.history) / max(last, 1)
         is_last = run.is_continued or not last
-        self.criterion_.decision_weight = 1.0 if is_last else len(self.history) / last
+        self.criterion_.decision_weight = 1.0 if is_last else progress
+        # A steep slope from the first epoch of a new network leads to one class for all samples.
+        self.criterion_.steepness = 1.0 if run.is_continued else progress
         self._follow_leader_lr()
         self._keep_rate(dataset_train)
         run.largest_step = torch.zeros((), device=self.device)

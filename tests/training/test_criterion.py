@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 from torch.testing import assert_close
 
 from fairbinn_sklearn._data.batches import Batch
-from fairbinn_sklearn._training.criterion import DECISIONS, SCORES, RateCriterion
+from fairbinn_sklearn._training.criterion import DECISIONS, SCORES, SURROGATE_SLOPE, RateCriterion
 from fairbinn_sklearn._training.function_criterion import FunctionCriterion
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
 
@@ -106,6 +106,67 @@ def test_local_loss_has_the_gradient_and_the_effects_of_fairness_grad(equalize, 
     assert_close(grad(loss(logits), logits)[0], gradient)
     assert_close(criteria[0].sums, criteria[1].sums)
     assert_close(criteria[0].multipliers, criteria[1].multipliers)
+
+
+@pytest.mark.parametrize("equalize", ["decisions", "both"])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_local_loss_has_the_gradient_of_fairness_grad_with_a_steep_surrogate(equalize, n_outputs):
+    _, batch = random_batch(200, 4)
+    logits = torch.randn(200, n_outputs, dtype=torch.float64, requires_grad=True)
+    steep, loss_of, plain = (
+        make_criterion(4, equalize=equalize, n_outputs=n_outputs, window=500.0) for _ in range(3)
+    )
+    for criterion in (steep, loss_of, plain):
+        criterion.target = 0.01
+        criterion.steepness = 0.0 if criterion is plain else 0.7
+    gradient = fairness_grad(steep, logits, batch)
+    loss = loss_of.local_loss(logits, loss_of.prepare(batch))
+    assert_close(grad(loss(logits), logits)[0], gradient)
+    assert not torch.allclose(gradient, fairness_grad(plain, logits, batch))
+
+
+@pytest.mark.parametrize(
+    "equalize, n_groups, target, slopes",
+    [
+        ("decisions", 2, 0.1, [1.0]),
+        ("decisions", 3, 0.1, [SURROGATE_SLOPE]),
+        ("scores", 3, 0.1, [1.0]),
+        ("both", 2, 0.1, [SURROGATE_SLOPE, 1.0]),
+        ("both", 3, None, [1.0, 1.0]),
+    ],
+)
+def test_the_surrogate_is_steep_under_a_target_for_both_rates_or_many_groups(
+    equalize, n_groups, target, slopes
+):
+    criterion = make_criterion(n_groups, equalize=equalize)
+    criterion.target = target
+    assert criterion.surrogate_slopes() == [1.0] * len(slopes)
+    criterion.steepness = 1.0
+    assert criterion.surrogate_slopes() == slopes
+
+
+@pytest.mark.parametrize("steepness, meets", [(0.0, False), (1.0, True)])
+def test_parity_of_decisions_and_of_scores_needs_two_surrogates(steepness, meets):
+    """The gaps are opposite. At slope 1 their gradients cancel at each sample."""
+    groups = torch.arange(80) // 40
+    first = torch.linspace(-0.8, 1.0, 40, dtype=torch.float64)  # 22 decisions are 1
+    second = torch.linspace(-1.0, -0.05, 20, dtype=torch.float64)
+    gap = 22 / 40 - 20 / 40
+    high = torch.logit((40 * gap + first.sigmoid().sum() - second.sigmoid().sum()) / 20)
+    logits = torch.cat([first, second, high.repeat(20)])[:, None]
+    criterion = make_criterion(equalize="both")
+    criterion.target, criterion.steepness = 0.03, steepness
+    update_rates(criterion, *make_batch(logits, groups))
+    start = [criterion.difference(kind).item() for kind in (DECISIONS, SCORES)]
+    assert start == pytest.approx([gap, gap])
+    for _ in range(300):
+        logits = logits - 0.5 * fairness_grad(criterion, *make_batch(logits, groups))
+    update_rates(criterion, *make_batch(logits, groups))
+    end = [criterion.difference(kind).item() for kind in (DECISIONS, SCORES)]
+    if meets:
+        assert max(end) <= criterion.target
+    else:
+        assert end == pytest.approx(start)
 
 
 def test_local_loss_without_a_window_is_the_loss_of_the_batch_at_any_logits():

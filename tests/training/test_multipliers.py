@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import difference, fit, make, make_data, score_difference
 from fairlearn.metrics import equalized_odds_difference
+from scipy.optimize import minimize_scalar
 from torch.testing import assert_close
 
 from fairbinn_sklearn._data.batches import Batch
@@ -15,9 +16,10 @@ from fairbinn_sklearn._training.criterion import RateCriterion
 from fairbinn_sklearn._training.multipliers import (
     FACTOR_RANGE,
     GAIN,
-    excess_weight,
+    excess,
+    gradient_and_update,
     update_factor,
-    update_multipliers,
+    weight_of_excess,
 )
 from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
 from fairbinn_sklearn.losses import DemographicParity
@@ -178,26 +180,84 @@ def test_weight_settles_as_the_learning_rate_decays(biased):
 # Single steps
 
 
-def test_excess_weight_is_the_gain_times_the_relative_excess():
-    weights = excess_weight(torch.tensor([0.0, 0.1, 0.2, 0.4]), 0.2)
-    assert_close(weights, GAIN * torch.tensor([0.0, 0.0, 0.0, 0.5]))
+def nearest_excess(rates, target):
+    """Return the excess of rates (G,) over the best band, found by a search over its centre."""
+
+    def outside(centre):
+        return rates - np.clip(rates, centre - target / 2, centre + target / 2)
+
+    best = minimize_scalar(
+        lambda c: (outside(c) ** 2).sum(), bounds=(rates.min(), rates.max()), method="bounded"
+    )
+    return outside(best.x)
 
 
-def test_multipliers_grow_above_the_target_and_shrink_to_zero_below():
+def updated_multipliers(multipliers, rates, target, present, step_size):
+    target = torch.tensor(target, dtype=rates.dtype)
+    return gradient_and_update(multipliers, rates, target, present, step_size)[1]
+
+
+ALL_PRESENT = {n: torch.ones(1, n, 1, dtype=torch.bool) for n in (2, 5, 9)}
+
+
+@pytest.mark.parametrize("n_groups", [2, 5, 9])
+@pytest.mark.parametrize("target", [0.01, 0.3, 2.0])
+def test_excess_is_the_distance_to_the_nearest_rates_that_meet_the_target(n_groups, target):
+    rates = np.random.default_rng(n_groups).random((3, n_groups))
+    result = excess(torch.tensor(rates)[:, None, :, None], target, ALL_PRESENT[n_groups])
+    expected = np.stack([nearest_excess(row, target) for row in rates])
+    np.testing.assert_allclose(result[:, 0, :, 0], expected, atol=1e-4)
+    assert_close(result.sum(-2), torch.zeros_like(result.sum(-2)))
+    met = rates - result[:, 0, :, 0].numpy()
+    assert (np.ptp(met, axis=1) <= target + 1e-12).all()
+
+
+def test_absent_groups_have_no_effect_on_the_excess_and_keep_their_multipliers():
+    rates, present = torch.rand(2, 1, 5, 1, dtype=torch.double), torch.arange(5) != 3
+    among_all = excess(rates, 0.1, present[None, :, None])
+    assert_close(among_all[:, :, present], excess(rates[:, :, present], 0.1, torch.ones(1, 4, 1)))
+    assert not among_all[:, :, 3].any()
+    multipliers = updated_multipliers(
+        torch.ones_like(rates), rates, 0.1, present[None, :, None], 0.1
+    )
+    assert (multipliers[:, :, 3] == 1).all()
+
+
+def test_gradient_of_half_the_squared_excess_is_the_excess():
+    rates = torch.rand(4, 2, 6, 3, dtype=torch.double, requires_grad=True)
+    present = torch.ones(2, 6, 1, dtype=torch.bool)
+    result = excess(rates, 0.2, present)
+    (gradient,) = torch.autograd.grad(result.square().sum() / 2, rates)
+    assert_close(gradient, result)
+
+
+def test_two_groups_multipliers_grow_above_the_target_and_shrink_to_zero_below():
     signs = torch.tensor([1.0, -1.0]).view(1, 2, 1)
 
     def updated(multiplier, gap):
-        gap = torch.tensor(gap)
-        gradient = excess_weight(gap.abs(), 0.2) * 2 * gap * signs
-        return update_multipliers(multiplier * signs, gradient, gap.abs(), 0.2, 0.1)
+        rates = 0.4 + gap / 2 * signs
+        return updated_multipliers(multiplier * signs, rates, 0.2, ALL_PRESENT[2], 0.1)
 
-    up, down = 2 * GAIN * 0.1, 2 * GAIN * 0.2  # twice the gain times the distance to the target
-    assert_close(updated(0, 0.3), 0.1 * up * signs)
-    assert_close(updated(3, 0.3), (3 + 0.1 * up) * signs)
-    assert_close(updated(3, -0.3), (3 - 0.1 * up) * signs)
-    assert_close(updated(3, 0.0), (3 - 0.1 * down) * signs)
+    per_gap = 2 * GAIN * 0.1  # the gradient of the gain times the squared excess, times the step
+    assert_close(updated(0, 0.3), per_gap * 0.1 * signs)
+    assert_close(updated(3, 0.3), (3 + per_gap * 0.1) * signs)
+    assert_close(updated(3, 0.0), (3 - per_gap * 0.2) * signs)
+    assert_close(updated(3, -0.3), (3 - per_gap * 0.5) * signs)
     assert_close(updated(3, 0.2), 3 * signs)
     assert_close(updated(0.01, 0.0), 0 * signs)
+
+
+def test_multipliers_converge_to_the_price_of_the_rates():
+    """Projected rates minimise half the squared distance, whose gradient is the multiplier."""
+    wanted = torch.tensor([0.1, 0.15, 0.4, 0.5, 0.95], dtype=torch.double)[None, :, None]
+    multipliers, present = torch.zeros_like(wanted), ALL_PRESENT[5]
+    for _ in range(2000):
+        rates = wanted - multipliers  # minimise |r - wanted|^2 / 2 + <multipliers, r>
+        multipliers = updated_multipliers(multipliers, rates, 0.3, present, 0.05)
+    assert_close(multipliers, excess(wanted, 0.3, present), atol=1e-6, rtol=0)
+    assert np.ptp((wanted - multipliers).numpy()) == pytest.approx(0.3, abs=1e-6)
+    assert multipliers[0, 2, 0] == 0  # the group inside the band
+    assert weight_of_excess(wanted, present).item() == GAIN
 
 
 @pytest.mark.parametrize(

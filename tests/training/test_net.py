@@ -64,6 +64,19 @@ def test_decision_weight_grows_from_0_to_1_over_the_epochs(biased, epochs, expec
     assert values == expected
 
 
+@pytest.mark.parametrize("epochs, expected", [(1, [0.0]), (3, [0.0, 0.5, 1.0])])
+def test_surrogate_becomes_steep_over_the_epochs_and_stays_so_in_a_path(biased, epochs, expected):
+    def steepness(net):
+        return net.criterion_.steepness
+
+    net, samples = prepare(biased)
+    assert train(net, samples, steepness, epochs=epochs) == expected
+    spy = Spy(steepness)
+    schedule = SCHEDULES["constant"]
+    net.train(samples, epochs=2, schedule=schedule, fair=True, callbacks=[spy], is_continued=True)
+    assert spy.values == [1.0, 1.0]
+
+
 def test_rates_and_multipliers_follow_the_learning_rate_of_the_leader(biased):
     net, samples = prepare(biased, lr=0.01, fairness_lr=0.5)
 
