@@ -17,6 +17,7 @@ from ._training.build import describe, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
 from ._training.criterion import EQUALIZE
+from ._training.length import number_of_epochs
 from ._training.net import TwoPlayerNet
 from ._training.options import TrainingOptions
 from ._training.outcome import decide, predict_logits, warn_of_outcome
@@ -176,7 +177,9 @@ class FairBiNNClassifier(
         an audit measures, as in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both,
         with the mean of both losses. With "both", a `fairness_target` applies to both differences.
         With "decisions" and "both", `fit` starts from the rates of scores and changes to the rates
-        of decisions, linearly over `max_epochs`.
+        of decisions, linearly over `max_epochs`. If a class is rarer than a tenth of its share in
+        equal classes (5 % of two classes), the first half of the epochs trains for accuracy alone,
+        because otherwise the network would never predict the class.
 
     rate_window : int, default=10000
         Number of training samples over which the rates of groups are averaged (exponential moving
@@ -258,8 +261,9 @@ class FairBiNNClassifier(
         ``lr_schedule__step_size=5``. It sets the leader's learning rate, and the follower's stays
         proportional to it. `partial_fit` uses constant learning rates.
 
-    max_epochs : int, default=20
-        Number of passes over the training samples, >= 1.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training samples, >= 1. "auto" is 20. With a fairness loss, it is
+        more on fewer than about 1,000 samples, so that the epochs have 300 steps.
 
     batch_size : int or "auto", default="auto"
         Largest number of samples in a step; batches have near-equal sizes. "auto" is a power of 2:
@@ -442,7 +446,7 @@ class FairBiNNClassifier(
         "weight_decay": [Interval(Real, 0, np.inf, closed="left")],
         "fairness_lr": [Interval(Real, 0, np.inf, closed="neither")],
         "fairness_max_step": [Interval(Real, 0, np.inf, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "early_stopping": ["boolean"],
@@ -481,7 +485,7 @@ class FairBiNNClassifier(
         fairness_lr=1e-3,
         fairness_max_step=0.01,
         lr_schedule="cosine",
-        max_epochs=20,
+        max_epochs="auto",
         batch_size="auto",
         class_weight=None,
         early_stopping=False,
@@ -614,7 +618,9 @@ class FairBiNNClassifier(
         if fitted_net is not None:
             _copy_weights(net, fitted_net)
 
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        fair = options.wants_fairness and data.has_groups
+        epochs = number_of_epochs(self.max_epochs, options, len(samples), fair)
+        context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         attributes = functools.partial(fitted_attributes, data=data)
         callbacks = [ForwardToSklearn(self, context, X, y, attributes)]
@@ -626,9 +632,9 @@ class FairBiNNClassifier(
         net.train(
             samples,
             validation,
-            epochs=self.max_epochs,
+            epochs=epochs,
             schedule=schedule,
-            fair=options.wants_fairness and data.has_groups,
+            fair=fair,
             callbacks=[*callbacks, *self._print_log(samples)],
             state=None if checkpoint is None else checkpoint.read(),
         )

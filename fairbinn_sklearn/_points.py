@@ -13,9 +13,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._classifier import FairBiNNClassifier, set_fitted
 from ._data.frames import check_order
 from ._data.labels import plain_labels
+from ._training import length
 from ._training.build import net_for
 from ._training.callbacks import PrintEpochs
-from ._training.continuation import continued, default_epochs
+from ._training.continuation import continued
 from ._training.options import TrainingOptions, nested_params
 from ._training.outcome import warn_of_outcome
 from ._training.resolve import resolve_schedule
@@ -177,7 +178,7 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
         data,
         random_state=check_random_state(first.random_state),
         epochs_per_point=epochs_per_point,
-        epochs=first.max_epochs,
+        max_epochs=first.max_epochs,
         schedule=resolve_schedule(first.lr_schedule, nested),
         callbacks=[PrintEpochs()] if first.verbose else [],
     )
@@ -204,7 +205,7 @@ def _choose_trainer(warm_start, samples):
     return _continue
 
 
-def _continue(options, data, *, random_state, epochs_per_point, epochs, schedule, callbacks):
+def _continue(options, data, *, random_state, epochs_per_point, max_epochs, schedule, callbacks):
     """Train for accuracy, and then from point to point, towards smaller differences.
 
     Returns None as the reason, and pairs of a position and a network.
@@ -212,9 +213,10 @@ def _continue(options, data, *, random_state, epochs_per_point, epochs, schedule
     samples = data.samples
     accuracy = replace(options[0], eta=0.0, fairness_target=None)
     net = net_for(accuracy, data, samples, random_state)
+    epochs = length.number_of_epochs(max_epochs, accuracy, len(samples), fair=False)
     net.train(samples, epochs=epochs, schedule=schedule, fair=False, callbacks=callbacks)
     if epochs_per_point is None:
-        epochs_per_point = default_epochs(epochs, options[0], len(samples))
+        epochs_per_point = length.epochs_per_point(max_epochs, options[0], len(samples))
     networks = []
     for k in sorted(range(len(options)), key=lambda k: _strictness(options[k])):
         if options[k].wants_fairness:
@@ -231,7 +233,7 @@ def _strictness(options):
 
 
 def _train_side_by_side(
-    options, data, *, random_state, epochs_per_point, epochs, schedule, callbacks
+    options, data, *, random_state, epochs_per_point, max_epochs, schedule, callbacks
 ):
     """Train networks from initial weights, side by side, except those with eta 0.
 
@@ -247,6 +249,7 @@ def _train_side_by_side(
         return reason, []
     varied = "eta" if net.options.fairness_target is None else "fairness_target"
     many = stacked(net, [getattr(options[k], varied) for k in places], samples.dtype)
+    epochs = length.number_of_epochs(max_epochs, net.options, len(samples), fair=True)
     many.train(samples, epochs=epochs, schedule=schedule, fair=True, callbacks=callbacks)
     networks = [(k, unstacked(many, net, options[k], i)) for i, k in enumerate(places)]
     return None, networks

@@ -18,24 +18,11 @@ from functools import partial
 
 from torch.optim.lr_scheduler import ExponentialLR
 
-from .._data.batches import samples_per_batch
 from .build import updated_net
+from .length import steps_per_epoch
 
 LR_SCALE = 0.3
 LR_DECAY = 10**-1.5
-MIN_EPOCHS = 2
-MIN_STEPS = 220
-
-
-def default_epochs(max_epochs, options, n_samples):
-    """Return the number of epochs of a point.
-
-    It is a tenth of `max_epochs`, but at least `MIN_EPOCHS` and `MIN_STEPS`. Under a target it is
-    twice as many epochs, because the multipliers have to converge, too. It is at most `max_epochs`.
-    """
-    enough = math.ceil(MIN_STEPS / steps_per_epoch(options, n_samples))
-    epochs = max(max_epochs // 10, MIN_EPOCHS, enough)
-    return min(max_epochs, epochs if options.fairness_target is None else 2 * epochs)
 
 
 def continued(net, options, samples, n_groups, epochs, callbacks=()):
@@ -78,11 +65,6 @@ def continued(net, options, samples, n_groups, epochs, callbacks=()):
         lr_scale=LR_SCALE / math.sqrt(strength),
         is_continued=True,
     )
-
-
-def steps_per_epoch(options, n_samples):
-    """Return the number of batches of an epoch."""
-    return math.ceil(n_samples / samples_per_batch(options.batch_size, n_samples))
 
 
 def _exponential(n_steps, optimizer, epochs):

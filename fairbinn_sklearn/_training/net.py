@@ -15,6 +15,7 @@ from .backprop import AutogradBackprop
 from .callbacks import KeepLast, StopTraining
 from .dense import ACTIVATIONS, DenseBackprop
 from .flat import flatten, unflatten
+from .length import epochs_for_accuracy
 from .module import players
 from .resolve import OPTIMIZERS
 from .run import RunSummary, TrainingRun, limit_threads
@@ -172,7 +173,7 @@ class TwoPlayerNet(NeuralNet):
         for group in self.optimizer_.param_groups:
             group["lr"] = options.lr * lr_scale
         self.run = TrainingRun(
-            rule=METHODS[options.method] if fair else accuracy_only,
+            fair_rule=METHODS[options.method] if fair else accuracy_only,
             has_follower=fair and options.method != "lagrangian",
             n_samples=len(samples),
             epochs=epochs,
@@ -180,6 +181,11 @@ class TwoPlayerNet(NeuralNet):
             player_params=self.players(),
             first_lr=options.lr * lr_scale,
             is_continued=is_continued,
+            accuracy_epochs=(
+                epochs_for_accuracy(samples, self.criterion_.n_classes, epochs)
+                if fair and not is_continued
+                else 0
+            ),
         )
         self.criterion_.target = options.fairness_target if fair else None
         self.criterion_.processes = samples.processes
@@ -271,8 +277,10 @@ class TwoPlayerNet(NeuralNet):
         run = self.run
         if run.stop:
             raise StopTraining
-        last = run.epochs - 1
-        progress = len(self.history) / max(last, 1)
+        n_fair = len(self.history) - run.accuracy_epochs  # earlier epochs with the fairness loss
+        run.rule = accuracy_only if n_fair < 0 else run.fair_rule
+        last = run.epochs - 1 - run.accuracy_epochs
+        progress = max(n_fair, 0) / max(last, 1)
         is_last = run.is_continued or not last
         self.criterion_.decision_weight = 1.0 if is_last else progress
         # A steep slope from the first epoch of a new network leads to one class for all samples.

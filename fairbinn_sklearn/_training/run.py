@@ -18,16 +18,17 @@ SMALL_STEP = 10**8  # samples times parameters of a step; below it, more threads
 class TrainingRun:
     """State of one call of `TwoPlayerNet.train`, dropped when it ends.
 
-    `rule` is the update rule, and `has_follower` is True if it has a fairness player.
-    `player_params` caches the parameters of both players, to avoid a lookup in each batch. If
-    `is_flat` is True, each player has one flat parameter. `backprop` computes the logits and the
-    gradients of both players. `first_lr` is the leader's first learning rate. If `is_continued` is
-    True, the network was trained before, and the schedule steps after each batch. `largest_step` is
-    the largest norm of the follower's steps in this epoch. A callback sets `stop` to end the
-    training after this epoch.
+    `fair_rule` is the update rule, and `has_follower` is True if it has a fairness player. `rule` is
+    that of the epoch: the first `accuracy_epochs` train for accuracy. `player_params` caches the
+    parameters of both players, to avoid a lookup in each batch. If `is_flat` is True, each player
+    has one flat parameter. `backprop` computes the logits and the gradients of both players.
+    `first_lr` is the leader's first learning rate. If `is_continued` is True, the network was
+    trained before, and the schedule steps after each batch. `largest_step` is the largest norm of
+    the follower's steps in this epoch. A callback sets `stop` to end the training after this epoch.
     """
 
     rule: Callable | None = None
+    fair_rule: Callable | None = None
     has_follower: bool = False
     n_samples: int = 0
     epochs: int = 0
@@ -36,6 +37,7 @@ class TrainingRun:
     is_flat: bool = False
     backprop: AutogradBackprop | DenseBackprop | None = None
     first_lr: float = 0.0
+    accuracy_epochs: int = 0
     is_continued: bool = False
     largest_step: torch.Tensor | None = None
     stop: bool = False

@@ -11,7 +11,7 @@ from joblib import parallel_config
 from sklearn.base import clone
 
 from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV, _points, fairness_path
-from fairbinn_sklearn._training.continuation import default_epochs, steps_per_epoch
+from fairbinn_sklearn._training.length import epochs_per_point, steps_per_epoch
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn.inspection import check_assumptions
 
@@ -170,11 +170,11 @@ def test_networks_of_cross_validation_continue(many):
     "max_epochs, n_samples, expected",
     [(20, 30_000, 2), (20, 10_000, 6), (20, 5_000, 11), (5, 5_000, 5), (100, 30_000, 10)],
 )
-def test_default_epochs(max_epochs, n_samples, expected):
+def test_default_epochs_per_point(max_epochs, n_samples, expected):
     options = TrainingOptions.from_estimator(FairBiNNClassifier())
-    assert default_epochs(max_epochs, options, n_samples) == expected
+    assert epochs_per_point(max_epochs, options, n_samples) == expected
     target = TrainingOptions.from_estimator(FairBiNNClassifier(fairness_target=0.1))
-    assert default_epochs(max_epochs, target, n_samples) == min(2 * expected, max_epochs)
+    assert epochs_per_point(max_epochs, target, n_samples) == min(2 * expected, max_epochs)
     assert expected == max_epochs or expected * steps_per_epoch(options, n_samples) >= 220
 
 

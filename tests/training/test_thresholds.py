@@ -12,15 +12,6 @@ from fairbinn_sklearn._training.thresholds import threshold_at_rate
 from fairbinn_sklearn.metrics import FairnessScorer
 
 
-def rare_labels(seed, n_samples=5_000, rate=0.02):
-    rng = np.random.default_rng(seed)
-    group = rng.choice(["a", "b"], n_samples)
-    X = rng.normal(size=(n_samples, 4))
-    X[:, 0] += group == "a"
-    z = X.sum(1) + rng.normal(size=n_samples)
-    return X, (z > np.quantile(z, 1 - rate)).astype(int), group
-
-
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 @pytest.mark.parametrize("pos_label", [0, 1])
 def test_predict_and_training_use_the_threshold(biased, threshold, pos_label):
@@ -59,20 +50,6 @@ def test_rate_counts_weights(biased):
     clf.fit(X, y, sensitive_features=group, sample_weight=weight)
     expected = np.average(y == 1, weights=weight)
     assert abs(np.average(clf.predict(X), weights=weight) - expected) < 5 / weight.sum()
-
-
-@pytest.mark.parametrize("eta", [1.0, 10.0])
-def test_rate_keeps_decisions_on_rare_labels(eta):
-    X, y, group = rare_labels(0)
-    clf = make(eta=eta, threshold="rate").fit(X, y, sensitive_features=group)
-    X, y, group = rare_labels(1)
-    predicted = clf.predict(X)
-    assert 0.01 < predicted.mean() < 0.03
-    assert np.mean(predicted[y == 1]) > 0.2
-    before = make(eta=0, threshold="rate").fit(X, y, sensitive_features=group).predict(X)
-    assert demographic_parity_difference(
-        y, predicted, sensitive_features=group
-    ) < 0.7 * demographic_parity_difference(y, before, sensitive_features=group)
 
 
 def test_a_path_has_thresholds_of_its_points(biased):

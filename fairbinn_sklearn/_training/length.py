@@ -1,0 +1,51 @@
+"""Number of epochs of a training, and of its parts."""
+
+import math
+
+import numpy as np
+
+from .._data.batches import samples_per_batch
+
+EPOCHS = 20
+STEPS = 300  # with a fairness loss, fewer steps on few samples end in one class for all samples
+MIN_EPOCHS, MIN_STEPS = 2, 220  # of a point of a path
+RARE = 0.1  # frequency of a class, relative to 1 / n_classes, below which the class is rare
+
+
+def steps_per_epoch(options, n_samples):
+    """Return the number of batches of an epoch."""
+    return math.ceil(n_samples / samples_per_batch(options.batch_size, n_samples))
+
+
+def number_of_epochs(max_epochs, options, n_samples, fair):
+    """Return `max_epochs`, or if it is "auto" the number of epochs that it means.
+
+    It is 20. With a fairness loss it is larger where 20 epochs have fewer than 300 steps.
+    """
+    if max_epochs != "auto":
+        return max_epochs
+    return max(EPOCHS, math.ceil(STEPS / steps_per_epoch(options, n_samples)) if fair else 0)
+
+
+def epochs_per_point(max_epochs, options, n_samples):
+    """Return the default number of epochs from one point of a path to the next.
+
+    It is a tenth of `max_epochs`, but at least `MIN_EPOCHS` and `MIN_STEPS`. Under a target it is
+    twice as many epochs, because the multipliers have to converge, too. It is at most `max_epochs`.
+    """
+    max_epochs = number_of_epochs(max_epochs, options, n_samples, fair=True)
+    enough = math.ceil(MIN_STEPS / steps_per_epoch(options, n_samples))
+    epochs = max(max_epochs // 10, MIN_EPOCHS, enough)
+    return min(max_epochs, epochs if options.fairness_target is None else 2 * epochs)
+
+
+def epochs_for_accuracy(samples, n_classes, epochs):
+    """Return the number of epochs of a training before its fairness loss is used.
+
+    It is half of the epochs if a class is rare, otherwise 0. A new network predicts no rare class
+    at first, so the decisions of all groups are equal. If the fairness loss kept them equal, the
+    network would never learn to predict the rare class.
+    """
+    weight = None if samples.weight is None else samples.weight.cpu().numpy()
+    totals = np.bincount(samples.y.cpu().numpy(), weight, n_classes)
+    return epochs // 2 if totals.min() * n_classes < RARE * totals.sum() else 0
