@@ -271,7 +271,7 @@ class RateCriterion(Criterion):
         if is_one_surrogate:
             return self.logit_grad(score_grads, scores)
         return sum(
-            slope * self.logit_grad(grad, scores if slope == 1.0 else self.scores(slope * logits))
+            slope * self.logit_grad(grad, self.surrogate(slope, logits))
             for slope, grad in zip(slopes, score_grads, strict=True)
         )
 
@@ -286,11 +286,18 @@ class RateCriterion(Criterion):
         slopes = self.surrogate_slopes()
 
         def batch_rates(logits):
-            surrogates = torch.stack([self.scores(slope * logits) for slope in slopes])
+            surrogates = torch.stack([self.surrogate(slope, logits) for slope in slopes])
             return divide(self.sums_of(batch, surrogates), counts[..., None])
 
         anchor = self.steering_rates() - batch_rates(logits.detach())
         return lambda logits: loss_of_rates(anchor + batch_rates(logits)).sum(0)
+
+    def surrogate(self, slope, logits):
+        """Return the smooth function that replaces decisions; the scores if the slope is 1."""
+        if slope == 1.0:
+            return self.scores(logits)
+        threshold = self.logit_threshold[..., None, None]
+        return self.scores(threshold + slope * (logits - threshold))
 
     def surrogate_slopes(self):
         """Return the slope of the surrogate for each kind of rate; 1 for scores."""
