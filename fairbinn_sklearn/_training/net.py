@@ -283,8 +283,9 @@ class TwoPlayerNet(NeuralNet):
         progress = max(n_fair, 0) / max(last, 1)
         is_last = run.is_continued or not last
         self.criterion_.decision_weight = 1.0 if is_last else progress
-        # A steep slope from the first epoch of a new network leads to one class for all samples.
-        self.criterion_.steepness = 1.0 if run.is_continued else progress
+        # A slope that is steep from the first epoch leads to one class for many samples. It has to
+        # grow slowly, for which the few epochs of a point of a path are not enough.
+        self.criterion_.steepness = 0.0 if run.is_continued else progress
         self._follow_leader_lr()
         self._keep_rate(dataset_train)
         run.largest_step = torch.zeros((), device=self.device)
