@@ -585,7 +585,7 @@ class FairBiNNClassifier(
         -----
         ConvergenceWarning
             If the accuracy loss ends above that of predicting the label frequencies, the model
-            predicts one class for all samples, or the running difference ends above
+            predicts one class for all samples, or the difference on the training samples is above
             `fairness_target` by more than a quarter of it and more than 0.01.
         MissingSensitiveFeaturesWarning
             If the parameters ask for a fairness loss and no sensitive features are passed.

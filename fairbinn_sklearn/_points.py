@@ -169,7 +169,7 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
         data = training_data(first, *arguments, options=options[0])
     if not data.has_groups:
         return "there is only one group", []
-    trainer = _choose_trainer(warm_start, data.samples)
+    trainer = _choose_trainer(warm_start, data, options[0])
     if isinstance(trainer, str):
         return trainer, []
     nested = nested_params(first.get_params(deep=False), "lr_schedule")
@@ -191,9 +191,9 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
     return reason, fit_warnings
 
 
-def _choose_trainer(warm_start, samples):
+def _choose_trainer(warm_start, data, options):
     """Return the function that trains several networks, or the reason to use separate fits."""
-    device = samples.device.type
+    samples, device = data.samples, data.samples.device.type
     if warm_start is True:
         return _continue
     if device in SIDE_BY_SIDE:
@@ -202,6 +202,9 @@ def _choose_trainer(warm_start, samples):
         return f"on a device of type {device!r}, training one network at a time is faster"
     if len(samples) < MIN_SAMPLES:
         return f"there are {len(samples)} training samples, fewer than {MIN_SAMPLES}"
+    is_hard = options.equalize == "both" or max(data.n_groups) > 2
+    if options.fairness_target is not None and is_hard:
+        return "targets for more than two groups, or for decisions and scores, need a whole fit"
     return _continue
 
 

@@ -71,7 +71,7 @@ def test_bad_parameters_raise(biased, name, value, allowed):
 
 
 def test_all_parameters_are_in_the_table():
-    others = {"module", "fairness_modules", "pos_label"}  # have tests elsewhere
+    others = {"module", "fairness_modules", "pos_label", "threshold"}  # have tests elsewhere
     assert {name for name, *_ in BAD_PARAMETERS} | others == set(make().get_params())
 
 

@@ -53,7 +53,7 @@ def test_choice_equals_that_of_a_search_over_the_same_folds(fitted_cv, biased):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
 def test_targets_instead_of_etas(biased):
     X, y, group = biased
     metric = "mean_score_difference"

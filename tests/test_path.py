@@ -95,7 +95,7 @@ def test_side_by_side_equals_alone(in_float64, side_by_side, small, params):
     assert_side_by_side_equals_alone(small, [(0.5, None), (20, None)], **params)
 
 
-@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
 @pytest.mark.parametrize(
     "params",
     [{"equalize": "both"}, {"method": "unrolled", "combine": "separate"}],

@@ -17,7 +17,7 @@ from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
 PARAMS = {"batch_size": 100, "max_epochs": 4, "device": "cpu", "random_state": 0}
 TRUSTED = ["fairbinn_sklearn._classifier.FairBiNNClassifier"]
 
-pytestmark = pytest.mark.filterwarnings("ignore:The running difference ended")
+pytestmark = pytest.mark.filterwarnings("ignore:The difference on the training samples")
 
 
 def fit(biased, **params):

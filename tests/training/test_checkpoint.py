@@ -95,7 +95,7 @@ class WithDropout(torch.nn.Module):
 # Resuming
 
 
-@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
 @pytest.mark.parametrize(
     "params",
     [

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from conftest import difference, make
+from conftest import difference, make, make_data
 from joblib import parallel_config
 from sklearn.base import clone
 
@@ -190,3 +190,18 @@ def test_default_epochs_per_point(max_epochs, n_samples, expected):
 def test_invalid_arguments(biased, arguments, match):
     with pytest.raises(ValueError, match=match):
         fairness_path(*biased, etas=[0, 1], **arguments)
+
+
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
+@pytest.mark.parametrize(
+    "groups, equalize, is_continued",
+    [("ab", "decisions", True), ("ab", "both", False), ("abc", "decisions", False)],
+)
+def test_auto_continues_targets_of_two_groups_only(groups, equalize, is_continued):
+    X, y, group = make_data(4096, groups=list(groups))
+    estimator = make(max_epochs=2, equalize=equalize)
+    path = fairness_path(X, y, group, targets=[0.1, 0.2], estimator=estimator)
+    assert (path.reason is None) == is_continued
+    assert is_continued or "need a whole fit" in path.reason
+    path = fairness_path(X, y, group, etas=[1, 3], estimator=estimator)
+    assert path.reason is None

@@ -94,7 +94,7 @@ def test_a_model_on_cuda_is_pickled(data):
 
 
 @needs_cuda
-@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
 @pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
 @pytest.mark.parametrize("params", [{}, {"eta": None, "fairness_target": 0.05}], ids=str)
 def test_no_training_step_waits_for_the_device(data, monkeypatch, method, params):

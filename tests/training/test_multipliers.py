@@ -170,7 +170,7 @@ def test_target_applies_to_many_groups_of_several_features(combine, aggregation)
     assert max(differences) == pytest.approx(target, abs=0.05)
 
 
-@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
 def test_weight_settles_as_the_learning_rate_decays(biased):
     clf = fit(biased, fairness_target=0.01, equalize="scores", max_epochs=20)
     etas = np.log([record["eta"] for record in clf.history_])

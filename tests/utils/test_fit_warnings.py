@@ -187,7 +187,7 @@ def test_points_trained_one_after_another_are_named(unscaled):
     assert text.endswith("This concerns 2 of 2 fits: eta 1; eta 3.")
 
 
-@pytest.mark.filterwarnings("ignore:The running difference ended")
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
 def test_targets_are_named(unscaled):
     X, y, group = unscaled
     arguments = {"targets": [0.1, 0.2], "estimator": make(max_epochs=1)}
