@@ -177,9 +177,8 @@ class FairBiNNClassifier(
         an audit measures, as in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both,
         with the mean of both losses. With "both", a `fairness_target` applies to both differences.
         With "decisions" and "both", `fit` starts from the rates of scores and changes to the rates
-        of decisions, linearly over `max_epochs`. If a class is rarer than a tenth of its share in
-        equal classes (5 % of two classes), the first half of the epochs trains for accuracy alone,
-        because otherwise the network would never predict the class.
+        of decisions, linearly over `max_epochs`. If a class is rare, the first half of the epochs
+        trains for accuracy alone, because otherwise the network would never predict the class.
 
     rate_window : int, default=10000
         Number of training samples over which the rates of groups are averaged (exponential moving
@@ -262,8 +261,9 @@ class FairBiNNClassifier(
         proportional to it. `partial_fit` uses constant learning rates.
 
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training samples, >= 1. "auto" is 20. With a fairness loss, it is
-        more on fewer than about 1,000 samples, so that the epochs have 300 steps.
+        Number of passes over the training samples, >= 1. "auto" is 20, or more on few samples: all
+        epochs together have at least 300 steps with a fairness loss, and at least 1,000 steps if a
+        class is rarer than a tenth of its share in equal classes (5 % of two classes).
 
     batch_size : int or "auto", default="auto"
         Largest number of samples in a step; batches have near-equal sizes. "auto" is a power of 2:
@@ -619,7 +619,7 @@ class FairBiNNClassifier(
             _copy_weights(net, fitted_net)
 
         fair = options.wants_fairness and data.has_groups
-        epochs = number_of_epochs(self.max_epochs, options, len(samples), fair)
+        epochs = number_of_epochs(self.max_epochs, options, samples, len(data.classes), fair)
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         attributes = functools.partial(fitted_attributes, data=data)

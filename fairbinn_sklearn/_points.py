@@ -216,10 +216,13 @@ def _continue(options, data, *, random_state, epochs_per_point, max_epochs, sche
     samples = data.samples
     accuracy = replace(options[0], eta=0.0, fairness_target=None)
     net = net_for(accuracy, data, samples, random_state)
-    epochs = length.number_of_epochs(max_epochs, accuracy, len(samples), fair=False)
+    epochs, fair_epochs = (
+        length.number_of_epochs(max_epochs, accuracy, samples, len(data.classes), fair)
+        for fair in (False, True)
+    )
     net.train(samples, epochs=epochs, schedule=schedule, fair=False, callbacks=callbacks)
     if epochs_per_point is None:
-        epochs_per_point = length.epochs_per_point(max_epochs, options[0], len(samples))
+        epochs_per_point = length.epochs_per_point(fair_epochs, options[0], len(samples))
     networks = []
     for k in sorted(range(len(options)), key=lambda k: _strictness(options[k])):
         if options[k].wants_fairness:
@@ -252,7 +255,7 @@ def _train_side_by_side(
         return reason, []
     varied = "eta" if net.options.fairness_target is None else "fairness_target"
     many = stacked(net, [getattr(options[k], varied) for k in places], samples.dtype)
-    epochs = length.number_of_epochs(max_epochs, net.options, len(samples), fair=True)
+    epochs = length.number_of_epochs(max_epochs, net.options, samples, len(data.classes), fair=True)
     many.train(samples, epochs=epochs, schedule=schedule, fair=True, callbacks=callbacks)
     networks = [(k, unstacked(many, net, options[k], i)) for i, k in enumerate(places)]
     return None, networks

@@ -14,7 +14,7 @@ from torch.nn.functional import (
 )
 
 from ..losses import FairnessLoss
-from ..losses._aggregate import divide
+from ..losses._aggregate import divide, gap_of_extremes
 from .multipliers import MAX_STEP, excess, gradient_and_update, weight_of_excess
 
 DECISIONS, SCORES = 0, 1  # positions in the running sums
@@ -386,6 +386,24 @@ class RateCriterion(Criterion):
         """Return the largest difference between two groups, of decisions or scores."""
         differences = self._by_partition(self.constraint.difference, self.rates(kind))
         return torch.stack(differences).amax(0)
+
+    def widest_gap(self):
+        """Return the groups of the largest difference of the equalised rates.
+
+        The result is a list of two pairs of the position of a group and its count in the rate.
+        """
+        found = []
+        for rates in (self.rates(kind) for kind in self.kinds):
+            parts = rates.split(self.n_groups, -2), self.counts.split(self.n_groups, 1)
+            first = 0
+            for part_rates, counts in zip(*parts, strict=True):
+                gap, *groups = gap_of_extremes(part_rates, (counts > 0)[..., None])
+                event, score = divmod(int(gap.argmax()), gap.shape[-1])
+                positions = [int(group[event, score]) for group in groups]
+                pairs = [(first + g, float(counts[event, g])) for g in positions]
+                found.append((float(gap.max()), pairs))
+                first += counts.shape[1]
+        return max(found)[1]
 
     def constraint_value(self):
         """Return the value that a target bounds: the largest difference of the equalised rates."""

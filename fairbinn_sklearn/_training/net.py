@@ -425,20 +425,20 @@ class TwoPlayerNet(NeuralNet):
         return self.options.eta if target is None else self.criterion_.weight(target)
 
     @torch.no_grad()
-    def difference_on(self, samples):
-        """Return the value that a target bounds, on all samples with the final weights.
+    def criterion_on(self, samples):
+        """Return a criterion with the rates of all samples at the final weights.
 
-        The values of a function as constraint depend on the batches, so the running value is
-        returned.
+        The values of a function as constraint depend on the batches, so the criterion of the
+        training is returned.
         """
         if not self.options.has_rates:
-            return float(self.criterion_.constraint_value())
+            return self.criterion_
         self._set_training(False)
         with self._precision(samples.dtype):
             criterion = self.criterion_.empty_copy()
             for batch in Batches(samples, EVALUATION_SIZE, prepare=criterion.prepare):
                 criterion.update_rates(self.module_(batch.X), batch)
-            return float(criterion.constraint_value())
+            return criterion
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Pass over the samples once.

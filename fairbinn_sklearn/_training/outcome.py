@@ -2,6 +2,7 @@
 
 import math
 import weakref
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -13,9 +14,12 @@ from .._data.batches import as_tensor, samples_per_batch
 from .._data.scales import warn_of_scales
 from .._data.sources import Source
 from .._utils.fit_warnings import FitWarning, warn
+from .length import steps_per_epoch
 from .module import FairBiNNModule
 
 NO_WORSE = 1.05  # multiple of the loss of the label frequencies above which a loss is worse
+ENOUGH_STEPS = 1_000  # steps below which a missed target is probably a short training
+FEW_SAMPLES = 100  # samples of a rate, below which a single sample moves it by more than 0.01
 MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
 _ROUNDS_ALIKE = weakref.WeakKeyDictionary()  # results of `_rounds_alike` by module
 
@@ -118,7 +122,7 @@ def warn_of_outcome(net, data, samples):
     if isinstance(samples.X, Source):  # other X was checked before training
         warn_of_scales(X, net.options, data.features)
     _warn_of_constant_predictions(net, data.classes, X)
-    _warn_of_missed_target(net, samples)
+    _warn_of_missed_target(net, samples, data.group_encoder)
 
 
 def _warn_of_loss(net, samples, n_classes):
@@ -163,21 +167,46 @@ def _warn_of_constant_predictions(net, classes, X):
     )
 
 
-def _warn_of_missed_target(net, samples):
+def _warn_of_missed_target(net, samples, group_encoder):
     target = net.options.fairness_target
     if target is None or float(net.criterion_.constraint_value()) <= largest_met(target):
         return
     # The running difference of many groups is too large, because its rates have noise.
-    difference = net.difference_on(samples)
+    criterion = net.criterion_on(samples)
+    difference = float(criterion.constraint_value())
     if difference > largest_met(target):
         warn(
             FitWarning(
                 "target",
                 f"The difference on the training samples is {difference:.4f}, above "
-                f"fairness_target={target}: {net.last_run.longer}.",
+                f"fairness_target={target}. {_why_missed(net, criterion, group_encoder)}",
                 ConvergenceWarning,
             )
         )
+
+
+def _why_missed(net, criterion, group_encoder):
+    """Return the likely cause of a missed target, and one cure."""
+    run, options = net.last_run, net.options
+    n_steps = run.epochs * steps_per_epoch(options, run.n_samples)
+    longer = f"T{run.longer[1:]}."
+    if n_steps < ENOUGH_STEPS:
+        return f"Training had {n_steps} steps only. {longer}"
+    if options.has_rates:
+        group, count = min(criterion.widest_gap(), key=itemgetter(1))
+        if count < FEW_SAMPLES:
+            name = group_encoder.names_[group]
+            return (
+                f"Group {name!r}, one of the two groups that differ most, has {count:.0f} samples "
+                "in the rate, too few to control it. Merge the group with another one."
+            )
+    running = [record["eta"] for record in net.history]
+    if running[-1] > 1.02 * running[-1 - len(running) // 5]:
+        return f"The weight of the fairness loss was still growing. {longer}"
+    return (
+        "Longer training would hardly reduce it, because the weight of the fairness loss no longer "
+        "grows. Raise fairness_target, or audit whether the labels allow the target."
+    )
 
 
 def _less_fairness(options):

@@ -5,6 +5,7 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import fit, make, make_data
@@ -39,22 +40,23 @@ def outcome(
     """
     objectives = losses if isinstance(losses, dict) else {}
     history = [{"validation_objective": o, "loss": loss} for o, loss in objectives.items()]
+    criterion = SimpleNamespace(
+        constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0
+    )
     net = SimpleNamespace(
         module_=FirstFeature(),
-        criterion_=SimpleNamespace(
-            constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0
-        ),
+        criterion_=criterion,
         options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64, lr=0.1),
         history=history or [{"loss": loss} for loss in losses],
         last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),
-        difference_on=lambda samples: difference,
+        criterion_on=lambda samples: criterion,
     )
     X = np.array(X, dtype=np.float32)[:, None]
     weight = None if weight is None else np.array(weight, dtype=float)
     samples = Samples(X, np.array(y), None, weight, None, torch.device("cpu"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_outcome(net, SimpleNamespace(classes=CLASSES), samples)
+        warn_of_outcome(net, SimpleNamespace(classes=CLASSES, group_encoder=None), samples)
     assert all(issubclass(warning.category, ConvergenceWarning) for warning in caught)
     return [str(warning.message) for warning in caught]
 
@@ -75,7 +77,7 @@ def test_missed_target_warns_above_a_quarter_and_a_hundredth_more(target, differ
     assert len(messages) == warns
     if warns:
         assert f"is {difference:.4f}, above fairness_target={target}" in messages[0]
-        assert "max_epochs, now 7" in messages[0]
+        assert "Training had 7 steps only. Train longer (max_epochs, now 7)" in messages[0]
 
 
 @pytest.mark.parametrize("sign, label", [(1, "yes"), (-1, "no")])
@@ -122,6 +124,46 @@ def test_a_loss_above_that_of_the_label_frequencies_warns(losses, y, weight, war
         assert "The accuracy loss ended at" in messages[0]
         assert "lower lr (now 0.1), train longer (max_epochs, now 7)" in messages[0]
         assert ("lower eta (now 3)" in messages[0]) == fair
+
+
+@pytest.mark.parametrize(
+    "epochs, widest_gap, etas, expected",
+    [
+        (9, [(0, 500), (1, 5)], [1, 2], "Training had 900 steps only. Train longer (max_epochs, "),
+        (
+            10,
+            [(0, 500), (1, 5)],
+            [1, 2],
+            "Group 'b', one of the two groups that differ most, has 5",
+        ),
+        (10, [(0, 99), (1, 500)], [1, 1], "Group 'a', one of the two groups that differ most, has"),
+        (10, [(0, 500), (1, 500)], [1, 2], "The weight of the fairness loss was still growing. T"),
+        (10, [(0, 500), (1, 500)], [2, 2], "Longer training would hardly reduce it, because"),
+    ],
+)
+def test_a_missed_target_has_one_cause_and_one_cure(epochs, widest_gap, etas, expected):
+    net = SimpleNamespace(
+        last_run=RunSummary(fair=True, n_samples=1000, epochs=epochs),
+        options=SimpleNamespace(batch_size=10, has_rates=True),
+        history=[{"eta": eta} for eta in np.linspace(*etas, 10)],
+    )
+    criterion = SimpleNamespace(widest_gap=lambda: widest_gap)
+    encoder = SimpleNamespace(names_=["a", "b"])
+    text = outcome_file._why_missed(net, criterion, encoder)
+    assert text.startswith(expected)
+    assert text.count("Train longer") == (expected.endswith(("T", "epochs, ")))
+
+
+def test_the_widest_gap_names_its_groups():
+    """Groups of the second column differ most, in the rates of decisions."""
+    X, y, _ = make_data(400)
+    first, second = np.arange(400) % 2, np.where(X[:, 0] > np.median(X[:, 0]), "high", "low")
+    groups = pd.DataFrame({"first": first, "second": second})
+    clf = make(combine="separate", eta=0.1, max_epochs=20).fit(X, y, sensitive_features=groups)
+    (highest, n_highest), (lowest, n_lowest) = clf.net_.criterion_.widest_gap()
+    names = clf.group_encoder_.names_
+    assert [names[highest], names[lowest]] == [("second", "high"), ("second", "low")]
+    assert n_highest == pytest.approx(n_lowest, rel=0.2)
 
 
 def test_fit_warns_of_a_missed_target(biased):
