@@ -6,6 +6,7 @@ import pandas as pd
 from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipeline
 from ._utils.fit_warnings import warn_of_many
 from .metrics import best_under
+from .metrics._bootstrap import check_bootstrap, interval
 from .metrics._bound import dominated
 from .metrics._measure import measure, sign
 
@@ -175,6 +176,9 @@ class FairnessPath:
     reason : str, default=None
         Why each classifier was trained by a separate fit; None if they were trained together.
 
+    resamples : dict of str to ndarray of shape (n_points, n_boot), default=None
+        Metrics on bootstrap resamples, by name, if the path was evaluated with `n_boot`.
+
     Attributes
     ----------
     by : str
@@ -186,10 +190,11 @@ class FairnessPath:
     fairbinn_sklearn.inspection.ParetoFrontDisplay.from_path : Draw them.
     """
 
-    def __init__(self, estimators, figures, reason=None):
+    def __init__(self, estimators, figures, reason=None, resamples=None):
         self.estimators = estimators
         self.figures = figures
         self.reason = reason
+        self.resamples = resamples
         target = self._classifiers()[0].fairness_target
         self.by = "eta" if target is None else "fairness_target"
 
@@ -203,6 +208,8 @@ class FairnessPath:
         metrics=None,
         score="accuracy",
         pos_label=None,
+        n_boot=None,
+        random_state=None,
     ):
         """Measure the same classifiers on other samples, such as a validation set.
 
@@ -231,6 +238,14 @@ class FairnessPath:
             Positive class of a problem with two classes. None means the `pos_label` of the
             classifiers.
 
+        n_boot : int, default=None
+            Number of bootstrap resamples of the samples, >= 1, for `intervals`, for the
+            `confidence` of `best_under`, and for the error bars of a display. They cover accuracy
+            and all metrics of predictions. None means no resamples.
+
+        random_state : int, RandomState instance or None, default=None
+            Draws the resamples.
+
         Returns
         -------
         path : FairnessPath
@@ -241,7 +256,9 @@ class FairnessPath:
         ValueError
             If an argument is not valid.
         """
-        figures = measure(
+        if n_boot is not None:
+            check_bootstrap("FairnessPath.evaluate", n_boot=n_boot, random_state=random_state)
+        measured = measure(
             self.estimators,
             X,
             y,
@@ -250,8 +267,77 @@ class FairnessPath:
             metrics=metrics,
             score=score,
             pos_label=pos_label,
+            n_boot=n_boot,
+            random_state=random_state,
         )
-        return FairnessPath(self.estimators, figures, self.reason)
+        figures, resamples = (measured, None) if n_boot is None else measured
+        return FairnessPath(self.estimators, figures, self.reason, resamples)
+
+    def intervals(self, confidence_level=0.95):
+        """Return bootstrap intervals of the metrics of each point.
+
+        Parameters
+        ----------
+        confidence_level : float, default=0.95
+            Coverage of the percentile intervals, between 0 and 1.
+
+        Returns
+        -------
+        intervals : DataFrame of shape (n_points, 2 * n_metrics)
+            Columns (metric, "low") and (metric, "high"), in the order of `to_frame`. An interval
+            contains the value on the samples.
+
+        Raises
+        ------
+        ValueError
+            If the path was not evaluated with `n_boot`, or `confidence_level` is not valid.
+
+        Notes
+        -----
+        Resampling increases differences. Near parity, and with many groups, the intervals of
+        differences therefore lie too high.
+        """
+        check_bootstrap("FairnessPath.intervals", confidence_level=confidence_level)
+        self._check_resamples()
+        columns = {}
+        for name, values in self.resamples.items():
+            both = np.column_stack([self.figures[name], values]).T
+            columns[name, "low"], columns[name, "high"] = interval(both, confidence_level)
+        return pd.DataFrame(columns)
+
+    def resampled_means(self, name):
+        """Return the means over seeds of a metric on resamples.
+
+        Parameters
+        ----------
+        name : str
+            Name of accuracy or of a metric of predictions.
+
+        Returns
+        -------
+        means : ndarray of shape (n_values, n_boot)
+            Means by eta or target, in the order of `summary`.
+
+        Raises
+        ------
+        ValueError
+            If the path has no resamples of the metric.
+        """
+        self._check_resamples(name)
+        frame = pd.DataFrame(self.resamples[name])
+        return frame.groupby(self._values().to_numpy(), sort=False).mean().to_numpy()
+
+    def _check_resamples(self, name=None):
+        if self.resamples is None:
+            raise ValueError(
+                "The path must be evaluated with n_boot for intervals. Call "
+                "FairnessPath.evaluate(..., n_boot=1000)."
+            )
+        if name is not None and name not in self.resamples:
+            raise ValueError(
+                f"metric must be one of {list(self.resamples)}, the metrics with resamples, got "
+                f"{name!r}. Only accuracy and metrics of predictions are resampled."
+            )
 
     def __len__(self):
         """Return the number of points."""
@@ -367,7 +453,9 @@ class FairnessPath:
             name="hypervolume",
         ).rename_axis("seed")
 
-    def best_under(self, bound, metric="demographic_parity_difference", score=None):
+    def best_under(
+        self, bound, metric="demographic_parity_difference", score=None, *, confidence=None
+    ):
         """Choose the classifier with the best score among those whose difference meets a bound.
 
         With several seeds, eta or the target is chosen by the means over the seeds, and the
@@ -383,6 +471,11 @@ class FairnessPath:
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
+
+        confidence : float, default=None
+            If it is set, the upper confidence limit of a difference must meet the bound, or the
+            lower limit of a ratio, instead of the value itself. It is the one-sided coverage of the
+            bootstrap limit, between 0 and 1, such as 0.9. `evaluate` needs `n_boot`.
 
         Returns
         -------
@@ -405,6 +498,8 @@ class FairnessPath:
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)
         results = {f"mean_test_{name}": sign(name) * means[name] for name in (metric, score)}
+        if confidence is not None:
+            results[f"mean_test_{metric}"] = self._limits(metric, means[metric], confidence)
         if "selection_rate" in means:
             rates = self.figures["selection_rate"].groupby([self._values(), self._seeds()])
             by_seed = rates.first().unstack().loc[means.index]
@@ -412,6 +507,13 @@ class FairnessPath:
             results |= dict(zip(names, by_seed.to_numpy().T, strict=True))
         value = means.index[best_under(bound, metric, score)(results)]
         return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
+
+    def _limits(self, metric, means, confidence):
+        """Return the confidence limits of a metric by eta or target, negated for differences."""
+        check_bootstrap("FairnessPath.best_under", confidence_level=confidence)
+        worst = -sign(metric) * self.resampled_means(metric)  # larger is worse
+        limits = np.nanquantile(worst, confidence, axis=1)
+        return -np.maximum(limits, -sign(metric) * means.to_numpy())
 
     def predict(self, X):
         """Predict labels by each classifier.

@@ -6,8 +6,9 @@ from .._data.frames import check_order
 from .._data.labels import label_codes
 from .._training.outcome import decide
 from ..losses import FairnessLoss
+from ..metrics._bootstrap import check_bootstrap, interval
 from . import _checks
-from ._audit import check_bootstrap, encode_groups, group_rates, interval, rate_weights
+from ._audit import encode_groups, group_rates, rate_weights
 from ._history import TrainingHistory, split_pipeline
 from ._report import FAILS, InspectionReport
 

@@ -2,14 +2,18 @@
 
 import copy
 
+import numpy as np
 import pandas as pd
 from sklearn.metrics import get_scorer
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
 
 from .._data.frames import check_order
-from .._data.labels import plain_labels, plain_weights
-from ._metrics import METRICS
-from ._scorers import FairnessScorer
+from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
+from .._data.labels import label_codes, plain_labels, plain_weights, trained_pos_label
+from ._bootstrap import resampled_totals
+from ._metrics import METRICS, count
+from ._scorers import FairnessScorer, ordered_classes
 
 DEFAULT_METRICS = (
     "demographic_parity_difference",
@@ -28,10 +32,13 @@ def measure(
     metrics=None,
     score="accuracy",
     pos_label=None,
+    n_boot=None,
+    random_state=None,
 ):
     """Return a table of metrics, one row per classifier; see `FairnessPath.evaluate`.
 
-    Pipelines must share the steps before the classifier, so that X is transformed once.
+    Pipelines must share the steps before the classifier, so that X is transformed once. With
+    `n_boot`, also return the metrics on resamples, as a dict of arrays (n_classifiers, n_boot).
     """
     if sensitive_features is not None:
         check_order(sensitive_features, X=X, y=y)
@@ -52,12 +59,54 @@ def measure(
         )
     y = plain_labels(y)
     weight = {} if sample_weight is None else {"sample_weight": plain_weights(sample_weight, y)}
-    table = []
+    table, resamples = [], []
     for clf in classifiers:
         cached = copy.copy(clf)  # so that all scorers share one prediction
         cached.decision_function = _constant(clf.decision_function(X))
         table.append({name: sign(name) * f(cached, X, y, **weight) for name, f in scorers.items()})
-    return pd.DataFrame(table)
+        if n_boot is not None:
+            resamples.append(_resampled(cached, X, y, scorers, sample_weight, n_boot, random_state))
+    if n_boot is None:
+        return pd.DataFrame(table)
+    columns = {name: np.stack([values[name] for values in resamples]) for name in resamples[0]}
+    return pd.DataFrame(table), columns
+
+
+def _resampled(clf, X, y, scorers, sample_weight, n_boot, random_state):
+    """Return accuracy and the metrics of predictions on resamples (n_boot,), by name."""
+    names = [name for name in scorers if name in METRICS]
+    if not names:
+        return {}
+    scorer = scorers[names[0]]
+    pos_label = trained_pos_label(clf) if scorer.pos_label is None else scorer.pos_label
+    classes, order = ordered_classes(clf.classes_, pos_label)
+    truth = order[label_codes(X, y, classes)]
+    predictions = order[label_codes(X, clf.predict(X), classes)]
+    frame = sensitive_frame(scorer.sensitive_features, len(truth))
+    groups = GroupEncoder(scorer.combine).fit_transform(frame)
+    weight = plain_weights(1.0 if sample_weight is None else sample_weight, truth)
+    counted = weight > 0
+    samples = np.column_stack([truth, predictions, groups])[counted]
+    cells, cell_of = np.unique(samples, axis=0, return_inverse=True)
+    random_state = check_random_state(random_state)
+    totals = resampled_totals(cell_of.ravel(), weight[counted], n_boot, random_state)[1:]
+    truth, predictions, *columns = cells.T
+    values = {}
+    if "accuracy" in scorers:
+        values["accuracy"] = totals[:, truth == predictions].sum(axis=1) / totals.sum(axis=1)
+    for name in names:
+        metric = METRICS[name]
+        if metric.response_method != "predict":
+            continue
+        by_column = []
+        for column in columns:
+            known = column != UNKNOWN
+            cell = truth[known], predictions[known], column[known]
+            by_column.append(
+                [metric.function(count(*cell, total[known], len(classes))) for total in totals]
+            )
+        values[name] = metric.worst(np.array(by_column))
+    return values
 
 
 def _constant(logits):

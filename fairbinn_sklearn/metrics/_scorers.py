@@ -183,7 +183,7 @@ class FairnessScorer(BaseEstimator):
         sensitive_features = self._sensitive_features(sensitive_features)
         check_order(sensitive_features, X=X, y=y)
         pos_label = trained_pos_label(estimator) if self.pos_label is None else self.pos_label
-        classes, order = _ordered_classes(estimator.classes_, pos_label)
+        classes, order = ordered_classes(estimator.classes_, pos_label)
         y_true = order[label_codes(X, y, classes)]
         frame = sensitive_frame(sensitive_features, len(y_true))
         codes = GroupEncoder(self.combine).fit_transform(frame)
@@ -277,7 +277,7 @@ class ScorerWithoutGroups(BaseEstimator):
         return get_scorer(self.name)(estimator, X, y, **weight)
 
 
-def _ordered_classes(classes, pos_label):
+def ordered_classes(classes, pos_label):
     """Return the classes, and new codes in which the positive class of two is the second."""
     classes = np.asarray(classes)
     order = np.arange(len(classes))

@@ -11,8 +11,9 @@ from fairlearn.metrics import (
 )
 
 from fairbinn_sklearn.inspection import AuditDisplay
-from fairbinn_sklearn.inspection._audit import encode_groups, group_rates, interval, spread
+from fairbinn_sklearn.inspection._audit import encode_groups, group_rates, spread
 from fairbinn_sklearn.losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
+from fairbinn_sklearn.metrics._bootstrap import interval
 
 CRITERIA = {
     selection_rate: DemographicParity(),

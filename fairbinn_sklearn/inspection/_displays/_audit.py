@@ -10,11 +10,10 @@ from ..._data.groups import UNKNOWN
 from ..._data.labels import label_codes, trained_pos_label
 from ...losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
 from ...losses._combined import CombinedLoss
+from ...metrics._bootstrap import check_bootstrap, interval
 from .._audit import (
-    check_bootstrap,
     encode_groups,
     group_rates,
-    interval,
     rate_weights,
     spread,
 )

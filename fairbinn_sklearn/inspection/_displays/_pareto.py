@@ -30,8 +30,8 @@ class ParetoFrontDisplay:
     scores : array-like of shape (n_points,)
         Scores; higher is better.
 
-    difference_std, score_std : array-like of shape (n_points,), default=None
-        Standard deviations, drawn as error bars.
+    difference_std, score_std : array-like of shape (n_points,) or (n_points, 2), default=None
+        Standard deviations, drawn as error bars; or their lengths below and above the points.
 
     texts : list of str, default=None
         Annotations of the points. The text of a point very close to an annotated one is hidden.
@@ -119,6 +119,8 @@ class ParetoFrontDisplay:
         ax=None,
     ):
         """Draw a path: means over seeds, with standard deviations as error bars.
+
+        If the path was evaluated with `n_boot`, the error bars are 95 % bootstrap intervals.
 
         Parameters
         ----------
@@ -397,7 +399,7 @@ class ParetoFrontDisplay:
             which = is_shape & is_shade
             if which.any():
                 self.ax_.errorbar(
-                    **{name: np.asarray(values, float)[which] for name, values in points.items()},
+                    **{name: np.asarray(values, float)[which].T for name, values in points.items()},
                     **{"color": color, "alpha": alpha, "linestyle": "none", **shape},
                     **{"elinewidth": 1, "capsize": 2.5},
                 )

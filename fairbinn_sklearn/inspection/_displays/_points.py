@@ -8,6 +8,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from ..._data.frames import check_order
 from ..._data.labels import plain_labels
 from ...metrics import FairnessScorer
+from ...metrics._bootstrap import interval
 from ...metrics._bound import constant_candidates, is_constant
 from ...metrics._metrics import DIFFERENCES
 
@@ -27,6 +28,9 @@ def points_of_path(path, metric, score):
     columns = [
         summary[name, statistic].to_numpy() for statistic in _STATISTICS for name in (metric, score)
     ]
+    for k, name in enumerate((metric, score)):
+        if path.resamples is not None and name in path.resamples:
+            columns[2 + k] = _distances(path, name, columns[k])
     prefix = "eta" if path.by == "eta" else "target"
     texts = [f"{prefix} {_short(value)}" for value in summary.index]
     constant = None
@@ -34,6 +38,13 @@ def points_of_path(path, metric, score):
         frame = path.to_frame()
         constant = is_constant(frame["selection_rate"]).groupby(frame[path.by], sort=False).all()
     return _points(*columns, texts, constant)
+
+
+def _distances(path, name, means):
+    """Return how far the interval of each mean extends below and above it (n_points, 2)."""
+    values = path.resampled_means(name)
+    low, high = interval(np.column_stack([means, values]).T, 0.95)
+    return np.column_stack([means - low, high - means])
 
 
 def points_of_search(cv_results, metric, score):
