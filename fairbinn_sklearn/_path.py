@@ -498,14 +498,16 @@ class FairnessPath:
         metric, score = self._columns(metric, score)
         means = self.summary().xs("mean", axis=1, level=1)
         results = {f"mean_test_{name}": sign(name) * means[name] for name in (metric, score)}
+        choose = best_under(bound, metric, score)
         if confidence is not None:
+            choose.statistic = "confidence limit of"
             results[f"mean_test_{metric}"] = self._limits(metric, means[metric], confidence)
         if "selection_rate" in means:
             rates = self.figures["selection_rate"].groupby([self._values(), self._seeds()])
             by_seed = rates.first().unstack().loc[means.index]
             names = [f"split{i}_test_selection_rate" for i in range(by_seed.shape[1])]
             results |= dict(zip(names, by_seed.to_numpy().T, strict=True))
-        value = means.index[best_under(bound, metric, score)(results)]
+        value = means.index[choose(results)]
         return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
 
     def _limits(self, metric, means, confidence):

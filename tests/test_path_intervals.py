@@ -67,6 +67,8 @@ def test_confidence_chooses_a_stricter_point(measured):
     bound = means[3] + 0.001
     assert measured.best_under(bound).eta == 3
     assert measured.best_under(bound, confidence=0.9).eta == 30
+    with pytest.warns(UserWarning, match=f"has a confidence limit of {METRIC} of at most 0.01"):
+        measured.best_under(0.01, confidence=0.9)
     assert measured.best_under(1.0, confidence=0.9) is measured.best_under(1.0)
 
 

@@ -17,6 +17,8 @@ class BestUnder(BaseEstimator):
     scorer of `score` by `refit`.
     """
 
+    statistic = "mean"  # of the metric, for warnings
+
     def __init__(self, bound, metric, score):
         self.bound = bound
         self.metric = metric
@@ -51,7 +53,7 @@ class BestUnder(BaseEstimator):
 
     def _condition(self):
         limit = "at least" if METRICS[self.metric].greater_is_better else "at most"
-        return f"a mean {self.metric} of {limit} {self.bound}"
+        return f"a {self.statistic} {self.metric} of {limit} {self.bound}"
 
     def _without_constant(self, cv_results, within):
         """Return the candidates that are not constant; warn if all of them are."""
