@@ -113,6 +113,15 @@ class Samples(Dataset):
         part.processes = self.processes
         return part
 
+    def label_totals(self, n_classes):
+        """Return the weight of each class in the accuracy loss, of shape (n_classes,)."""
+        totals = np.zeros(n_classes)
+        for start in range(0, len(self), GATHER_SIZE):  # bincount copies to 64-bit integers
+            part = slice(start, start + GATHER_SIZE)
+            weight = None if self.weight is None else self.weight[part].cpu().numpy()
+            totals += np.bincount(self.y[part].cpu().numpy(), weight, n_classes)
+        return totals
+
     def thinned(self, n_samples):
         """Return X of about `n_samples` samples, spread over all samples."""
         return (

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from .._data.batches import samples_per_batch
 
 EPOCHS = 20
@@ -53,6 +51,5 @@ def epochs_for_accuracy(samples, n_classes, epochs):
 
 def has_rare_class(samples, n_classes):
     """Return whether a class has little weight in the accuracy loss."""
-    weight = None if samples.weight is None else samples.weight.cpu().numpy()
-    totals = np.bincount(samples.y.cpu().numpy(), weight, n_classes)
+    totals = samples.label_totals(n_classes)
     return bool(totals.min() * n_classes < RARE * totals.sum())

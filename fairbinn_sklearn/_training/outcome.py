@@ -130,8 +130,7 @@ def _warn_of_loss(net, samples, n_classes):
     record = net.history[-1]
     if "validation_objective" in record:  # early stopping kept the best epoch
         record = min(net.history, key=lambda record: record["validation_objective"])
-    weight = None if samples.weight is None else samples.weight.cpu().numpy()
-    totals = np.bincount(samples.y.cpu().numpy(), weight, n_classes)
+    totals = samples.label_totals(n_classes)
     constant = float(totals.sum() * entropy(totals)) / len(samples)
     if not constant or record["loss"] <= NO_WORSE * constant:  # 0: one class has all the weight
         return
