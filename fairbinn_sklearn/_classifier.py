@@ -128,11 +128,11 @@ class FairBiNNClassifier(
         `fairness_target` the weight that training finds. `eta_` contains the weight used.
 
     fairness_target : float, default=None
-        The difference to train for, > 0, instead of a fixed `eta`. Multipliers of the groups' rates
+        The difference to train for, > 0, instead of a fixed `eta`. Multipliers of the group rates
         grow while the running difference is above the target and shrink while it is below
-        (augmented Lagrangian, :ref:`multipliers`). Weights and aggregations of losses have no
-        effect under a target. For a function as `constraint`, the target
-        bounds the value of the function. It cannot be combined with `eta` or `early_stopping`.
+        (augmented Lagrangian, :ref:`multipliers`). The parameters `weight` and `aggregation` of
+        losses have no effect under a target. For a function as `constraint`, the target bounds the
+        value of the function. It cannot be combined with `eta` or `early_stopping`.
 
     constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
         The criterion that the follower equalises between groups.
@@ -173,12 +173,11 @@ class FairBiNNClassifier(
         and a backward pass.
 
     equalize : {"decisions", "scores", "both"}, default="decisions"
-        Which rates are equalised: the rates of decisions (predictions at the `threshold`), which
+        Which rates are equalised: the rates of decisions (predictions at `threshold`), which
         an audit measures, as in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both,
         with the mean of both losses. With "both", a `fairness_target` applies to both differences.
         With "decisions" and "both", `fit` starts from the rates of scores and changes to the rates
-        of decisions, linearly over `max_epochs`. If a class is rare, the first half of the epochs
-        trains for accuracy alone, because otherwise the network would never predict the class.
+        of decisions, linearly over the epochs.
 
     rate_window : int, default=10000
         Number of training samples over which the rates of groups are averaged (exponential moving
@@ -192,17 +191,18 @@ class FairBiNNClassifier(
 
     pos_label : label, default=None
         Positive class of a problem with two classes, for `constraint`, scorers, paths and displays.
-        The order of `classes_` and the decision rule of `predict` do not depend on it. None means
-        ``classes_[1]``, the last of the sorted labels: "denied" if the labels are "approved" and
-        "denied". With more than two classes it must be None.
+        `threshold` applies to the probability of this class. The order of `classes_` does not
+        depend on it. None means ``classes_[1]``, the last of the sorted labels: "denied" if the
+        labels are "approved" and "denied". With more than two classes it must be None.
 
     threshold : float or "rate", default=0.5
         Probability of the positive class above which `predict` returns it, in (0, 1). Training
-        equalises the rates of these decisions. "rate" finds the threshold at which as many training
-        samples are predicted positive as have positive labels, by weight if there are weights. It
-        suits rare labels, for which a threshold of 0.5 may select nobody. The threshold is computed
-        before each epoch and after the last, from all training samples; `threshold_` contains it.
-        With more than two classes it must be 0.5.
+        equalises the rates of these decisions. With "rate", the model predicts as many positives
+        among the training samples as there are positive labels, both counted by `sample_weight`. It
+        suits rare labels, for which a threshold of 0.5 may select nobody. This threshold is
+        computed from all training samples, before each epoch and after the last. `threshold_`
+        contains the final threshold. With more than two classes it must be 0.5. See
+        :ref:`thresholds`.
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -261,9 +261,10 @@ class FairBiNNClassifier(
         proportional to it. `partial_fit` uses constant learning rates.
 
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training samples, >= 1. "auto" is 20, or more on few samples: all
-        epochs together have at least 300 steps with a fairness loss, and at least 1,000 steps if a
-        class is rarer than a tenth of its share in equal classes (5 % of two classes).
+        Number of passes over the training samples, >= 1. "auto" is 20, or more if 20 epochs have
+        fewer than 300 steps with a fairness loss, or fewer than 1,000 steps with a rare class. If a
+        class is rare, the first half of the epochs of `fit` trains for accuracy alone; see
+        :ref:`thresholds`.
 
     batch_size : int or "auto", default="auto"
         Largest number of samples in a step; batches have near-equal sizes. "auto" is a power of 2:
@@ -585,8 +586,8 @@ class FairBiNNClassifier(
         -----
         ConvergenceWarning
             If the accuracy loss ends above that of predicting the label frequencies, the model
-            predicts one class for all samples, or the difference on the training samples is above
-            `fairness_target` by more than a quarter of it and more than 0.01.
+            predicts one class for all samples, or the difference on the training samples exceeds
+            `fairness_target` by more than a quarter of the target and by more than 0.01.
         MissingSensitiveFeaturesWarning
             If the parameters ask for a fairness loss and no sensitive features are passed.
         UserWarning
@@ -692,7 +693,7 @@ class FairBiNNClassifier(
         if self.threshold == "rate":
             raise ValueError(
                 'threshold must be a number for partial_fit, got "rate", which needs all samples '
-                "at once."
+                "in one call."
             )
         if self.class_weight == "balanced":
             raise ValueError(
@@ -832,8 +833,8 @@ class FairBiNNClassifier(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class with the highest probability; of two classes the positive class where its
-            probability is above `threshold_`.
+            With two classes, the positive class where its probability is above `threshold_`. With
+            more classes, the class with the highest probability.
         """
         logits = self.decision_function(X)
         codes = decide(self.net_, logits)

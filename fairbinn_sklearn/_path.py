@@ -65,9 +65,9 @@ def fairness_path(
         Whether each network starts from the one before it. If False, each network is trained from
         initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
         True on a CPU with 4,096 samples or more, otherwise False. With fewer samples, the network
-        that is trained for accuracy overfits, and a path that starts from it is worse. It also
-        means False for `targets` of more than two groups, or of decisions and scores together:
-        these need a whole fit to converge.
+        that is trained for accuracy overfits, and a path that starts from it is worse. "auto" also
+        means False for `targets` of more than two groups, or of decisions and scores together,
+        because a few epochs are not enough for them to converge (:ref:`surrogate-slope`).
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but

@@ -204,7 +204,10 @@ def _choose_trainer(warm_start, data, options):
         return f"there are {len(samples)} training samples, fewer than {MIN_SAMPLES}"
     is_hard = options.equalize == "both" or max(data.n_groups) > 2
     if options.fairness_target is not None and is_hard:
-        return "targets for more than two groups, or for decisions and scores, need a whole fit"
+        return (
+            "targets for more than two groups, or for decisions and scores together, need more "
+            "epochs than a point of a path has"
+        )
     return _continue
 
 

@@ -1,10 +1,10 @@
 """Measure how closely training reaches a target where groups are hard to equalise.
 
 Run ``python examples/benchmarks/hard_targets.py``; ``--health PATH`` adds nine age groups of
-Heritage Health, and ``--summary FILE`` writes the table as CSV. The other data sets are made up:
+Heritage Health, and ``--summary FILE`` writes the table as CSV. The other data sets are synthetic:
 
-- `shapes`: two groups whose scores differ in shape. One is easy to classify, the other is not, so
-  equal decisions and equal mean scores pull against each other.
+- `shapes`: two groups whose scores have distributions of different shapes. One group is easy to
+  classify, the other is not, so equal decisions and equal mean scores conflict.
 - `ladder`: twelve groups of different sizes, whose base rates rise from 0.03 to 0.8.
 
 Training samples have the seeds 0, 1, ... and test samples the seeds 1000, 1001, ... All parameters

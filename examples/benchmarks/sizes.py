@@ -4,10 +4,10 @@ Compare batch sizes and learning rates on 1,000 to 1,000,000 samples.
     python examples/benchmarks/sizes.py --save docs/results/sizes.csv
 
 Up to 22,162 samples, networks are trained on subsets of Adult's training samples and evaluated on
-8,000 others; the test samples are not used. Larger sets are made up: rows of Adult in which values
-are exchanged between rows of the same sex, noise is added to numbers, and labels are drawn from the
-probabilities of gradient boosting; 50,000 others are used for evaluation. The features are those of
-`tabular_preprocessor`. All other parameters have their defaults. The first batch size and learning
+8,000 others; the test samples are not used. Larger sets are synthetic: values of Adult are
+exchanged between samples of the same sex, noise is added to numbers, and labels are drawn from the
+probabilities of gradient boosting. 50,000 others are used for evaluation. `tabular_preprocessor`
+encodes the features. All other parameters have their defaults. The first batch size and learning
 rate of each plan are the defaults.
 
 Times are CPU seconds of `fit` with one thread, relative to the defaults with the most epochs.

@@ -49,7 +49,7 @@ def plain_labels(y, name="y"):
         raise ValueError(f"{name} must not have missing values, got {n_missing}.")
     if labels.dtype.kind not in "biufcU":
         labels = pd.Series(labels, dtype=object).infer_objects().to_numpy()
-        if labels.dtype == object:  # pandas 2 keeps the scalars of numpy's strings
+        if labels.dtype == object:  # pandas 2 keeps NumPy scalars of strings
             plain = (label.item() if isinstance(label, np.generic) else label for label in labels)
             labels = np.fromiter(plain, dtype=object, count=len(labels))
         if (kind := infer_dtype(labels)) not in LABEL_TYPES:

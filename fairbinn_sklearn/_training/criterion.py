@@ -63,8 +63,8 @@ class Criterion(nn.Module):
         training changes from scores to decisions.
 
     steepness : float
-        Position of the slope of the surrogate of decisions between 1 and `SURROGATE_SLOPE`, from 0
-        to 1: it grows in the course of training.
+        Position between 1 and `SURROGATE_SLOPE` of the slope of the surrogate of decisions, from 0
+        to 1: it grows during training.
 
     processes : Processes or None
         Processes that train together.
@@ -73,7 +73,7 @@ class Criterion(nn.Module):
         With two classes, the logit above which the decision is class code 1.
 
     needs_autograd : bool
-        Whether `fairness_grad` may use automatic differentiation.
+        Whether `fairness_grad` may need automatic differentiation.
     """
 
     needs_autograd = True
@@ -238,7 +238,7 @@ class RateCriterion(Criterion):
 
     @property
     def needs_autograd(self):
-        """Whether the constraint has a gradient that a user wrote."""
+        """Whether a loss overrides `gradient`, perhaps by automatic differentiation."""
         losses = getattr(self.constraint, "losses", [self.constraint])
         return any(type(loss).gradient is not FairnessLoss.gradient for loss in losses)
 
@@ -301,7 +301,8 @@ class RateCriterion(Criterion):
 
     def surrogate_slopes(self):
         """Return the slope of the surrogate for each kind of rate; 1 for scores."""
-        # Two groups reach a target of decisions alone at slope 1, and their scores stay closer.
+        # Keep slope 1 for decisions of two groups: it reaches the target, and their mean scores
+        # stay closer.
         is_easy = self.equalize == "decisions" and max(self.n_groups, default=0) <= 2
         if self.target is None or is_easy:
             return [1.0] * len(self.kinds)
@@ -310,7 +311,9 @@ class RateCriterion(Criterion):
 
     @torch.no_grad()
     def _steer(self, batch):
-        """Return the loss's gradient at the steering rates, and the loss as a function of rates.
+        """Return the gradient of the loss at the steering rates, and the loss as a function.
+
+        The function maps rates to the loss.
 
         Without a target the loss is the mean over the kinds of rates. Under a target it is the
         augmented Lagrangian, and the multipliers are updated for the next batch.
@@ -388,9 +391,9 @@ class RateCriterion(Criterion):
         return torch.stack(differences).amax(0)
 
     def widest_gap(self):
-        """Return the groups of the largest difference of the equalised rates.
+        """Return the two groups with the largest difference of the equalised rates.
 
-        The result is a list of two pairs of the position of a group and its count in the rate.
+        The result is a list of two pairs: the position of a group, and its count in the rate.
         """
         found = []
         for rates in (self.rates(kind) for kind in self.kinds):

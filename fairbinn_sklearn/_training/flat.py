@@ -2,8 +2,8 @@
 
 An optimizer step on one large tensor takes less time than on many small tensors. The result is the
 same, because the named optimizers update each element of a parameter separately. Matrices are
-stored transposed, because the product :math:`X^T D` of a batch is faster than :math:`D^T X` if X
-has an odd number of features.
+stored transposed, because for a batch with inputs X and gradients D, the product :math:`X^T D` is
+faster than :math:`D^T X` if X has an odd number of features.
 """
 
 import torch
@@ -64,7 +64,7 @@ def views(flat, params):
 
 
 def _concatenated(tensors):
-    """Return a flat tensor of which `views` gives these tensors back."""
+    """Return the flat tensor from which `views` returns these tensors."""
     return torch.cat([_transposed(tensor).reshape(-1) for tensor in tensors])
 
 

@@ -8,12 +8,12 @@ MAX_STEP = 0.05  # largest step size, because a network needs many steps to foll
 
 
 def excess(rates, target, present):
-    r"""Return how far rates are from the nearest rates that meet the target.
+    r"""Return the signed distances from rates to the nearest rates that meet the target.
 
-    For each event and score, the rates :math:`r_g` meet the target t if all lie in a band of width
-    t. The nearest such rates are :math:`\mathrm{clip}(r_g, c - t/2, c + t/2)`. Their centre c is
-    where the excess above the band and the excess below it have the same sum. That sum changes
-    linearly between the ends of the intervals :math:`r_g \pm t/2`, so c is found by interpolation.
+    For each event and score, the rates :math:`r_g` meet the target t if all of them lie in a band
+    of width t. The nearest such rates are :math:`\mathrm{clip}(r_g, c - t/2, c + t/2)`. The centre
+    c of the band is the point at which the sum of all excesses is 0. The sum is linear in c between
+    neighbouring ends of the intervals :math:`r_g \pm t/2`, so c is found by interpolation.
 
     Parameters
     ----------
@@ -24,14 +24,14 @@ def excess(rates, target, present):
         Largest difference that is allowed, in a shape that matches (..., E, 1, 1).
 
     present : torch.Tensor of shape (E, G, 1)
-        Whether a group has samples. The others have no effect and no excess.
+        Whether a group has samples. A group without samples has no effect, and its excess is 0.
 
     Returns
     -------
     excess : torch.Tensor of shape (..., E, G, C)
-        The distances, positive above the band and negative below it; their sum over groups is 0.
+        The distances: positive above the band, negative below it. Their sum over groups is 0.
     """
-    if rates.shape[-2] == 2:  # a third of the operations
+    if rates.shape[-2] == 2:  # a closed form with a third of the operations
         gap = rates[..., :1, :] - rates[..., 1:, :]
         above = 0.5 * (gap - gap.clamp(-target, target)) * present.all(1, keepdim=True)
         return torch.cat([above, -above], -2)
@@ -55,8 +55,8 @@ def weight_of_excess(rates, present):
     """Return the weight (E, 1, 1) of the excess in the gradient.
 
     For two groups and one event, the weighted excess is the gradient of `GAIN` times the squared
-    excess of the difference. Like the mean over pairs, it shrinks with the numbers of groups and
-    scores.
+    excess of the difference. The weight decreases with the numbers of groups and scores, as the
+    mean over pairs does.
     """
     n_pairs_factor = (present.sum(1, keepdim=True) - 1).clamp(min=1) * rates.shape[-1]
     return 4.0 * GAIN / n_pairs_factor.to(rates.dtype)
@@ -74,12 +74,9 @@ def gradient_and_update(multipliers, rates, target, present, step_size):
 
         \mu \leftarrow s\, e(r + \mu / s) .
 
-    A group above the band has a positive multiplier, which grows while the group stays above. The
-    multipliers of groups inside the band shrink to 0. So :math:`\mu` comes to rest where the
-    difference equals the target, or at 0 where no penalty is necessary. For two groups, the
-    largest multiplier moves by s / 2 times the difference minus the target, but not below 0. The
-    squared excess needs no large weight, which would amplify the noise of batches and the delay of
-    running rates.
+    The page :ref:`multipliers` describes the effect, with :math:`s \rho_G` instead of s. For two
+    groups, the largest multiplier changes by s / 2 times the difference minus the target, and stays
+    at least 0.
 
     Parameters
     ----------
@@ -108,7 +105,8 @@ def gradient_and_update(multipliers, rates, target, present, step_size):
        and Applications 4, 303-320.
     """
     weight = weight_of_excess(rates, present)
-    # e(v) scales with v and the width of the band, so nothing has to be divided by a small s.
+    # s e(r + mu / s) equals e(s r + mu) for bands of width s t. Use the second form, because it
+    # avoids a division by a small s.
     s = step_size * weight
     widths = torch.stack([torch.ones_like(s), s])
     widths = target * widths.reshape(2, *(1,) * (rates.ndim - 3), *s.shape)

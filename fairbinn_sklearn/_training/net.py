@@ -277,14 +277,14 @@ class TwoPlayerNet(NeuralNet):
         run = self.run
         if run.stop:
             raise StopTraining
-        n_fair = len(self.history) - run.accuracy_epochs  # earlier epochs with the fairness loss
+        n_fair = len(self.history) - run.accuracy_epochs  # previous epochs with the fairness loss
         run.rule = accuracy_only if n_fair < 0 else run.fair_rule
         last = run.epochs - 1 - run.accuracy_epochs
         progress = max(n_fair, 0) / max(last, 1)
         is_last = run.is_continued or not last
         self.criterion_.decision_weight = 1.0 if is_last else progress
-        # A slope that is steep from the first epoch leads to one class for many samples. It has to
-        # grow slowly, for which the few epochs of a point of a path are not enough.
+        # Increase the slope slowly, because a steep slope from the first epoch can end in one
+        # predicted class. A point of a path keeps slope 1, because it has too few epochs.
         self.criterion_.steepness = 0.0 if run.is_continued else progress
         self._follow_leader_lr()
         self._keep_rate(dataset_train)
@@ -293,7 +293,7 @@ class TwoPlayerNet(NeuralNet):
 
     @torch.no_grad()
     def _keep_rate(self, samples):
-        """Under threshold="rate", set the threshold that keeps the rate of the training labels."""
+        """Set the threshold of "rate": as many positive predictions as positive labels."""
         if self.options.threshold != "rate":
             return
         self._set_training(False)
@@ -397,9 +397,9 @@ class TwoPlayerNet(NeuralNet):
                 setattr(self.criterion_, name, buffer.clone())  # no inference tensors remain
 
     def _inference_mode(self):
-        """Return a context that omits autograd's records, where training does not need them.
+        """Return a context without autograd's records, if training does not need them.
 
-        A tenth of the time of a step on 256 samples is saved.
+        It saves a tenth of the time of a step on 256 samples.
         """
         criterion = self.criterion_
         needs_autograd = criterion.needs_autograd or criterion.processes is not None
@@ -428,8 +428,8 @@ class TwoPlayerNet(NeuralNet):
     def criterion_on(self, samples):
         """Return a criterion with the rates of all samples at the final weights.
 
-        The values of a function as constraint depend on the batches, so the criterion of the
-        training is returned.
+        For a function as constraint, return the criterion of the training, because the values of
+        the function depend on the batches.
         """
         if not self.options.has_rates:
             return self.criterion_

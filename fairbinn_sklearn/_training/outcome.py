@@ -18,8 +18,8 @@ from .length import steps_per_epoch
 from .module import FairBiNNModule
 
 NO_WORSE = 1.05  # multiple of the loss of the label frequencies above which a loss is worse
-ENOUGH_STEPS = 1_000  # steps below which a missed target is probably a short training
-FEW_SAMPLES = 100  # samples of a rate, below which a single sample moves it by more than 0.01
+ENOUGH_STEPS = 1_000  # with fewer steps, the likely cause of a missed target is short training
+FEW_SAMPLES = 100  # with fewer samples in a rate, one sample changes it by more than 0.01
 MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
 _ROUNDS_ALIKE = weakref.WeakKeyDictionary()  # results of `_rounds_alike` by module
 
@@ -170,7 +170,7 @@ def _warn_of_missed_target(net, samples, group_encoder):
     target = net.options.fairness_target
     if target is None or float(net.criterion_.constraint_value()) <= largest_met(target):
         return
-    # The running difference of many groups is too large, because its rates have noise.
+    # Measure again, because noise of the running rates makes the difference of many groups larger.
     criterion = net.criterion_on(samples)
     difference = float(criterion.constraint_value())
     if difference > largest_met(target):
@@ -185,26 +185,26 @@ def _warn_of_missed_target(net, samples, group_encoder):
 
 
 def _why_missed(net, criterion, group_encoder):
-    """Return the likely cause of a missed target, and one cure."""
+    """Return the likely cause of a missed target, and one remedy."""
     run, options = net.last_run, net.options
     n_steps = run.epochs * steps_per_epoch(options, run.n_samples)
     longer = f"T{run.longer[1:]}."
     if n_steps < ENOUGH_STEPS:
-        return f"Training had {n_steps} steps only. {longer}"
+        return f"Training took only {n_steps} steps. {longer}"
     if options.has_rates:
         group, count = min(criterion.widest_gap(), key=itemgetter(1))
         if count < FEW_SAMPLES:
             name = group_encoder.names_[group]
             return (
-                f"Group {name!r}, one of the two groups that differ most, has {count:.0f} samples "
-                "in the rate, too few to control it. Merge the group with another one."
+                f"Group {name!r}, one of the two groups that differ most, has only {count:.0f} "
+                "samples in its rate, too few to control the rate. Merge it with another group."
             )
     running = [record["eta"] for record in net.history]
     if running[-1] > 1.02 * running[-1 - len(running) // 5]:
         return f"The weight of the fairness loss was still growing. {longer}"
     return (
-        "Longer training would hardly reduce it, because the weight of the fairness loss no longer "
-        "grows. Raise fairness_target, or audit whether the labels allow the target."
+        "Longer training is unlikely to help, because the weight of the fairness loss no longer "
+        "grows. Raise fairness_target, or check whether the labels allow the target."
     )
 
 

@@ -19,7 +19,8 @@ class TrainingRun:
     """State of one call of `TwoPlayerNet.train`, dropped when it ends.
 
     `fair_rule` is the update rule, and `has_follower` is True if it has a fairness player. `rule`
-    is that of the epoch: the first `accuracy_epochs` train for accuracy. `player_params` caches the
+    is the rule of the current epoch: the first `accuracy_epochs` epochs train for accuracy alone,
+    and the others use `fair_rule`. `player_params` caches the
     parameters of both players, to avoid a lookup in each batch. If `is_flat` is True, each player
     has one flat parameter. `backprop` computes the logits and the gradients of both players.
     `first_lr` is the leader's first learning rate. If `is_continued` is True, the network was

@@ -10,7 +10,7 @@ def logit_threshold(threshold, n_classes, positive):
     Parameters
     ----------
     threshold : float or "rate"
-        Probability of the positive class above which it is predicted. "rate" begins at 0.5.
+        Probability of the positive class above which it is predicted. "rate" starts at 0.5.
 
     n_classes : int
         Number of classes.
@@ -20,8 +20,8 @@ def logit_threshold(threshold, n_classes, positive):
     """
     if n_classes > 2 and threshold != 0.5:
         raise ValueError(
-            f"threshold must be 0.5 with {n_classes} classes, got {threshold!r}: the class with "
-            "the highest probability is predicted."
+            f"threshold must be 0.5 with {n_classes} classes, got {threshold!r}. With more than "
+            "two classes, the class with the highest probability is predicted."
         )
     if threshold == "rate":
         return 0.0
@@ -29,7 +29,7 @@ def logit_threshold(threshold, n_classes, positive):
 
 
 def threshold_at_rate(logits, weight, rate):
-    """Return the threshold that a fraction of the logits exceeds.
+    """Return the threshold that a given fraction of the logits exceeds.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ def threshold_at_rate(logits, weight, rate):
         Weights of the samples.
 
     rate : float
-        Fraction, from 0 to 1.
+        Fraction of the weight, from 0 to 1.
 
     Returns
     -------
     threshold : torch.Tensor of shape (...)
-        Middle between two logits: the largest weighted fraction above it that is at most `rate`.
-        Equal logits are on the same side.
+        Midpoint between two neighbouring logits. The fraction above it is the largest possible one
+        that does not exceed `rate`. Equal logits are on the same side.
     """
     ordered, order = logits.sort(-1, descending=True)
     if weight is None:

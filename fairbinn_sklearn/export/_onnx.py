@@ -84,7 +84,8 @@ def to_onnx(estimator, X=None):
     transformers that skl2onnx can convert may work, too; the comparison on `X` detects wrong
     conversions.
 
-    The model returns probabilities. A class label follows from `threshold_` of the classifier.
+    The model returns probabilities. To predict labels, compare them with
+    `threshold_` of the classifier.
 
     An ONNX model raises no errors for invalid input. For example, the probabilities of a sample
     are NaN if PiecewiseLinearEncoder raises an error for its missing values.

@@ -126,8 +126,8 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     Parameters
     ----------
     bound : float
-        Largest mean difference over the folds, or smallest mean ratio, from 0 to 1. The four-fifths
-        rule is a ratio of at least 0.8.
+        Largest mean difference over the folds, or smallest mean ratio or accuracy, from 0 to 1. The
+        four-fifths rule is a ratio of at least 0.8.
 
     metric : str, default="demographic_parity_difference"
         Name of a difference, a ratio, or "worst_group_accuracy" in the `scoring` of the search.
@@ -139,9 +139,10 @@ def best_under(bound, metric="demographic_parity_difference", score="accuracy"):
     -------
     choose : callable
         Function that returns the index of a candidate from `cv_results_`. Among equal scores it
-        selects the smallest difference or largest ratio. With the scorer "selection_rate", models
-        that predict one class for all samples are passed over if another candidate meets the bound.
-        If no candidate meets the bound, it selects the closest and warns.
+        selects the smallest difference, or the largest ratio or accuracy. With the scorer
+        "selection_rate", it skips models that predict one class for all samples if another
+        candidate meets the bound. If no candidate meets the bound, it selects the closest candidate
+        and warns.
 
     Raises
     ------

@@ -247,7 +247,7 @@ def test_training_leaves_no_inference_tensors(params):
     assert not any(tensor.is_inference() for tensor in tensors if isinstance(tensor, torch.Tensor))
 
 
-def test_a_gradient_by_a_user_may_use_autograd():
+def test_a_custom_gradient_may_use_autograd():
     class AutogradParity(DemographicParity):
         def gradient(self, rates, counts):
             with torch.enable_grad():

@@ -36,7 +36,7 @@ def test_epochs_have_enough_steps_for_the_fairness_loss(n_samples, params, expec
     assert clf.n_iter_ == expected
 
 
-def test_few_samples_have_varied_and_fairer_predictions():
+def test_few_samples_have_fair_predictions_of_both_classes():
     differences, accuracies = [], []
     for seed in range(3):
         X, y, group = make_data(120, seed=seed)

@@ -247,7 +247,7 @@ def test_two_groups_multipliers_grow_above_the_target_and_shrink_to_zero_below()
     assert_close(updated(0.01, 0.0), 0 * signs)
 
 
-def test_multipliers_converge_to_the_price_of_the_rates():
+def test_multipliers_converge_to_the_gradient_at_the_nearest_rates():
     """Projected rates minimise half the squared distance, whose gradient is the multiplier."""
     wanted = torch.tensor([0.1, 0.15, 0.4, 0.5, 0.95], dtype=torch.double)[None, :, None]
     multipliers, present = torch.zeros_like(wanted), ALL_PRESENT[5]

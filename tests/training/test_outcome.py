@@ -77,7 +77,7 @@ def test_missed_target_warns_above_a_quarter_and_a_hundredth_more(target, differ
     assert len(messages) == warns
     if warns:
         assert f"is {difference:.4f}, above fairness_target={target}" in messages[0]
-        assert "Training had 7 steps only. Train longer (max_epochs, now 7)" in messages[0]
+        assert "Training took only 7 steps. Train longer (max_epochs, now 7)" in messages[0]
 
 
 @pytest.mark.parametrize("sign, label", [(1, "yes"), (-1, "no")])
@@ -129,19 +129,19 @@ def test_a_loss_above_that_of_the_label_frequencies_warns(losses, y, weight, war
 @pytest.mark.parametrize(
     "epochs, widest_gap, etas, expected",
     [
-        (9, [(0, 500), (1, 5)], [1, 2], "Training had 900 steps only. Train longer (max_epochs, "),
+        (9, [(0, 500), (1, 5)], [1, 2], "Training took only 900 steps. Train longer (max_epochs, "),
         (
             10,
             [(0, 500), (1, 5)],
             [1, 2],
-            "Group 'b', one of the two groups that differ most, has 5",
+            "Group 'b', one of the two groups that differ most, has only 5",
         ),
         (10, [(0, 99), (1, 500)], [1, 1], "Group 'a', one of the two groups that differ most, has"),
         (10, [(0, 500), (1, 500)], [1, 2], "The weight of the fairness loss was still growing. T"),
-        (10, [(0, 500), (1, 500)], [2, 2], "Longer training would hardly reduce it, because"),
+        (10, [(0, 500), (1, 500)], [2, 2], "Longer training is unlikely to help, because"),
     ],
 )
-def test_a_missed_target_has_one_cause_and_one_cure(epochs, widest_gap, etas, expected):
+def test_a_missed_target_has_one_cause_and_one_remedy(epochs, widest_gap, etas, expected):
     net = SimpleNamespace(
         last_run=RunSummary(fair=True, n_samples=1000, epochs=epochs),
         options=SimpleNamespace(batch_size=10, has_rates=True),
@@ -238,7 +238,7 @@ def test_chunks_of_a_custom_module_have_one_size():
 
 
 def test_a_target_that_only_the_running_difference_misses_does_not_warn():
-    """The running rates of small groups have noise, and their largest difference more of it."""
+    """Noise in the running rates of small groups makes their largest difference larger."""
     X, y, group = make_data(4000, groups=list("abcdefghijkl"))
     clf = make(fairness_target=0.05, rate_window=200, max_epochs=20)
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""The threshold of decisions: a number, or the threshold that keeps the rate of the labels."""
+"""The threshold of decisions: a number, or as many positive predictions as positive labels."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_rate_counts_weights(biased):
     assert abs(np.average(clf.predict(X), weights=weight) - expected) < 5 / weight.sum()
 
 
-def test_a_path_has_thresholds_of_its_points(biased):
+def test_each_point_of_a_path_has_a_threshold(biased):
     X, y, group = biased
     estimator = make(max_epochs=4, threshold="rate")
     path = fairness_path(X, y, group, etas=[0, 1, 10], estimator=estimator, warm_start=False)
@@ -78,7 +78,7 @@ def test_more_than_two_classes_have_no_threshold():
 
 
 @pytest.mark.parametrize("threshold", [0, 1, "top", None])
-def test_thresholds_that_are_not_valid(biased, threshold):
+def test_invalid_thresholds(biased, threshold):
     with pytest.raises(ValueError, match="'threshold' parameter"):
         fit(biased, threshold=threshold)
 
