@@ -17,7 +17,7 @@ from ._training.build import describe, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
 from ._training.criterion import EQUALIZE
-from ._training.length import number_of_epochs
+from ._training.length import epochs_for_accuracy, number_of_epochs
 from ._training.net import TwoPlayerNet
 from ._training.options import TrainingOptions
 from ._training.outcome import decide, predict_logits, warn_of_outcome
@@ -620,7 +620,10 @@ class FairBiNNClassifier(
             _copy_weights(net, fitted_net)
 
         fair = options.wants_fairness and data.has_groups
-        epochs = number_of_epochs(self.max_epochs, options, samples, len(data.classes), fair)
+        n_classes = len(data.classes)
+        epochs = number_of_epochs(self.max_epochs, options, samples, n_classes, fair)
+        is_new = fair and fitted_net is None
+        accuracy_epochs = epochs_for_accuracy(samples, n_classes, epochs) if is_new else 0
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         attributes = functools.partial(fitted_attributes, data=data)
@@ -634,6 +637,7 @@ class FairBiNNClassifier(
             samples,
             validation,
             epochs=epochs,
+            accuracy_epochs=accuracy_epochs,
             schedule=schedule,
             fair=fair,
             callbacks=[*callbacks, *self._print_log(samples)],
@@ -757,7 +761,7 @@ class FairBiNNClassifier(
         return None if self.group_encoder_ is None else self.group_encoder_.names_
 
     def decision_function(self, X):
-        """Return logits; with two classes one per sample, above 0 for ``classes_[1]``.
+        """Return logits; with two classes one per sample, the log-odds of ``classes_[1]``.
 
         Parameters
         ----------

@@ -259,7 +259,14 @@ def _train_side_by_side(
     varied = "eta" if net.options.fairness_target is None else "fairness_target"
     many = stacked(net, [getattr(options[k], varied) for k in places], samples.dtype)
     epochs = length.number_of_epochs(max_epochs, net.options, samples, len(data.classes), fair=True)
-    many.train(samples, epochs=epochs, schedule=schedule, fair=True, callbacks=callbacks)
+    many.train(
+        samples,
+        epochs=epochs,
+        accuracy_epochs=length.epochs_for_accuracy(samples, len(data.classes), epochs),
+        schedule=schedule,
+        fair=True,
+        callbacks=callbacks,
+    )
     networks = [(k, unstacked(many, net, options[k], i)) for i, k in enumerate(places)]
     return None, networks
 

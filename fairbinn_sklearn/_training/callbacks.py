@@ -101,7 +101,9 @@ class StopEarly(Callback):
         vars(self).update(state)
 
     def on_epoch_end(self, net, **kwargs):
-        """Compare the epoch with the best one."""
+        """Compare the epoch with the best one, after the epochs that train for accuracy alone."""
+        if len(net.history) <= net.run.accuracy_epochs:
+            return
         objective = net.history[-1, "validation_objective"]
         improved = objective <= self.lowest - self.tol
         self.n_no_improvement = 0 if improved else self.n_no_improvement + 1

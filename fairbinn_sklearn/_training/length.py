@@ -52,4 +52,4 @@ def epochs_for_accuracy(samples, n_classes, epochs):
 def has_rare_class(samples, n_classes):
     """Return whether a class is rare, by the weights of the accuracy loss."""
     totals = samples.label_totals(n_classes)
-    return bool(totals.min() * n_classes < RARE * totals.sum())
+    return bool(totals[totals > 0].min() * n_classes < RARE * totals.sum())

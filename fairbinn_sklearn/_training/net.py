@@ -15,7 +15,6 @@ from .backprop import AutogradBackprop
 from .callbacks import KeepLast, StopTraining
 from .dense import ACTIVATIONS, DenseBackprop
 from .flat import flatten, unflatten
-from .length import epochs_for_accuracy
 from .module import players
 from .resolve import OPTIMIZERS
 from .run import RunSummary, TrainingRun, limit_threads
@@ -137,6 +136,7 @@ class TwoPlayerNet(NeuralNet):
         state=None,
         lr_scale=1.0,
         is_continued=False,
+        accuracy_epochs=0,
     ):
         """Train for some epochs.
 
@@ -166,6 +166,9 @@ class TwoPlayerNet(NeuralNet):
         is_continued : bool, default=False
             Whether the network was trained before. If True, the schedule steps after each batch
             instead of each epoch, and decisions are equalised from the first epoch.
+
+        accuracy_epochs : int, default=0
+            Number of epochs before the fairness loss is used.
         """
         options = self.options
         self.callbacks_ = [(type(callback).__name__, callback) for callback in callbacks]
@@ -181,11 +184,7 @@ class TwoPlayerNet(NeuralNet):
             player_params=self.players(),
             first_lr=options.lr * lr_scale,
             is_continued=is_continued,
-            accuracy_epochs=(
-                epochs_for_accuracy(samples, self.criterion_.n_classes, epochs)
-                if fair and not is_continued
-                else 0
-            ),
+            accuracy_epochs=accuracy_epochs,
         )
         self.criterion_.target = options.fairness_target if fair else None
         self.criterion_.processes = samples.processes
@@ -280,14 +279,15 @@ class TwoPlayerNet(NeuralNet):
         n_fair = len(self.history) - run.accuracy_epochs  # previous epochs with the fairness loss
         run.rule = accuracy_only if n_fair < 0 else run.fair_rule
         last = run.epochs - 1 - run.accuracy_epochs
-        progress = max(n_fair, 0) / max(last, 1)
+        progress = max(n_fair, 0) / last if last > 0 else 0.0
         is_last = run.is_continued or not last
         self.criterion_.decision_weight = 1.0 if is_last else progress
         # Increase the slope slowly, because a steep slope from the first epoch can end in one
         # predicted class. A point of a path keeps slope 1, because it has too few epochs.
         self.criterion_.steepness = 0.0 if run.is_continued else progress
         self._follow_leader_lr()
-        self._keep_rate(dataset_train)
+        if run.fair_rule is not accuracy_only:
+            self._keep_rate(dataset_train)
         run.largest_step = torch.zeros((), device=self.device)
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
 
@@ -298,9 +298,13 @@ class TwoPlayerNet(NeuralNet):
             return
         self._set_training(False)
         logits = [self.module_(batch.X)[..., 0] for batch in Batches(samples, EVALUATION_SIZE)]
-        weight = samples.sample_weight
-        rate = float(np.average(samples.y.cpu(), weights=None if weight is None else weight.cpu()))
-        threshold = threshold_at_rate(torch.cat(logits, -1), weight, rate)
+        logits = torch.cat(logits, -1).cpu().double().numpy()
+        weight = np.ones(len(samples))
+        if samples.sample_weight is not None:
+            weight = samples.sample_weight.cpu().double().numpy()
+        rate = np.average(samples.y.cpu(), weights=weight)
+        found = np.apply_along_axis(threshold_at_rate, -1, logits, weight, rate)
+        threshold = torch.as_tensor(found, dtype=torch.float32)
         self.criterion_.logit_threshold.copy_(threshold)
 
     def on_epoch_end(self, net, **kwargs):
@@ -393,9 +397,8 @@ class TwoPlayerNet(NeuralNet):
             yield
         finally:
             unflatten(self)
-            for name, buffer in self.criterion_.named_buffers():
-                setattr(self.criterion_, name, buffer.clone())  # no inference tensors remain
 
+    @contextlib.contextmanager
     def _inference_mode(self):
         """Return a context without autograd's records, if training does not need them.
 
@@ -403,7 +406,13 @@ class TwoPlayerNet(NeuralNet):
         """
         criterion = self.criterion_
         needs_autograd = criterion.needs_autograd or criterion.processes is not None
-        return torch.inference_mode(self.run.is_flat and not needs_autograd)
+        try:
+            with torch.inference_mode(self.run.is_flat and not needs_autograd):
+                yield
+        finally:
+            for name, buffer in criterion.named_buffers():
+                if buffer.is_inference():  # could not be changed in place later
+                    setattr(criterion, name, buffer.clone())
 
     def step_follower(self, params, gradient):
         """Take the follower's bounded step and keep its norm if it is the largest."""
@@ -479,7 +488,9 @@ class TwoPlayerNet(NeuralNet):
         if samples.groups is not None:
             record |= criterion.summary()
         fairness_loss = record.get("fairness_loss", 0.0)
-        record["objective"] = (record["loss"] + np.multiply(eta, fairness_loss)).tolist()
+        # Early stopping compares the epochs with a fairness loss only.
+        if not prefix or self.run.rule is self.run.fair_rule:
+            record["objective"] = (record["loss"] + np.multiply(eta, fairness_loss)).tolist()
         self._check_finite(record, eta)
         if self.options.fairness_target is not None and not prefix:
             record["eta"] = eta

@@ -1,7 +1,9 @@
 """Thresholds of decisions between two classes, as logits."""
 
-import torch
+import numpy as np
 from scipy.special import logit
+
+ROUNDING = 5e-7  # relative difference of logits that may be due to rounding in float32
 
 
 def logit_threshold(threshold, n_classes, positive):
@@ -33,10 +35,10 @@ def threshold_at_rate(logits, weight, rate):
 
     Parameters
     ----------
-    logits : torch.Tensor of shape (..., N)
+    logits : ndarray of shape (N,)
         Logits.
 
-    weight : torch.Tensor of shape (N,) or None
+    weight : ndarray of shape (N,)
         Weights of the samples.
 
     rate : float
@@ -44,16 +46,15 @@ def threshold_at_rate(logits, weight, rate):
 
     Returns
     -------
-    threshold : torch.Tensor of shape (...)
-        Midpoint between two neighbouring logits. The fraction above it is the largest possible one
-        that does not exceed `rate`. Equal logits are on the same side.
+    threshold : float
+        Midpoint between two different logits, or a value beyond all of them, for which the fraction
+        above is closest to `rate`. Logits that differ by rounding only are on the same side.
     """
-    ordered, order = logits.sort(-1, descending=True)
-    if weight is None:
-        weight = torch.ones(logits.shape[-1], device=logits.device)
-    fraction = weight[order].double().cumsum(-1) / weight.double().sum()
-    n_above = (fraction <= rate + 1e-9).sum(-1, keepdim=True)  # 1e-9: rounding of the sums
-    highest_below = ordered.gather(-1, n_above.clamp(max=ordered.shape[-1] - 1))
-    lowest_above = ordered.gather(-1, (n_above - 1).clamp(min=0))
-    middle = torch.lerp(highest_below, lowest_above, 0.5)
-    return torch.where(middle < lowest_above, middle, highest_below)[..., 0]
+    order = np.argsort(-logits, kind="stable")
+    ordered, total = logits[order], np.cumsum(weight[order])
+    gaps = ordered[:-1] - ordered[1:]
+    places = np.flatnonzero(gaps > ROUNDING * (1.0 + np.abs(ordered[1:])))
+    midpoints = (ordered[places] + ordered[places + 1]) / 2.0
+    thresholds = np.concatenate([[ordered[0] + 1.0], midpoints, [ordered[-1] - 1.0]])
+    fractions = np.concatenate([[0.0], total[places] / total[-1], [1.0]])
+    return float(thresholds[np.argmin(np.abs(fractions - rate))])

@@ -50,7 +50,7 @@ class TrainingHistory:
         options, run = net.options, net.last_run
         records = clf.history_[-run.epochs :]  # of the last call; partial_fit trains one epoch
         if "validation_objective" in records[-1]:  # early stopping kept the best epoch
-            objectives = [record["validation_objective"] for record in records]
+            objectives = [record.get("validation_objective", np.inf) for record in records]
             records = records[: int(np.argmin(objectives)) + 1]
         elif run.epochs == 1:
             records = clf.history_

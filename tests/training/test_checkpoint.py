@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from fairbinn_sklearn import FairBiNNClassifierCV, fairness_path
 from fairbinn_sklearn._training import checkpoint
+from fairbinn_sklearn._training import net as net_file
 from fairbinn_sklearn._training.callbacks import ForwardToSklearn
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn._training.setup import training_data
@@ -205,6 +206,29 @@ def test_an_interrupt_leaves_the_model_of_the_last_epoch(biased, monkeypatch, pa
     np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
     assert pickle.loads(pickle.dumps(clf)).n_iter_ == 3
     assert fit(biased, checkpoint=file, **params).history_ == whole.history_
+
+
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")
+@pytest.mark.parametrize("params", [{"eta": None, "fairness_target": 0.05}, {"threshold": "rate"}])
+def test_an_interrupt_within_an_epoch_leaves_the_model_of_the_last_epoch(
+    biased, monkeypatch, params
+):
+    params = {"lr_schedule": "constant", "equalize": "scores", "batch_size": 100, **params}
+    step, n_steps = net_file.TwoPlayerNet.train_step, []
+
+    def interrupted_step(net, batch, **kwargs):
+        n_steps.append(1)
+        if len(n_steps) == 15:  # in the third epoch of six steps
+            raise KeyboardInterrupt
+        return step(net, batch, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(net_file.TwoPlayerNet, "train_step", interrupted_step)
+        with pytest.warns(UserWarning, match="interrupted in epoch 3 of 6"):
+            clf = fit(biased, **params)
+    expected = fit(biased, max_epochs=2, **params)
+    np.testing.assert_array_equal(clf.predict(biased[0]), expected.predict(biased[0]))
+    assert clf.eta_ == expected.eta_
 
 
 def test_an_interrupt_in_the_first_epoch_leaves_a_fitted_estimator_unchanged(biased, monkeypatch):

@@ -86,3 +86,19 @@ def test_a_path_of_few_samples_has_enough_steps(biased):
     assert [clf.n_iter_ for clf in path] == [20, 30]
     path = fairness_path(X, y, group, targets=[0.1, 0.2], estimator=estimator, warm_start=True)
     assert [clf.n_iter_ for clf in path] == [20 + 2 * 30, 20 + 30]
+
+
+def test_early_stopping_compares_the_epochs_with_a_fairness_loss():
+    X, y, group = rare_labels(0, 2_000)
+    clf = make(eta=1.0, max_epochs=20, early_stopping=True, n_iter_no_change=2)
+    clf.fit(X, y, sensitive_features=group)
+    objectives = ["validation_objective" in record for record in clf.history_]
+    assert objectives[:10] == [False] * 10
+    assert len(objectives) > 10 and all(objectives[10:])
+
+
+def test_a_class_without_samples_is_not_rare():
+    X, y, group = make_data(3000)
+    clf = make(max_epochs="auto", warm_start=True).fit(X, y, sensitive_features=group)
+    clf.fit(X[y == 1], y[y == 1], sensitive_features=group[y == 1])
+    assert clf.n_iter_ == 20

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from conftest import make
+from conftest import make, make_data
 from skorch.callbacks import Callback
 
 from fairbinn_sklearn._training.build import net_for
@@ -177,3 +177,12 @@ def test_small_steps_run_with_one_thread(biased, params, expected, fails):
         assert (spy.values, torch.get_num_threads()) == ([expected], 2)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_calls", [1, 4])
+def test_partial_fit_has_a_plain_surrogate(n_calls):
+    X, y, group = make_data(300, groups=["a", "b", "c"])
+    clf = make(fairness_target=0.05)
+    for _ in range(n_calls):
+        clf.partial_fit(X, y, classes=[0, 1], sensitive_features=group)
+    assert clf.net_.criterion_.surrogate_slopes() == [1.0]

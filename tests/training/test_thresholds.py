@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from conftest import fit, make, make_data
 from fairlearn.metrics import demographic_parity_difference, selection_rate
 from sklearn.base import clone
@@ -62,11 +61,32 @@ def test_each_point_of_a_path_has_a_threshold(biased):
         assert np.mean(point.predict(X)) == pytest.approx(np.mean(y), abs=1.5 / len(y))
 
 
-def test_thresholds_of_networks_side_by_side():
-    logits = torch.tensor([[3.0, 1.0, 2.0, 0.0], [0.0, 0.0, 5.0, 0.0]])
-    threshold = threshold_at_rate(logits, None, 0.5)
-    torch.testing.assert_close(threshold, torch.tensor([1.5, 0.0]))
-    torch.testing.assert_close(threshold_at_rate(logits[0], None, 0.0), torch.tensor(3.0))
+@pytest.mark.parametrize(
+    "logits, rate, n_above",
+    [
+        ([3.0, 1.0, 2.0, 0.0], 0.5, 2),
+        ([3.0, 1.0, 2.0, 0.0], 0.0, 0),
+        ([3.0, 1.0, 2.0, 0.0], 1.0, 4),
+        ([1.0, 1.0, 1.0, 0.0], 0.6, 3),  # nearer than nobody
+        ([1.0, 1.0, 1.0, 0.0], 0.3, 0),
+        ([2.0, 2.0 + 1e-7, 2.0, 2.0], 0.25, 0),  # equal up to rounding
+        ([2.0, 2.0, 2.0, 2.0], 0.75, 4),
+    ],
+)
+def test_threshold_at_a_rate(logits, rate, n_above):
+    logits = np.array(logits)
+    threshold = threshold_at_rate(logits, np.ones(4), rate)
+    assert np.sum(logits > threshold) == n_above
+    assert np.abs(logits - threshold).min() > 1e-3
+    assert np.sum(-logits > threshold_at_rate(-logits, np.ones(4), 1 - rate)) == 4 - n_above
+
+
+def test_tied_predictions_are_selected_together():
+    X = np.eye(3)[np.repeat([0, 1, 2], [11, 39, 50])]
+    y = (X[:, 0] == 1) & (np.arange(100) > 0)
+    group = np.arange(100) % 2
+    clf = make(eta=0.1, max_epochs=30, threshold="rate").fit(X, y, sensitive_features=group)
+    np.testing.assert_array_equal(clf.predict(X), X[:, 0] == 1)
 
 
 def test_more_than_two_classes_have_no_threshold():
