@@ -19,7 +19,9 @@ def train(objectives, **params):
     The weight of the module is the number of the epoch.
     """
     module = torch.nn.Linear(1, 1, bias=False)
-    net = SimpleNamespace(module_=module, run=SimpleNamespace(stop=False, accuracy_epochs=0), history={})
+    net = SimpleNamespace(
+        module_=module, run=SimpleNamespace(stop=False, accuracy_epochs=0), history={}
+    )
     callback = StopEarly(**{"n_iter_no_change": 3, "tol": 0.0, **params})
     callback.on_train_begin(net)
     for epoch, objective in enumerate(objectives, start=1):

@@ -26,7 +26,7 @@ def rare_labels(seed, n_samples=5_000):
         (120, {"eta": 0}, 20),
         (120, {"eta": None, "fairness_target": 0.1}, 150),
         (600, {"eta": 1.0}, 30),
-        (600, {"eta": 1.0, "batch_size": 600}, 300),
+        (100, {"eta": 1.0, "batch_size": 100}, 300),
         (3000, {"eta": 1.0}, 20),
         (120, {"eta": 1.0, "max_epochs": 3}, 3),
     ],
@@ -49,9 +49,7 @@ def test_few_samples_have_fair_predictions_of_both_classes():
     assert min(accuracies) > 0.7
 
 
-@pytest.mark.parametrize(
-    "params", [{"eta": 1.0}, {"eta": 10.0}, {"eta": None, "fairness_target": 0.01}]
-)
+@pytest.mark.parametrize("params", [{"eta": 10.0}, {"eta": None, "fairness_target": 0.01}])
 def test_rare_labels_are_still_predicted(params):
     X, y, group = rare_labels(0, 3_000)
     plain, fair = (
