@@ -5,7 +5,7 @@ import math
 from .._data.batches import samples_per_batch
 
 EPOCHS = 20
-FAIR_STEPS = 300  # with fewer steps and a fairness loss, networks predict one class only
+FAIR_STEPS = 200  # with fewer steps and a fairness loss, networks predict one class only
 RARE_STEPS = 1000  # networks learn a rare class late
 MIN_EPOCHS, MIN_STEPS = 2, 220  # of a point of a path
 RARE = 0.1  # a class is rare if its frequency is below RARE / n_classes
