@@ -19,6 +19,7 @@ from .module import FairBiNNModule
 
 NO_WORSE = 1.05  # multiple of the loss of the label frequencies above which a loss is worse
 ENOUGH_STEPS = 1_000  # with fewer steps, the likely cause of a missed target is short training
+ENOUGH_EPOCHS = 5  # with fewer epochs, it is not known whether the weight still grows
 FEW_SAMPLES = 100  # with fewer samples in a rate, one sample changes it by more than 0.01
 MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and excess over it
 _ROUNDS_ALIKE = weakref.WeakKeyDictionary()  # results of `_rounds_alike` by module
@@ -188,9 +189,11 @@ def _why_missed(net, criterion, group_encoder):
     """Return the likely cause of a missed target, and one remedy."""
     run, options = net.last_run, net.options
     n_steps = run.epochs * steps_per_epoch(options, run.n_samples)
-    longer = f"T{run.longer[1:]}."
+    longer = f"{run.longer.capitalize()}."
     if n_steps < ENOUGH_STEPS:
         return f"Training took only {n_steps} steps. {longer}"
+    if run.epochs < ENOUGH_EPOCHS:
+        return f"Training took only {run.epochs} epochs. {longer}"
     if options.has_rates:
         group, count = min(criterion.widest_gap(), key=itemgetter(1))
         if count < FEW_SAMPLES:

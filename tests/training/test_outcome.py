@@ -129,6 +129,12 @@ def test_a_loss_above_that_of_the_label_frequencies_warns(losses, y, weight, war
 @pytest.mark.parametrize(
     "epochs, widest_gap, etas, expected",
     [
+        (
+            4,
+            [(0, 500), (1, 500)],
+            [2, 2],
+            "Training took only 4 epochs. Train longer (max_epochs, ",
+        ),
         (9, [(0, 500), (1, 5)], [1, 2], "Training took only 900 steps. Train longer (max_epochs, "),
         (
             10,
@@ -142,8 +148,9 @@ def test_a_loss_above_that_of_the_label_frequencies_warns(losses, y, weight, war
     ],
 )
 def test_a_missed_target_has_one_cause_and_one_remedy(epochs, widest_gap, etas, expected):
+    n_samples = 3000 if epochs == 4 else 1000
     net = SimpleNamespace(
-        last_run=RunSummary(fair=True, n_samples=1000, epochs=epochs),
+        last_run=RunSummary(fair=True, n_samples=n_samples, epochs=epochs),
         options=SimpleNamespace(batch_size=10, has_rates=True),
         history=[{"eta": eta} for eta in np.linspace(*etas, 10)],
     )
