@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data.groups import COMBINATIONS, GroupEncoder
 from ._data.labels import label_codes, plain_weights, split_validation
 from ._data.validation import check_data
-from ._training.build import describe, net_for, rebuild_net, updated_net
+from ._training.build import describe, names_of_groups, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
 from ._training.criterion import EQUALIZE
@@ -427,7 +427,7 @@ class FairBiNNClassifier(
     """
 
     # Metadata routing: what users would otherwise request by set_fit_request.
-    __metadata_request__fit = {"sensitive_features": True}
+    __metadata_request__fit = {"sensitive_features": True, "control_features": True}
     __metadata_request__partial_fit = {"sensitive_features": True}
 
     _nested = ("optimizer", "fairness_optimizer", "lr_schedule", "module")
@@ -540,7 +540,7 @@ class FairBiNNClassifier(
     @_all_or_nothing
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None, control_features=None):
         """Train the network.
 
         Parameters
@@ -567,6 +567,14 @@ class FairBiNNClassifier(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the accuracy loss and in the rates of groups, >= 0, scaled to
             mean 1. Not with a function as `constraint`.
+
+        control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Features that may explain a difference between groups, of the types of sensitive
+            features, as in :class:`fairlearn.metrics.MetricFrame`. Groups are compared within each
+            combination of their values (stratum), and the strata are weighted by `stratum_weight`
+            of the criterion. A `fairness_target` bounds the difference in every stratum. Strata
+            without two groups are left out. A sample with a missing value counts in the accuracy
+            loss only. They are not used for prediction.
 
         Returns
         -------
@@ -608,6 +616,7 @@ class FairBiNNClassifier(
             y,
             sensitive_features,
             sample_weight,
+            control_features=control_features,
             options=options,
             known_classes=None if fitted_net is None else self.classes_,
         )
@@ -913,10 +922,11 @@ class FairBiNNClassifier(
                 device = resolve_device(description["device"])
             except ValueError:
                 device = resolve_device("auto")
-            with neutral_torch_state():
-                self.net_ = rebuild_net(description, with_tensors(lasting), device)
             if state["group_encoder_"] is not None:
                 self.group_encoder_ = GroupEncoder.from_plain(state["group_encoder_"])
+            names = names_of_groups(self.group_encoder_)
+            with neutral_torch_state():
+                self.net_ = rebuild_net(description, with_tensors(lasting), device, names)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -146,7 +146,11 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
     }
 
     # Metadata routing: what users would otherwise request by set_fit_request.
-    __metadata_request__fit = {"sensitive_features": True, "groups": True}
+    __metadata_request__fit = {
+        "sensitive_features": True,
+        "control_features": True,
+        "groups": True,
+    }
 
     def __init__(
         self,
@@ -174,7 +178,16 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         self.n_jobs = n_jobs
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sensitive_features=None, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X,
+        y,
+        *,
+        sensitive_features=None,
+        sample_weight=None,
+        control_features=None,
+        groups=None,
+    ):
         """Train the networks on the folds and on all samples, and choose eta or the target.
 
         Parameters
@@ -191,6 +204,10 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, as in `FairBiNNClassifier.fit`.
+
+        control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Features within whose values groups are compared, as in `FairBiNNClassifier.fit`.
+            Metrics are then the worst of those of the strata.
 
         groups : array-like of shape (n_samples,), default=None
             Groups for a splitter such as :class:`sklearn.model_selection.GroupKFold`: samples of
@@ -229,12 +246,26 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         scoring = {"metrics": metrics, "score": self.scoring}
         training = {"warm_start": self.warm_start, "epochs_per_point": self.epochs_per_point}
         classifiers, reason, named_warnings = fit_points(
-            estimator, points, [seed], X, y, sensitive_features, sample_weight, **training
+            estimator,
+            points,
+            [seed],
+            X,
+            y,
+            sensitive_features,
+            sample_weight,
+            control_features,
+            **training,
         )
         with warnings_of(self):
             warn_of_many(named_warnings, len(points))
         table = measure(
-            classifiers, X, y, sensitive_features, sample_weight=sample_weight, **scoring
+            classifiers,
+            X,
+            y,
+            sensitive_features,
+            sample_weight=sample_weight,
+            control_features=control_features,
+            **scoring,
         )
         path = FairnessPath(classifiers, table, reason)
         fit_and_measure = partial(_fold, estimator, points, seed, training, scoring)
@@ -247,6 +278,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             y,
             sensitive_features,
             sample_weight,
+            control_features,
             groups,
         )
         kinds = {warning.kind for _, warning in named_warnings}
@@ -267,7 +299,17 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         return self
 
     def _cross_validate(
-        self, fit_and_measure, by, points, seed, X, y, sensitive_features, weight, groups
+        self,
+        fit_and_measure,
+        by,
+        points,
+        seed,
+        X,
+        y,
+        sensitive_features,
+        weight,
+        control_features,
+        groups,
     ):
         """Return metrics on the held-out samples, with the keys of scikit-learn's searches.
 
@@ -278,8 +320,11 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         if sensitive_features is not None:
             frame = sensitive_frame(sensitive_features, len(y))
         weight = plain_weights(weight, y)
+        control = None
+        if control_features is not None:
+            control = sensitive_frame(control_features, len(y))
         folds = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_and_measure)(train, test, X, y, frame, weight)
+            delayed(fit_and_measure)(train, test, X, y, frame, weight, control)
             for train, test in self._split(seed, X, y, frame, groups)
         )
         tables = [table for table, _ in folds]
@@ -434,10 +479,13 @@ def strata(y, codes, n_folds):
     return combined
 
 
-def _fold(estimator, points, seed, training, scoring, train, test, X, y, frame, weight):
+def _fold(estimator, points, seed, training, scoring, train, test, X, y, frame, weight, control):
     """Return metrics on the held-out samples of one fold, one row per point, and warnings."""
     parts = [
-        [None if data is None else safe_indexing(data, index) for data in (X, y, frame, weight)]
+        [
+            None if data is None else safe_indexing(data, index)
+            for data in (X, y, frame, weight, control)
+        ]
         for index in (train, test)
     ]
     with warnings.catch_warnings():
@@ -445,5 +493,8 @@ def _fold(estimator, points, seed, training, scoring, train, test, X, y, frame, 
         classifiers, _, named_warnings = fit_points(
             estimator, points, [seed], *parts[0], **training
         )
-        *data, weight = parts[1]
-        return measure(classifiers, *data, sample_weight=weight, **scoring), named_warnings
+        *data, weight, control = parts[1]
+        table = measure(
+            classifiers, *data, sample_weight=weight, control_features=control, **scoring
+        )
+        return table, named_warnings

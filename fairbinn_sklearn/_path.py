@@ -21,6 +21,7 @@ def fairness_path(
     seeds=None,
     estimator=None,
     sample_weight=None,
+    control_features=None,
     warm_start="auto",
     epochs_per_point=None,
     n_jobs=None,
@@ -60,6 +61,9 @@ def fairness_path(
 
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, as in `FairBiNNClassifier.fit`.
+
+    control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Features within whose values groups are compared, as in `FairBiNNClassifier.fit`.
 
     warm_start : bool or "auto", default="auto"
         Whether each network starts from the one before it. If False, each network is trained from
@@ -150,12 +154,20 @@ def fairness_path(
         y,
         sensitive_features,
         sample_weight,
+        control_features,
         warm_start=warm_start,
         epochs_per_point=epochs_per_point,
         n_jobs=n_jobs,
     )
     warn_of_many(named_warnings, len(estimators))
-    metrics = measure(estimators, X, y, sensitive_features, sample_weight=sample_weight)
+    metrics = measure(
+        estimators,
+        X,
+        y,
+        sensitive_features,
+        sample_weight=sample_weight,
+        control_features=control_features,
+    )
     return FairnessPath(estimators, metrics, reason)
 
 
@@ -205,6 +217,7 @@ class FairnessPath:
         *,
         sensitive_features,
         sample_weight=None,
+        control_features=None,
         metrics=None,
         score="accuracy",
         pos_label=None,
@@ -226,6 +239,10 @@ class FairnessPath:
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the metrics.
+
+        control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Features within whose values groups are compared. A metric is then the worst of those
+            of the strata.
 
         metrics : str or list of str, default=None
             Names of metrics, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means the
@@ -264,6 +281,7 @@ class FairnessPath:
             y,
             sensitive_features,
             sample_weight=sample_weight,
+            control_features=control_features,
             metrics=metrics,
             score=score,
             pos_label=pos_label,

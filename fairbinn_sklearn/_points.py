@@ -42,6 +42,7 @@ def fit_points(
     y,
     sensitive_features,
     sample_weight,
+    control_features=None,
     *,
     warm_start="auto",
     epochs_per_point=None,
@@ -60,7 +61,7 @@ def fit_points(
     seeds : list of int
         Values of `random_state`.
 
-    X, y, sensitive_features, sample_weight, warm_start, epochs_per_point, n_jobs
+    X, y, sensitive_features, sample_weight, control_features, warm_start, epochs_per_point, n_jobs
         As in `fairness_path`.
 
     Returns
@@ -83,9 +84,10 @@ def fit_points(
         )
     if steps is not None:
         check_order(sensitive_features, X=X, y=y)
+        check_order(control_features, of="control_features", X=X, y=y)
         steps, y = clone(steps), plain_labels(y)
         X = steps.fit_transform(X, y)
-    arguments = X, y, sensitive_features, sample_weight
+    arguments = X, y, sensitive_features, sample_weight, control_features
     runs = Parallel(n_jobs=n_jobs)(
         delayed(_fit_seed)(classifier, points, seed, arguments, warm_start, epochs_per_point)
         for seed in seeds
@@ -144,11 +146,17 @@ def _fit_seed(estimator, points, seed, arguments, warm_start, epochs_per_point):
             reason, fit_warnings = _fit_together(
                 estimator, classifiers, arguments, warm_start, epochs_per_point
             )
-    X, y, sensitive_features, sample_weight = arguments
+    X, y, sensitive_features, sample_weight, control_features = arguments
     for k, clf in enumerate(classifiers):
         if not hasattr(clf, "net_"):
             with collected_warnings() as of_fit:
-                clf.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+                clf.fit(
+                    X,
+                    y,
+                    sensitive_features=sensitive_features,
+                    sample_weight=sample_weight,
+                    control_features=control_features,
+                )
             fit_warnings += [(k, warning) for warning in of_fit]
     return classifiers, reason, sorted(fit_warnings, key=itemgetter(0))
 
@@ -166,7 +174,9 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
     options = [TrainingOptions.from_estimator(clf) for clf in classifiers]
     first = clone(classifiers[0])
     with collected_warnings() as of_data:
-        data = training_data(first, *arguments, options=options[0])
+        data = training_data(
+            first, *arguments[:4], control_features=arguments[4], options=options[0]
+        )
     if not data.has_groups:
         return "there is only one group", []
     trainer = _choose_trainer(warm_start, data, options[0])
@@ -238,7 +248,7 @@ def _continue(options, data, *, random_state, epochs_per_point, max_epochs, sche
 
 def _strictness(options):
     """Return a number that is larger for a point with a smaller difference."""
-    return options.eta if options.fairness_target is None else -options.fairness_target
+    return options.eta if options.fairness_target is None else -options.bound
 
 
 def _train_side_by_side(

@@ -90,13 +90,16 @@ def non_numeric_columns(X):
     ]
 
 
-def check_order(sensitive_features, **others):
+def check_order(sensitive_features, *, of="sensitive_features", **others):
     """Raise if pandas objects have the same index labels in another order.
 
     Parameters
     ----------
     sensitive_features : array-like
-        Sensitive features; they are compared if they are a pandas object.
+        Sensitive or control features; they are compared if they are a pandas object.
+
+    of : str, default="sensitive_features"
+        Name of the argument that contains them.
 
     **others : array-like
         X and y by name.
@@ -114,9 +117,9 @@ def check_order(sensitive_features, **others):
             and other.isin(index).all()
         ):
             raise ValueError(
-                f"sensitive_features must have its samples in the order of {name}, got the same "
+                f"{of} must have its samples in the order of {name}, got the same "
                 "index labels in another order. Align them by "
-                f"sensitive_features.loc[{name}.index], or pass arrays if the order is right."
+                f"{of}.loc[{name}.index], or pass arrays if the order is right."
             )
 
 

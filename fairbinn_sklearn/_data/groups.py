@@ -207,6 +207,39 @@ def sensitive_frame(sensitive_features, n_samples):
     return frame
 
 
+def strata_of(control_features, n_samples):
+    """Return the stratum of each sample, `UNKNOWN` for missing values, and the names of the strata.
+
+    Control features have the types of sensitive features. Strata are the combinations of their
+    values that occur.
+    """
+    try:
+        frame = sensitive_frame(control_features, n_samples)
+        encoder = GroupEncoder().fit(frame)
+    except ValueError as error:
+        message = str(error).replace("sensitive_features", "control_features")
+        raise ValueError(message) from error
+    return encoder.transform(frame)[:, 0], encoder.names_
+
+
+def cells_of(codes, strata, n_groups):
+    """Return the codes of pairs of a stratum and a group, `UNKNOWN` if one of them is unknown.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_partitions)
+        Codes of the groups.
+
+    strata : ndarray of shape (n_samples,)
+        Codes of the strata.
+
+    n_groups : list of int
+        Number of groups of each partition.
+    """
+    known = (codes != UNKNOWN) & (strata[:, None] != UNKNOWN)
+    return np.where(known, strata[:, None] * np.asarray(n_groups) + codes, UNKNOWN)
+
+
 def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
     """Warn if no difference can be equalised, or if the rates of a group cannot be estimated.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from .._utils.fit_warnings import FitWarning, warn
@@ -11,7 +12,7 @@ from .._utils.upstream import check_feature_names, check_n_features, check_y
 from ..exceptions import MissingSensitiveFeaturesWarning
 from .batches import Samples
 from .frames import nan_if_missing, non_numeric_columns, time_columns
-from .groups import UNKNOWN, GroupEncoder, sensitive_frame
+from .groups import UNKNOWN, GroupEncoder, cells_of, sensitive_frame, strata_of
 from .labels import encode_labels, plain_weights, sample_weights
 from .sources import as_source
 
@@ -24,6 +25,14 @@ class TrainingData:
     classes: np.ndarray
     group_encoder: GroupEncoder | None
     features: dict
+    n_strata: int = 1
+
+    @property
+    def group_codes(self):
+        """Return the group codes of the samples (N, K), without their strata."""
+        cells = self.samples.groups
+        sizes = torch.as_tensor(self.n_groups, device=cells.device)
+        return torch.where(cells == UNKNOWN, UNKNOWN, cells % sizes)
 
     @property
     def n_groups(self):
@@ -177,6 +186,7 @@ def encode_training_data(
     sensitive_features,
     sample_weight,
     *,
+    control_features,
     options,
     class_weight,
     device,
@@ -194,7 +204,7 @@ def encode_training_data(
     X, y : ndarray, CSR matrix or Source; ndarray
         Values that `check_data` returned.
 
-    sensitive_features, sample_weight : array-like or None
+    sensitive_features, sample_weight, control_features : array-like or None
         As users pass them to `fit`.
 
     options : TrainingOptions
@@ -243,9 +253,44 @@ def encode_training_data(
         codes = encoder.transform(frame)
     elif options.wants_fairness:
         _warn_of_missing_groups(options)
+    n_strata = 1
+    if control_features is not None:
+        strata, n_strata = _strata(control_features, codes, options, len(target))
+        codes = cells_of(codes, strata, encoder.n_groups)
     weights = sample_weights(class_weight, classes, target, sample_weight, scale=is_fit)
     samples = Samples(X, target, codes, *weights, device, dtype)
-    return TrainingData(samples, classes, encoder, features)
+    return TrainingData(samples, classes, encoder, features, n_strata)
+
+
+def _strata(control_features, codes, options, n_samples):
+    """Return the stratum of each sample, and the number of strata; warn of strata of one group."""
+    if codes is None:
+        raise ValueError(
+            "sensitive_features must be passed with control_features, which condition the "
+            "comparison of groups, got None."
+        )
+    if not options.has_rates:
+        raise ValueError(
+            "control_features must be None with a function as constraint, got "
+            f"{type(control_features).__name__}. To use strata, pass a FairnessLoss as constraint."
+        )
+    strata, names = strata_of(control_features, n_samples)
+    is_alone = np.ones(len(names), dtype=bool)
+    for column in codes.T:
+        known = (column != UNKNOWN) & (strata != UNKNOWN)
+        pairs = np.unique(np.column_stack([strata, column])[known], axis=0)
+        is_alone &= np.bincount(pairs[:, 0], minlength=len(names)) < 2
+    if is_alone.any():
+        n_left_out = int(is_alone[strata[strata != UNKNOWN]].sum())
+        warn(
+            FitWarning(
+                "strata",
+                f"control_features has {is_alone.sum()} of {len(names)} strata without two groups, "
+                f"such as {names[is_alone][0]!r}. Their {n_left_out} samples count in the accuracy "
+                "loss only. Merge small strata.",
+            )
+        )
+    return strata, len(names)
 
 
 def _warn_of_missing_groups(options):

@@ -9,11 +9,11 @@ import torch
 
 from .._data.labels import positive_code
 from ..losses import FairnessLoss
-from .criterion import RateCriterion
 from .function_criterion import FunctionCriterion
 from .module import FairBiNNModule, players
 from .net import TwoPlayerNet, seeded
 from .options import TrainingOptions
+from .rate_criterion import RateCriterion
 from .resolve import check_names, resolve_optimizer
 from .run import RunSummary
 from .state import restore_lasting
@@ -21,7 +21,17 @@ from .thresholds import logit_threshold
 
 
 def build_net(
-    options, *, input_shape, n_classes, n_groups, window, device, random_state, positive=1
+    options,
+    *,
+    input_shape,
+    n_classes,
+    n_groups,
+    window,
+    device,
+    random_state,
+    positive=1,
+    n_strata=1,
+    group_names=None,
 ):
     """Return a network with new weights.
 
@@ -50,17 +60,27 @@ def build_net(
 
     positive : {0, 1}, default=1
         Code of the positive class of two.
+
+    n_strata : int, default=1
+        Number of strata within which groups are compared.
+
+    group_names : list of pandas.Index, default=None
+        Names of the groups of each partition, if sensitive features were passed.
     """
     threshold = logit_threshold(options.threshold, n_classes, positive)
     seed = random_state.randint(np.iinfo(np.int32).max)
     n_outputs = 1 if n_classes == 2 else n_classes
     build = _default_module if options.module is None else _own_module
     module = build(options, input_shape, n_outputs, seed)
-    is_rates = isinstance(options.constraint, FairnessLoss)
+    constraint = options.constraint
+    is_rates = isinstance(constraint, FairnessLoss)
+    if is_rates and group_names is not None:
+        constraint = constraint.bind(group_names)
     net = TwoPlayerNet(
         module,
         RateCriterion if is_rates else FunctionCriterion,
-        criterion__constraint=options.constraint,
+        criterion__constraint=constraint,
+        criterion__n_strata=n_strata,
         criterion__n_groups=n_groups,
         criterion__n_outputs=n_outputs,
         criterion__equalize=options.equalize,
@@ -127,7 +147,14 @@ def net_for(options, data, samples, random_state, window=None):
         device=samples.device,
         random_state=random_state,
         positive=positive_code(options.given["pos_label"], data.classes),
+        n_strata=data.n_strata,
+        group_names=names_of_groups(data.group_encoder),
     )
+
+
+def names_of_groups(encoder):
+    """Return the names of the groups of each partition, None without sensitive features."""
+    return None if encoder is None else encoder.names_by_partition
 
 
 def updated_net(net, options, n_groups):
@@ -152,12 +179,13 @@ def describe(net):
         "n_groups": list(net.criterion_.n_groups),
         "window": net.criterion_.window,
         "positive": net.criterion_.positive,
+        "n_strata": net.criterion_.n_strata,
         "device": str(net.device),
         "last_run": vars(net.last_run),
     }
 
 
-def rebuild_net(description, state, device):
+def rebuild_net(description, state, device, group_names=None):
     """Return a network from its description and lasting state, on a device."""
     net = build_net(
         TrainingOptions.from_params(description["params"]),
@@ -166,6 +194,8 @@ def rebuild_net(description, state, device):
         n_groups=description["n_groups"],
         window=description["window"],
         positive=description["positive"],
+        n_strata=description["n_strata"],
+        group_names=group_names,
         device=device,
         random_state=np.random.RandomState(0),
     )

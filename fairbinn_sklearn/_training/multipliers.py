@@ -7,68 +7,35 @@ GAIN = 4.0  # weight of the squared excess over the target, for two groups
 MAX_STEP = 0.05  # largest step size, because a network needs many steps to follow
 
 
-def excess(rates, target, present):
-    r"""Return the signed distances from rates to the nearest rates that meet the target.
-
-    For each event and score, the rates :math:`r_g` meet the target t if all of them lie in a band
-    of width t. The nearest such rates are :math:`\mathrm{clip}(r_g, c - t/2, c + t/2)`. The centre
-    c of the band is the point at which the sum of all excesses is 0. The sum is linear in c between
-    neighbouring ends of the intervals :math:`r_g \pm t/2`, so c is found by interpolation.
-
-    Parameters
-    ----------
-    rates : torch.Tensor of shape (..., E, G, C)
-        Rates of each event and group.
-
-    target : torch.Tensor
-        Largest difference that is allowed, in a shape that matches (..., E, 1, 1).
-
-    present : torch.Tensor of shape (E, G, 1)
-        Whether a group has samples. A group without samples has no effect, and its excess is 0.
-
-    Returns
-    -------
-    excess : torch.Tensor of shape (..., E, G, C)
-        The distances: positive above the band, negative below it. Their sum over groups is 0.
-    """
-    if rates.shape[-2] == 2:  # a closed form with a third of the operations
-        gap = rates[..., :1, :] - rates[..., 1:, :]
-        above = 0.5 * (gap - gap.clamp(-target, target)) * present.all(1, keepdim=True)
-        return torch.cat([above, -above], -2)
-    rates, present, half = rates.mT, present.mT, 0.5 * target
-
-    def outside(values):
-        return (values - values.clamp(-half, half)) * present
-
-    ends = torch.cat([rates - half, rates + half], -1).sort(-1).values
-    total = outside(rates - ends.movedim(-1, 0)[..., None]).sum(-1).movedim(0, -1)
-    k = ((total >= 0).sum(-1, keepdim=True) - 1).clamp(0, ends.shape[-1] - 2)
-    at = torch.cat([k, k + 1], -1)
-    left, right = ends.gather(-1, at).split(1, -1)
-    above, below = total.gather(-1, at).split(1, -1)
-    tiny = torch.finfo(rates.dtype).tiny
-    fraction = (above / (above - below).clamp(min=tiny)).clamp(0.0, 1.0)
-    return outside(rates - torch.lerp(left, right, fraction)).mT
-
-
-def weight_of_excess(rates, present):
-    """Return the weight (E, 1, 1) of the excess in the gradient.
+def weight_of_excess(rates, counts):
+    """Return the weight (..., E, 1, 1) or (..., E, 1, C) of the excess in the gradient.
 
     For two groups and one event, the weighted excess is the gradient of `GAIN` times the squared
     excess of the difference. The weight decreases with the numbers of groups and scores, as the
     mean over pairs does.
     """
-    n_pairs_factor = (present.sum(1, keepdim=True) - 1).clamp(min=1) * rates.shape[-1]
+    n_pairs_factor = ((counts > 0).sum(-2, keepdim=True) - 1).clamp(min=1) * rates.shape[-1]
     return 4.0 * GAIN / n_pairs_factor.to(rates.dtype)
 
 
-def gradient_and_update(multipliers, rates, target, present, step_size):
-    r"""Return the gradient of the squared excess, and the multipliers after a step.
+def squared_excess(constraint, rates, counts, multipliers, bound):
+    """Return the two terms of the augmented Lagrangian, both of the shape (..., E, G, C).
+
+    These are half the weighted squared excess, and the product of multipliers and deviations. The
+    parameters are those of `gradient_and_update`.
+    """
+    weight = weight_of_excess(rates, counts)
+    deviations = constraint.deviations(rates, counts)
+    outside = constraint.excess(deviations, bound, torch.ones_like(weight), counts)
+    return 0.5 * weight * outside.square(), multipliers * deviations
+
+
+def gradient_and_update(constraint, rates, counts, multipliers, bound, step_size):
+    r"""Return the gradient of the augmented Lagrangian, and the multipliers after a step.
 
     The follower's loss is an augmented Lagrangian [1]_ of the constraint that the rates r of all
-    groups lie in a band as wide as the target: half the weighted squared excess, plus
-    :math:`\langle\mu, r\rangle`. With the excess :math:`e(\cdot)`, and s the step size times the
-    weight of the excess, the step is
+    groups meet the bound: half the weighted squared excess, plus :math:`\langle\mu, r\rangle`. With
+    the excess :math:`e(\cdot)`, and s the step size times the weight of the excess, the step is
 
     .. math::
 
@@ -76,18 +43,21 @@ def gradient_and_update(multipliers, rates, target, present, step_size):
 
     The page :ref:`multipliers` describes the effect, with :math:`s \rho_G` instead of s. For two
     groups, the largest multiplier changes by s / 2 times the difference minus the target, and stays
-    at least 0.
+    at least 0. With a reference rate, r is replaced by the deviations from it.
 
     Parameters
     ----------
-    multipliers, rates : torch.Tensor of shape (..., E, G, C)
-        Multipliers and rates.
+    constraint : FairnessLoss
+        Criterion, which defines the excess.
 
-    target : torch.Tensor of shape () or (..., 1, 1, 1)
-        Largest difference that is allowed.
+    rates, multipliers : torch.Tensor of shape (..., E, G, C)
+        Rates and multipliers.
 
-    present : torch.Tensor of shape (E, G, 1)
-        Whether a group has samples.
+    counts : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
+        Denominators of the rates. A group with 0 keeps its multiplier.
+
+    bound : torch.Tensor of shape () or (..., 1, 1, 1)
+        Bound on the difference.
 
     step_size : float
         Step size.
@@ -95,7 +65,7 @@ def gradient_and_update(multipliers, rates, target, present, step_size):
     Returns
     -------
     gradient : torch.Tensor of shape (..., E, G, C)
-        Gradient of half the weighted squared excess in the rates.
+        Gradient of the loss in the rates.
     multipliers : torch.Tensor of shape (..., E, G, C)
         Multipliers for the next batch.
 
@@ -104,14 +74,17 @@ def gradient_and_update(multipliers, rates, target, present, step_size):
     .. [1] Hestenes, M. R. (1969). Multiplier and gradient methods. Journal of Optimization Theory
        and Applications 4, 303-320.
     """
-    weight = weight_of_excess(rates, present)
-    # s e(r + mu / s) equals e(s r + mu) for bands of width s t. Use the second form, because it
-    # avoids a division by a small s.
+    weight = weight_of_excess(rates, counts)
+    # s e(r + mu / s) equals e(s r + mu) for a bound that is scaled by s. Use the second form,
+    # because it avoids a division by a small s.
     s = step_size * weight
-    widths = torch.stack([torch.ones_like(s), s])
-    widths = target * widths.reshape(2, *(1,) * (rates.ndim - 3), *s.shape)
-    now, moved = excess(torch.stack([rates, multipliers + s * rates]), widths, present)
-    return weight * now, torch.where(present, moved, multipliers)
+    scales = torch.stack([torch.ones_like(s), s])
+    scales = scales.reshape(2, *(1,) * (rates.ndim - s.ndim), *s.shape)
+    deviations = constraint.deviations(rates, counts)
+    values = torch.stack([deviations, multipliers + s * deviations])
+    now, moved = constraint.excess(values, bound, scales, counts)
+    gradient = constraint.adjoint(weight * now + multipliers, counts)
+    return gradient, torch.where(counts > 0, moved, multipliers)
 
 
 def update_factor(factor, value, target, step_size):

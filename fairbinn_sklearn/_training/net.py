@@ -119,7 +119,7 @@ class TwoPlayerNet(NeuralNet):
         criterion = self.criterion_
         sample_size = math.prod(self.input_shape)
         if dataset.groups is not None:
-            sample_size += criterion.n_events * sum(criterion.n_groups)
+            sample_size += criterion.n_events * sum(criterion.n_cells)
         # All processes validate on all samples.
         rng, processes = (self.rng, dataset.processes) if training else (None, None)
         return Batches(dataset, batch_size, rng, criterion.prepare, sample_size, processes)

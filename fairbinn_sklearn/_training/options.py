@@ -174,6 +174,13 @@ class TrainingOptions:
         return isinstance(self.constraint, FairnessLoss)
 
     @property
+    def bound(self):
+        """Bound on the difference that the target sets; None without a target."""
+        if self.fairness_target is None or not self.has_rates:
+            return self.fairness_target
+        return self.constraint.largest_value(self.fairness_target)
+
+    @property
     def draws_random_numbers(self):
         """Whether the module may draw random numbers while it trains."""
         return self.module is not None or isinstance(self.given["activation"], type)
@@ -221,10 +228,10 @@ def _check_eta(eta, target, constraint):
             "The weight that reaches the target is found by training and stored in eta_."
         )
     if isinstance(constraint, FairnessLoss) and target >= 1:
-        raise ValueError(
-            f"fairness_target must be below 1, got {target}: every model meets it, as a "
-            "difference between rates is at most 1."
-        )
+        reason = "every model meets it, as a difference between rates is at most 1"
+        if constraint.target_is_lower_bound:
+            reason = "a ratio or a rate of exactly 1 cannot be reached by training"
+        raise ValueError(f"fairness_target must be below 1, got {target}: {reason}.")
 
 
 def _check_unrolled(given, optimizer, nested):

@@ -25,10 +25,10 @@ MISSED = 1.25, 0.01  # difference under a target: multiple of the target, and ex
 _ROUNDS_ALIKE = weakref.WeakKeyDictionary()  # results of `_rounds_alike` by module
 
 
-def largest_met(target):
-    """Return the largest difference that counts as meeting a target."""
+def largest_met(bound):
+    """Return the largest difference that counts as meeting a bound."""
     factor, excess = MISSED
-    return max(factor * target, target + excess)
+    return max(factor * bound, bound + excess)
 
 
 def decide(net, logits):
@@ -168,18 +168,22 @@ def _warn_of_constant_predictions(net, classes, X):
 
 
 def _warn_of_missed_target(net, samples, group_encoder):
-    target = net.options.fairness_target
-    if target is None:
+    options = net.options
+    if options.fairness_target is None:
         return
     # Measure again, because noise of the running rates makes the difference of many groups larger.
     criterion = net.criterion_on(samples)
     difference = float(criterion.constraint_value())
-    if difference > largest_met(target):
+    if difference > largest_met(options.bound):
+        value, side = f"difference on the training samples is {difference:.4f}", "above"
+        if options.has_rates and options.constraint.target_is_lower_bound:
+            measure = options.constraint.measure_name
+            value, side = f"{measure} on the training samples is {1 - difference:.4f}", "below"
         warn(
             FitWarning(
                 "target",
-                f"The difference on the training samples is {difference:.4f}, above "
-                f"fairness_target={target}. {_why_missed(net, criterion, group_encoder)}",
+                f"The {value}, {side} fairness_target={options.fairness_target}. "
+                f"{_why_missed(net, criterion, group_encoder)}",
                 ConvergenceWarning,
             )
         )
@@ -207,12 +211,19 @@ def _why_missed(net, criterion, group_encoder):
         return f"The weight of the fairness loss was still growing. {longer}"
     return (
         "Longer training is unlikely to help, because the weight of the fairness loss no longer "
-        "grows. Raise fairness_target, or check whether the labels allow the target."
+        f"grows. {_relax_target(options)}, or check whether the labels allow the target."
     )
 
 
 def _less_fairness(options):
     """Return the advice to give the fairness loss less weight."""
     if options.fairness_target is not None:
-        return f"raise fairness_target (now {options.fairness_target})"
+        advice = _relax_target(options)
+        return f"{advice[0].lower()}{advice[1:]} (now {options.fairness_target})"
     return f"lower eta (now {options.eta:.4g})"
+
+
+def _relax_target(options):
+    """Return the advice to choose a target that is easier to meet."""
+    is_lower = options.has_rates and options.constraint.target_is_lower_bound
+    return "Lower fairness_target" if is_lower else "Raise fairness_target"

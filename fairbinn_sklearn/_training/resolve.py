@@ -180,9 +180,12 @@ def resolve_constraint(value):
                 "constraint, as a list, must hold names and FairnessLoss objects, got the function "
                 f"{functions[0]!r}. Combine functions in one function instead."
             )
-        return CombinedLoss(losses)
+        combined = CombinedLoss(losses)
+        combined.check()
+        return combined
     if isinstance(value, FairnessLoss):
         validate_params_of(value)
+        value.check()
         return value
     if isinstance(value, str) and value in CONSTRAINTS:
         return CONSTRAINTS[value]()

@@ -10,7 +10,7 @@ from .._data.scales import warn_of_scales
 from .._data.sources import Source
 from .._data.validation import check_data, encode_training_data
 from .._utils.distributed import Processes
-from .criterion import check_events
+from .rate_criterion import check_events
 from .resolve import resolve_device
 
 
@@ -21,6 +21,7 @@ def training_data(
     sensitive_features,
     sample_weight,
     *,
+    control_features=None,
     options,
     classes=None,
     known_classes=None,
@@ -35,7 +36,7 @@ def training_data(
     estimator : FairBiNNClassifier
         Estimator on which scikit-learn stores or compares the number and names of the features.
 
-    X, y, sensitive_features, sample_weight
+    X, y, sensitive_features, sample_weight, control_features
         As in `FairBiNNClassifier.fit`.
 
     options : TrainingOptions
@@ -53,6 +54,7 @@ def training_data(
         Encoded samples, classes, groups and features.
     """
     check_order(sensitive_features, X=X, y=y)
+    check_order(control_features, of="control_features", X=X, y=y)
     resumes = fitted_net is not None
     device = torch.device(fitted_net.device) if resumes else resolve_device(estimator.device)
     X, y = check_data(
@@ -68,6 +70,7 @@ def training_data(
         y,
         sensitive_features,
         sample_weight,
+        control_features=control_features,
         options=options,
         class_weight=estimator.class_weight,
         device=device,
@@ -99,6 +102,6 @@ def _warn_of_groups(data, options):
             events = events[:, ::-1]  # the criterion expects the positive class as code 1
     y, codes, weight = (
         None if column is None else column.cpu().numpy()
-        for column in (samples.y, samples.groups, samples.sample_weight)
+        for column in (samples.y, data.group_codes, samples.sample_weight)
     )
     warn_of_small_groups(codes, data.group_encoder, weight, events[:, y])

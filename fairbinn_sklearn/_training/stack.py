@@ -102,8 +102,9 @@ def stacked(net, values, dtype):
     many.model_axes = 1
     many.module_ = Stack(net.module_, len(values), net.fairness_modules)
     many.fairness_modules = ()
-    many.criterion_.sums = side_by_side(net.criterion_.sums, len(values), axis=1)
-    many.criterion_.multipliers = side_by_side(net.criterion_.multipliers, len(values), axis=1)
+    for name in _sums_of_networks(net):
+        side = side_by_side(getattr(net.criterion_, name), len(values), axis=1)
+        setattr(many.criterion_, name, side)
     many.criterion_.logit_threshold = side_by_side(net.criterion_.logit_threshold, len(values))
     many.initialize_optimizer()
     return many
@@ -118,8 +119,8 @@ def unstacked(many, net, options, k):
         for param, weights in params:
             param.copy_(weights[k])
     single.criterion_.counts = many.criterion_.counts.clone()
-    single.criterion_.sums = many.criterion_.sums[:, k].clone()
-    single.criterion_.multipliers = many.criterion_.multipliers[:, k].clone()
+    for name in _sums_of_networks(net):
+        setattr(single.criterion_, name, getattr(many.criterion_, name)[:, k].clone())
     single.criterion_.logit_threshold = many.criterion_.logit_threshold[k].clone()
     single.criterion_.decision_weight = many.criterion_.decision_weight
     for name in ("optimizer_", "fairness_optimizer_"):
@@ -135,6 +136,11 @@ def unstacked(many, net, options, k):
     single.rng = copy.deepcopy(many.rng)
     single.last_run = many.last_run
     return single
+
+
+def _sums_of_networks(net):
+    """Return the names of the criterion's buffers that have an axis of networks."""
+    return [name for name in net.criterion_.state_names() if name != "counts"]
 
 
 def _optimizer_state_of(state_dict, k):

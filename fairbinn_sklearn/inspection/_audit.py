@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
 from .._data.labels import plain_weights
+from ..losses import FairnessLoss
 from ..metrics._bootstrap import resampled_totals
 
 
@@ -17,21 +18,29 @@ class GroupRates:
     """Rates of predictions by event and group, on the samples and on resamples of them.
 
     `rates` has an array (1 + n_boot, E, G, C) for each sensitive column, the samples first; a rate
-    over no samples is NaN. `n_samples` has an array (E, G) for each column: the samples of a rate.
+    with the denominator 0 is NaN. `denominators` has arrays of the same shape. `n_samples` has an
+    array (E, G) for each column: the samples of a rate.
     """
 
+    constraint: FairnessLoss
     rates: list
     n_samples: list
+    denominators: list
 
     def difference(self):
-        """Return the largest difference between two groups, of shape (1 + n_boot,).
+        """Return the value that a target bounds, of shape (1 + n_boot,).
 
-        The largest over columns, events and classes; NaN if fewer than two groups have samples.
+        The largest over columns, events and classes; NaN if fewer than two groups have a rate.
         """
-        spreads = [spread(rates, axis=2).reshape(len(rates), -1) for rates in self.rates]
-        values = np.concatenate(spreads, axis=1)  # (1 + n_boot, K * E * C)
-        largest = np.where(np.isnan(values), -np.inf, values).max(axis=1)
-        return np.where(np.isinf(largest), np.nan, largest)
+        values = []
+        for rates, denominators in zip(self.rates, self.denominators, strict=True):
+            known = ~np.isnan(rates)
+            counts = torch.from_numpy(np.where(known, denominators, 0.0))
+            rates = torch.from_numpy(np.nan_to_num(rates))
+            value = self.constraint.difference(rates, counts).numpy()
+            needed = 1 if self.constraint.measure_name == "lowest rate" else 2
+            values.append(np.where((known.sum(2) >= needed).any((1, 2)), value, np.nan))
+        return np.fmax.reduce(values)
 
     def fewest_samples(self):
         """Return the number of samples of the smallest rate that has a rate to compare with."""
@@ -57,17 +66,21 @@ def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_b
     truth, predictions, *columns = torch.from_numpy(cells).unbind(1)
     scores = one_hot(predictions, n_classes).double()  # (M, C)
     scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
-    rates, n_of_rates = [], []
+    a, b, c, d = constraint.expanded_coefficients(truth, n_classes, torch.float64).numpy()
+    rates, n_of_rates, denominators = [], [], []
     for column in columns:
         known = column != UNKNOWN
         indicator = one_hot(column.clamp(min=0)) * known[:, None].double()
         member = constraint.membership(truth, indicator, n_classes).movedim(1, 0).numpy()
-        total = np.tensordot(totals, member, 1)  # (R, E, G)
-        sums = np.tensordot(totals, member[..., None] * scores[:, None, None], 1)  # (R, E, G, C)
+        sums, total = (  # (R, E, G, C)
+            np.tensordot(totals, member[..., None] * values.swapaxes(0, 1)[:, :, None], 1)
+            for values in (a + b * scores, c + d * scores)
+        )
         with np.errstate(invalid="ignore"):  # no samples: NaN
-            rates.append(sums / total[..., None])
+            rates.append(np.where(total > 1e-12, sums / total, np.nan))
+        denominators.append(total)
         n_of_rates.append(np.tensordot(n_of_cells, member, 1).astype(int))
-    return GroupRates(rates, n_of_rates)
+    return GroupRates(constraint, rates, n_of_rates, denominators)
 
 
 def spread(values, axis):

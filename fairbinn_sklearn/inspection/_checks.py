@@ -311,7 +311,7 @@ def _difference_name(history):
 
 def _limit(history):
     """Return the largest difference that counts as small."""
-    return PARITY if history.target is None else largest_met(history.target)
+    return PARITY if history.bound is None else largest_met(history.bound)
 
 
 def _reduce_difference(history):
@@ -327,7 +327,9 @@ def _weigh_fairness(history, more):
     if history.target is None:
         advice = f"{'Raise' if more else 'Lower'} eta (now {history.eta:g})."
     else:
-        advice = f"{'Lower' if more else 'Raise'} fairness_target (now {history.target:g})."
+        is_lower = getattr(history.constraint, "target_is_lower_bound", False)
+        change = "Raise" if more == is_lower else "Lower"
+        advice = f"{change} fairness_target (now {history.target:g})."
     return {"advice": advice, "topics": ("fairness",)}
 
 

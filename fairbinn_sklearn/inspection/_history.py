@@ -11,6 +11,7 @@ from .._data.validation import check_data
 
 # Names in `history_` by the value of `equalize`.
 DIFFERENCES = {
+    "distribution": ["distribution_difference"],
     "decisions": ["decision_difference"],
     "scores": ["score_difference"],
     "both": ["decision_difference", "score_difference"],
@@ -34,6 +35,7 @@ class TrainingHistory:
     trained_for_fairness: bool
     eta: float
     target: float | None
+    bound: float | None
     equalize: str
     constraint: object
     combine: str
@@ -64,6 +66,7 @@ class TrainingHistory:
             trained_for_fairness=run.fair,
             eta=clf.eta_,
             target=options.fairness_target,
+            bound=options.bound,
             equalize=options.equalize,
             constraint=options.constraint,
             combine=options.combine,

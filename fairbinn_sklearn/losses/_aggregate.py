@@ -1,7 +1,7 @@
 """Penalties of group rates, the mean or the largest squared gap, and their gradients.
 
-Rates have the shape (..., E, G, C) of events, groups and scores, with an axis of networks in front
-where several are trained side by side; `present` (E, G, 1) says which groups have samples.
+Rates have the shape (..., E, G, C) of events, groups and scores. `present`, of the shape
+(..., E, G, 1) or (..., E, G, C), says which groups have a rate.
 """
 
 from collections.abc import Callable
@@ -36,9 +36,9 @@ def _deviation(rates, present):
     # training calls the function at each step. The shortcut is for CPUs only, because other devices
     # would have to wait for the result of the test.
     if present.device.type == "cpu" and present.all():
-        n_pairs_factor = 2.0 / rates.shape[-1] / max(present.shape[1] - 1, 1)
+        n_pairs_factor = 2.0 / rates.shape[-1] / max(present.shape[-2] - 1, 1)
         return rates - rates.mean(-2, keepdim=True), n_pairs_factor
-    n_present = present.sum(1, keepdim=True).to(rates.dtype)  # (E, 1, 1)
+    n_present = present.sum(-2, keepdim=True).to(rates.dtype)  # (..., E, 1, 1)
     mean = (rates * present).sum(-2, keepdim=True) / n_present.clamp(min=1)
     return (rates - mean) * present, 2.0 / rates.shape[-1] / (n_present - 1).clamp(min=1)
 

@@ -1,4 +1,4 @@
-"""The criteria: each defines the events within which groups are compared."""
+"""The criteria: each defines the samples, or the statistic, in which groups are compared."""
 
 import torch
 
@@ -18,6 +18,15 @@ class DemographicParity(FairnessLoss):
 
     aggregation : {"mean", "max"}, default="mean"
         Mean or largest squared gap over pairs of groups; the paper uses the largest.
+
+    measure : {"difference", "ratio", "minimum"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
 
     See Also
     --------
@@ -39,23 +48,6 @@ class DemographicParity(FairnessLoss):
     0.16
     """
 
-    def events(self, y, n_classes):
-        """Mark all samples: one event.
-
-        Parameters
-        ----------
-        y : torch.Tensor of shape (N,)
-            Encoded labels; only their number is used.
-        n_classes : int
-            Number of classes, not used.
-
-        Returns
-        -------
-        events : torch.Tensor of shape (1, N)
-            True everywhere.
-        """
-        return torch.ones_like(y, dtype=torch.bool)[None, :]
-
 
 class EqualOpportunity(FairnessLoss):
     r""":math:`P(\hat Y = 1 \mid A = a, Y = 1) = P(\hat Y = 1 \mid Y = 1)` for all groups a.
@@ -69,6 +61,15 @@ class EqualOpportunity(FairnessLoss):
 
     aggregation : {"mean", "max"}, default="mean"
         Mean or largest squared gap over pairs of groups.
+
+    measure : {"difference", "ratio", "minimum"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
 
     See Also
     --------
@@ -127,6 +128,15 @@ class FalsePositiveRateParity(FairnessLoss):
     aggregation : {"mean", "max"}, default="mean"
         Mean or largest squared gap over pairs of groups.
 
+    measure : {"difference", "ratio"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
     See Also
     --------
     fairlearn.metrics.false_positive_rate_difference : Metric of the same criterion.
@@ -145,6 +155,8 @@ class FalsePositiveRateParity(FairnessLoss):
     >>> round(float(FalsePositiveRateParity()(scores, y, groups)), 6)  # (0.7 - 0.3) ** 2
     0.16
     """
+
+    lower_is_better = True
 
     def events(self, y, n_classes):
         """Mark the samples of the negative class: one event.
@@ -186,6 +198,15 @@ class EqualizedOdds(FairnessLoss):
         Mean squared gap over pairs of groups, summed over the classes of the label, or the largest
         squared gap.
 
+    measure : {"difference", "ratio"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
     See Also
     --------
     fairlearn.metrics.equalized_odds_difference : Metric of the same criterion.
@@ -207,6 +228,8 @@ class EqualizedOdds(FairnessLoss):
     0.16
     """
 
+    lower_is_better = True
+
     def events(self, y, n_classes):
         """Mark the samples of each class: one event per class.
 
@@ -223,6 +246,340 @@ class EqualizedOdds(FairnessLoss):
             True in row c where y is c.
         """
         return y == torch.arange(n_classes, device=y.device)[:, None]
+
+
+class PredictiveParity(FairnessLoss):
+    r""":math:`P(Y = c \mid A = a, \hat Y = c) = P(Y = c \mid \hat Y = c)` for all a and c.
+
+    Equal precision [1]_, also called equal positive predictive value: a positive prediction means
+    the same in every group. With several classes each class is compared against the others. The
+    rate of a group is
+
+    .. math::
+
+        \frac{\sum_n y_n s_n}{\sum_n s_n} .
+
+    Use it when somebody acts on positive predictions and trusts them equally in all groups. If base
+    rates differ, it contradicts equalized odds [1]_.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    measure : {"difference", "ratio", "minimum"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
+    See Also
+    --------
+    sklearn.metrics.precision_score : The rate of a group, for decisions.
+
+    References
+    ----------
+    .. [1] Chouldechova, A. (2017). Fair Prediction with Disparate Impact: A Study of Bias in
+       Recidivism Prediction Instruments. Big Data 5(2). https://arxiv.org/abs/1703.00056
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import PredictiveParity
+    >>> scores, y = torch.tensor([1.0, 1.0, 1.0, 0.0]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(PredictiveParity()(scores, y, groups)), 6)  # (1 / 2 - 1) ** 2
+    0.25
+    """
+
+    def coefficients(self, label):
+        """Return the coefficients of the precision.
+
+        Parameters
+        ----------
+        label : torch.Tensor of shape (N, C)
+            1 where the label of the sample is the class of the score, else 0.
+
+        Returns
+        -------
+        a, b, c, d : float or torch.Tensor of shape (N, C)
+            0, the label, 0 and 1.
+        """
+        return 0.0, label, 0.0, 1.0
+
+
+class FalseOmissionRateParity(FairnessLoss):
+    r""":math:`P(Y = c \mid A = a, \hat Y \ne c) = P(Y = c \mid \hat Y \ne c)` for all a and c.
+
+    Equal false omission rates: the fraction of positive samples among those predicted as negative.
+    Together with `PredictiveParity` it is called conditional use accuracy equality [1]_. The rate of
+    a group is
+
+    .. math::
+
+        \frac{\sum_n y_n (1 - s_n)}{\sum_n (1 - s_n)} .
+
+    Use it when a negative prediction withholds help, and must be equally trustworthy in all groups.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    measure : {"difference", "ratio"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
+    See Also
+    --------
+    PredictiveParity : The same for positive predictions.
+
+    References
+    ----------
+    .. [1] Berk, R., Heidari, H., Jabbari, S., Kearns, M., Roth, A. (2021). Fairness in Criminal
+       Justice Risk Assessments: The State of the Art. Sociological Methods & Research 50(1).
+       https://arxiv.org/abs/1703.09207
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import FalseOmissionRateParity
+    >>> scores, y = torch.tensor([0.0, 0.0, 0.0, 1.0]), torch.tensor([1, 0, 0, 1])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(FalseOmissionRateParity()(scores, y, groups)), 6)  # (1 / 2 - 0) ** 2
+    0.25
+    """
+
+    lower_is_better = True
+
+    def coefficients(self, label):
+        """Return the coefficients of the false omission rate.
+
+        Parameters
+        ----------
+        label : torch.Tensor of shape (N, C)
+            1 where the label of the sample is the class of the score, else 0.
+
+        Returns
+        -------
+        a, b, c, d : float or torch.Tensor of shape (N, C)
+            The label, minus the label, 1 and -1.
+        """
+        return label, -label, 1.0, -1.0
+
+
+class AccuracyParity(FairnessLoss):
+    r""":math:`P(\hat Y = Y \mid A = a) = P(\hat Y = Y)` for all groups a.
+
+    Equal accuracy, or equal error rates, also called overall accuracy equality [1]_. With several
+    classes it is the accuracy of each class against the others. The rate of a group is
+
+    .. math::
+
+        \frac{1}{N_a} \sum_n y_n s_n + (1 - y_n)(1 - s_n) .
+
+    Use it when errors of both kinds cost the same and no group may bear more of them. It can be met
+    by making errors in the group with the higher accuracy; `measure` "minimum" avoids this.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    measure : {"difference", "ratio", "minimum"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
+    See Also
+    --------
+    fairlearn.reductions.ErrorRateParity : Constraint of the same criterion.
+
+    References
+    ----------
+    .. [1] Berk, R., Heidari, H., Jabbari, S., Kearns, M., Roth, A. (2021). Fairness in Criminal
+       Justice Risk Assessments: The State of the Art. Sociological Methods & Research 50(1).
+       https://arxiv.org/abs/1703.09207
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import AccuracyParity
+    >>> scores, y = torch.tensor([1.0, 1.0, 1.0, 0.0]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(AccuracyParity()(scores, y, groups)), 6)  # (1 / 2 - 1) ** 2
+    0.25
+    """
+
+    def coefficients(self, label):
+        """Return the coefficients of the accuracy.
+
+        Parameters
+        ----------
+        label : torch.Tensor of shape (N, C)
+            1 where the label of the sample is the class of the score, else 0.
+
+        Returns
+        -------
+        a, b, c, d : float or torch.Tensor of shape (N, C)
+            1 minus the label, 2 times the label minus 1, 1 and 0.
+        """
+        return 1.0 - label, 2.0 * label - 1.0, 1.0, 0.0
+
+
+class F1Parity(FairnessLoss):
+    r"""Equal F1 scores of all groups.
+
+    The F1 score is the harmonic mean of precision and true positive rate [1]_. With several classes
+    it is that of each class against the others. The rate of a group is
+
+    .. math::
+
+        \frac{2 \sum_n y_n s_n}{\sum_n (y_n + s_n)} .
+
+    Use it when positives are rare and the quality of their detection must be equal in all groups.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    measure : {"difference", "ratio", "minimum"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
+    See Also
+    --------
+    sklearn.metrics.f1_score : The rate of a group, for decisions.
+
+    References
+    ----------
+    .. [1] Buyl, M., Defrance, M., De Bie, T. (2024). fairret: a Framework for Differentiable
+       Fairness Regularization Terms. ICLR 2024. https://arxiv.org/abs/2310.17256
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import F1Parity
+    >>> scores, y = torch.tensor([1.0, 1.0, 1.0, 0.0]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(F1Parity()(scores, y, groups)), 6)  # (2 / 3 - 1) ** 2
+    0.111111
+    """
+
+    def coefficients(self, label):
+        """Return the coefficients of the F1 score.
+
+        Parameters
+        ----------
+        label : torch.Tensor of shape (N, C)
+            1 where the label of the sample is the class of the score, else 0.
+
+        Returns
+        -------
+        a, b, c, d : float or torch.Tensor of shape (N, C)
+            0, 2 times the label, the label and 1.
+        """
+        return 0.0, 2.0 * label, label, 1.0
+
+
+class TreatmentEquality(FairnessLoss):
+    r"""Equal shares of false negatives among the errors of all groups.
+
+    Treatment equality [1]_ compares the ratio of false negatives to false positives, FN / FP, which
+    has no upper limit. The rate used here is FN / (FN + FP). It lies between 0 and 1, and is equal
+    in two groups exactly if the ratio is. With several classes it is that of each class against the
+    others. The rate of a group is
+
+    .. math::
+
+        \frac{\sum_n y_n (1 - s_n)}{\sum_n y_n (1 - s_n) + (1 - y_n) s_n} .
+
+    Use it when errors are accepted but must have the same direction in all groups: no group may be
+    mainly overestimated and another underestimated.
+
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Factor of the loss, > 0.
+
+    aggregation : {"mean", "max"}, default="mean"
+        Mean or largest squared gap over pairs of groups.
+
+    measure : {"difference", "ratio"}, default="difference"
+        What is measured of the rates, see `FairnessLoss`.
+
+    reference : "pairs", "overall" or a group, default="pairs"
+        What the rate of a group is compared with, see `FairnessLoss`.
+
+    stratum_weight : {"size", "equal"}, default="size"
+        How strata of `control_features` are weighted.
+
+    See Also
+    --------
+    AccuracyParity : Compare the numbers of errors.
+
+    References
+    ----------
+    .. [1] Berk, R., Heidari, H., Jabbari, S., Kearns, M., Roth, A. (2021). Fairness in Criminal
+       Justice Risk Assessments: The State of the Art. Sociological Methods & Research 50(1).
+       https://arxiv.org/abs/1703.09207
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairbinn_sklearn.losses import TreatmentEquality
+    >>> scores, y = torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.tensor([1, 0, 1, 0])
+    >>> groups = torch.eye(2)[[0, 0, 1, 1]]
+    >>> round(float(TreatmentEquality()(scores, y, groups)), 6)  # (1 / 2 - 1) ** 2
+    0.25
+    """
+
+    lower_is_better = True
+
+    def coefficients(self, label):
+        """Return the coefficients of the share of false negatives among the errors.
+
+        Parameters
+        ----------
+        label : torch.Tensor of shape (N, C)
+            1 where the label of the sample is the class of the score, else 0.
+
+        Returns
+        -------
+        a, b, c, d : float or torch.Tensor of shape (N, C)
+            The label, minus the label, the label, and 1 minus 2 times the label.
+        """
+        return label, -label, label, 1.0 - 2.0 * label
 
 
 def _check_two_classes(loss, n_classes):

@@ -9,11 +9,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
 from .._data.frames import check_order
-from .._data.groups import UNKNOWN, GroupEncoder, sensitive_frame
+from .._data.groups import UNKNOWN
 from .._data.labels import label_codes, plain_labels, plain_weights, trained_pos_label
 from ._bootstrap import resampled_totals
 from ._metrics import METRICS, count
-from ._scorers import FairnessScorer, ordered_classes
+from ._scorers import FairnessScorer, cells, ordered_classes
 
 DEFAULT_METRICS = (
     "demographic_parity_difference",
@@ -29,6 +29,7 @@ def measure(
     sensitive_features,
     *,
     sample_weight=None,
+    control_features=None,
     metrics=None,
     score="accuracy",
     pos_label=None,
@@ -42,6 +43,7 @@ def measure(
     """
     if sensitive_features is not None:
         check_order(sensitive_features, X=X, y=y)
+        check_order(control_features, of="control_features", X=X, y=y)
     classifiers = estimators
     if isinstance(estimators[0], Pipeline):
         X = estimators[0][:-1].transform(X)
@@ -56,6 +58,7 @@ def measure(
             pos_label=pos_label,
             combine=classifiers[0].combine,
             sensitive_features=sensitive_features,
+            control_features=control_features,
         )
     y = plain_labels(y)
     weight = {} if sample_weight is None else {"sample_weight": plain_weights(sample_weight, y)}
@@ -82,15 +85,14 @@ def _resampled(clf, X, y, scorers, sample_weight, n_boot, random_state):
     classes, order = ordered_classes(clf.classes_, pos_label)
     truth = order[label_codes(X, y, classes)]
     predictions = order[label_codes(X, clf.predict(X), classes)]
-    frame = sensitive_frame(scorer.sensitive_features, len(truth))
-    groups = GroupEncoder(scorer.combine).fit_transform(frame)
+    groups = cells(scorer.combine, scorer.sensitive_features, scorer.control_features, len(truth))
     weight = plain_weights(1.0 if sample_weight is None else sample_weight, truth)
     counted = weight > 0
     samples = np.column_stack([truth, predictions, groups])[counted]
-    cells, cell_of = np.unique(samples, axis=0, return_inverse=True)
+    distinct, cell_of = np.unique(samples, axis=0, return_inverse=True)
     random_state = check_random_state(random_state)
     totals = resampled_totals(cell_of.ravel(), weight[counted], n_boot, random_state)[1:]
-    truth, predictions, *columns = cells.T
+    truth, predictions, *columns = distinct.T
     values = {}
     if "accuracy" in scorers:
         values["accuracy"] = totals[:, truth == predictions].sum(axis=1) / totals.sum(axis=1)

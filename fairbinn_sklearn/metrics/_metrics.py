@@ -1,14 +1,16 @@
 r"""Group metrics for any number of classes, from weighted counts of samples.
 
 :math:`N_{gyp}` is the total weight of the samples of group g, label y and prediction p. An event e
-is a set of labels. The rate of class c at the event e is
+is a set of labels. With the coefficients a, b, c and d of a criterion, the rate of class c at the
+event e is
 
 .. math::
 
-    r_{egc} = \frac{\sum_{y \in e} N_{gyc}}{\sum_{y \in e} \sum_p N_{gyp}} .
+    r_{egc} = \frac{\sum_{y \in e} \sum_p N_{gyp}\,(a_{yc} + b_{yc} [p = c])}
+                  {\sum_{y \in e} \sum_p N_{gyp}\,(c_{yc} + d_{yc} [p = c])} .
 
-A rate over no samples is unknown and left out. If all rates are known, the values equal those of
-fairlearn.
+A rate whose denominator is 0 is unknown and left out. If all rates are known, the values equal
+those of fairlearn and scikit-learn.
 """
 
 from collections.abc import Callable
@@ -20,19 +22,22 @@ import torch
 from .._utils.suggest import did_you_mean
 from ..losses import CONSTRAINTS
 
+THRESHOLDS = np.arange(1, 10) / 10  # of the score distribution
+
 
 @dataclass(frozen=True)
 class Metric:
     """A group metric: its function, the response method it needs, and its direction.
 
     `function` takes the weighted counts (G, C, C) of groups, labels and predictions, or for
-    `response_method` "predict_proba" the mean scores (G, C) of groups. With two classes the second
-    is the positive class.
+    `response_method` "predict_proba" the means (G, K) over groups of the values (N, K) that
+    `of_scores` returns for the scores (N, C). With two classes the second is the positive class.
     """
 
     function: Callable
     response_method: str = "predict"
     greater_is_better: bool = False
+    of_scores: Callable | None = None
 
     @property
     def worst(self):
@@ -41,16 +46,21 @@ class Metric:
 
 
 def rates(counts, constraint):
-    """Return the rates (E, G, C) of the events of a criterion, NaN over no samples.
+    """Return the rates (E, G, C) of the events of a criterion, NaN where the denominator is 0.
 
     With two classes C is 1: the rate of the positive class.
     """
     n_classes = counts.shape[-1]
-    events = constraint.events(torch.arange(n_classes), n_classes).numpy()
-    selected = np.einsum("ey,gyp->egp", events, counts)
-    total = selected.sum(-1, keepdims=True)
-    selected = selected[..., 1:] if n_classes == 2 else selected
-    return np.divide(selected, total, out=np.full(selected.shape, np.nan), where=total > 0)
+    y = torch.arange(n_classes)
+    events = constraint.events(y, n_classes).numpy()
+    a, b, c, d = constraint.expanded_coefficients(y, n_classes, torch.float64).numpy()
+    labels = np.einsum("ey,gyp->egy", events, counts)  # total weight of each label
+    predicted = np.einsum("ey,gyp->egyp", events, counts)
+    predicted = predicted[..., 1:] if n_classes == 2 else predicted
+    numerator = np.einsum("eyc,egy->egc", a, labels) + np.einsum("eyc,egyc->egc", b, predicted)
+    total = np.einsum("eyc,egy->egc", c, labels) + np.einsum("eyc,egyc->egc", d, predicted)
+    known = total > 1e-12 * labels.sum(-1, keepdims=True)  # sums of weights are rounded
+    return np.divide(numerator, total, out=np.full(total.shape, np.nan), where=known)
 
 
 def largest_difference(values):
@@ -65,6 +75,11 @@ def smallest_ratio(values):
     known = (n_known > 1) & (highest > 0)
     ratios = np.divide(lowest, highest, out=np.full(lowest.shape, np.nan), where=known)
     return _worst(ratios, np.fmin)
+
+
+def smallest_rate(values):
+    """Return the smallest rate of a group (..., G, C), NaN if none is known."""
+    return _worst(values, np.fmin)
 
 
 def worst_group_accuracy(counts):
@@ -100,9 +115,18 @@ def count(y_true, y_pred, groups, weight, n_classes):
     return counts.reshape(n_groups, n_classes, n_classes)
 
 
+def scores_of_classes(scores):
+    """Return the scores (N, C) of the classes; with two classes those of the positive class."""
+    return scores[:, 1:] if scores.shape[1] == 2 else scores
+
+
+def decisions_at_thresholds(scores):
+    """Return which scores exceed the thresholds 0.1, 0.2, ..., 0.9 (N, 9 C)."""
+    return (scores_of_classes(scores)[:, :, None] > THRESHOLDS).reshape(len(scores), -1)
+
+
 def mean_scores(scores, groups, weight):
-    """Return the weighted mean scores (G, C) of groups; with two classes of the positive class."""
-    scores = scores[:, 1:] if scores.shape[1] == 2 else scores
+    """Return the weighted means (G, K) over groups of values (N, K)."""
     total = np.bincount(groups, weight)
     sums = np.column_stack([np.bincount(groups, weight * column) for column in scores.T])
     known = total[:, None] > 0
@@ -125,7 +149,17 @@ METRICS = {
         f"{name}_ratio": Metric(_of_constraint(name, smallest_ratio), greater_is_better=True)
         for name in CONSTRAINTS
     },
-    "mean_score_difference": Metric(largest_difference, response_method="predict_proba"),
+    **{
+        f"{name}_minimum": Metric(_of_constraint(name, smallest_rate), greater_is_better=True)
+        for name, criterion in CONSTRAINTS.items()
+        if not criterion.lower_is_better
+    },
+    "mean_score_difference": Metric(
+        largest_difference, response_method="predict_proba", of_scores=scores_of_classes
+    ),
+    "score_distribution_difference": Metric(
+        largest_difference, response_method="predict_proba", of_scores=decisions_at_thresholds
+    ),
     "worst_group_accuracy": Metric(worst_group_accuracy, greater_is_better=True),
     "selection_rate": Metric(selection_rate, greater_is_better=True),
 }

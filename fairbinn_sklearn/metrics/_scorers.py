@@ -9,7 +9,13 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.frames import check_order
-from .._data.groups import COMBINATIONS, UNKNOWN, GroupEncoder, sensitive_frame
+from .._data.groups import (
+    COMBINATIONS,
+    UNKNOWN,
+    GroupEncoder,
+    sensitive_frame,
+    strata_of,
+)
 from .._data.labels import (
     label_codes,
     plain_labels,
@@ -19,6 +25,8 @@ from .._data.labels import (
 )
 from .._utils.upstream import UNUSED
 from ._metrics import METRICS, check_metrics, count, mean_scores
+
+_REQUEST = {"estimator": UNUSED, "sensitive_features": True, "control_features": True}
 
 
 class FairnessScorer(BaseEstimator):
@@ -30,15 +38,25 @@ class FairnessScorer(BaseEstimator):
     ----------
     metric : str, default="demographic_parity_difference"
         The metric: "<constraint>_difference" or "<constraint>_ratio" for each named `constraint`,
-        or another name of this list. Except for false positive rates, fairlearn uses the same
-        names.
+        "<constraint>_minimum" for the lowest rate of a group if a high rate is good, or another
+        name of this list. fairlearn has the same names for demographic parity, equal opportunity
+        and equalized odds.
 
         - "demographic_parity_difference" and "demographic_parity_ratio", of selection rates;
         - "equal_opportunity_difference" and "_ratio", of true positive rates;
         - "false_positive_rate_parity_difference" and "_ratio", of false positive rates;
         - "equalized_odds_difference" and "_ratio", the worse of those of true and of false positive
           rates;
+        - "predictive_parity_difference" and "_ratio", of precisions;
+        - "false_omission_rate_parity_difference" and "_ratio", of the fractions of positive samples
+          among those predicted as negative;
+        - "accuracy_parity_difference" and "_ratio", of accuracies;
+        - "f1_parity_difference" and "_ratio", of F1 scores;
+        - "treatment_equality_difference" and "_ratio", of the shares of false negatives among the
+          errors;
         - "mean_score_difference", of the means of `predict_proba`;
+        - "score_distribution_difference", the largest difference between selection rates at the
+          thresholds 0.1, 0.2, ..., 0.9 of `predict_proba`;
         - "worst_group_accuracy", the accuracy of the group where it is lowest;
         - "selection_rate", the fraction of samples predicted as positive, 0 or 1 for a constant
           model.
@@ -61,6 +79,10 @@ class FairnessScorer(BaseEstimator):
         Sensitive features of the samples that will be scored, for functions without metadata
         routing, such as :func:`sklearn.inspection.permutation_importance`. Searches and
         cross-validation route the sensitive features of each fold; leave it None there.
+
+    control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Features within whose values (strata) groups are compared, for functions without metadata
+        routing. The metric is then the worst of those of the strata.
 
     See Also
     --------
@@ -93,7 +115,7 @@ class FairnessScorer(BaseEstimator):
     """
 
     # Metadata routing: what users would otherwise request by set_score_request.
-    __metadata_request__score = {"estimator": UNUSED, "sensitive_features": True}
+    __metadata_request__score = _REQUEST
 
     def __init__(
         self,
@@ -102,11 +124,13 @@ class FairnessScorer(BaseEstimator):
         pos_label=None,
         combine="intersection",
         sensitive_features=None,
+        control_features=None,
     ):
         self.metric = metric
         self.pos_label = pos_label
         self.combine = combine
         self.sensitive_features = sensitive_features
+        self.control_features = control_features
 
     def __call__(self, estimator, X, y, **groups):
         """Score a fitted estimator; see `score`.
@@ -123,7 +147,7 @@ class FairnessScorer(BaseEstimator):
             Labels.
 
         **groups : dict
-            `sensitive_features` and `sample_weight`.
+            `sensitive_features`, `sample_weight` and `control_features`.
 
         Returns
         -------
@@ -132,7 +156,16 @@ class FairnessScorer(BaseEstimator):
         """
         return self.score(estimator, X, y, **groups)
 
-    def score(self, estimator, X, y, *, sensitive_features=None, sample_weight=None):
+    def score(
+        self,
+        estimator,
+        X,
+        y,
+        *,
+        sensitive_features=None,
+        sample_weight=None,
+        control_features=None,
+    ):
         """Score a fitted estimator.
 
         Parameters
@@ -151,6 +184,10 @@ class FairnessScorer(BaseEstimator):
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the rates.
+
+        control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Features within whose values (strata) groups are compared. The metric is then the worst
+            of those of the strata; strata without two groups are left out.
 
         Returns
         -------
@@ -181,12 +218,13 @@ class FairnessScorer(BaseEstimator):
                 f"{type(estimator).__name__}."
             )
         sensitive_features = self._sensitive_features(sensitive_features)
+        control_features = self.control_features if control_features is None else control_features
         check_order(sensitive_features, X=X, y=y)
+        check_order(control_features, of="control_features", X=X, y=y)
         pos_label = trained_pos_label(estimator) if self.pos_label is None else self.pos_label
         classes, order = ordered_classes(estimator.classes_, pos_label)
         y_true = order[label_codes(X, y, classes)]
-        frame = sensitive_frame(sensitive_features, len(y_true))
-        codes = GroupEncoder(self.combine).fit_transform(frame)
+        codes = cells(self.combine, sensitive_features, control_features, len(y_true))
         weight = plain_weights(1.0 if sample_weight is None else sample_weight, y_true)
         response = np.asarray(getattr(estimator, metric.response_method)(X))
         if metric.response_method == "predict":
@@ -216,7 +254,8 @@ class FairnessScorer(BaseEstimator):
         )
         try:
             if metric.response_method == "predict_proba":
-                return metric.function(mean_scores(response, groups, weight)[None])
+                values = metric.of_scores(response)
+                return metric.function(mean_scores(values, groups, weight)[None])
             return metric.function(count(y_true, response, groups, weight, n_classes))
         except ValueError as error:
             raise ValueError(f"metric={self.metric!r} cannot be taken: {error}") from error
@@ -261,7 +300,7 @@ class ScorerWithoutGroups(BaseEstimator):
     A search passes the metadata of all its scorers to the scorer that `refit` names.
     """
 
-    __metadata_request__score = {"estimator": UNUSED, "sensitive_features": True}
+    __metadata_request__score = _REQUEST
 
     def __init__(self, name):
         self.name = name
@@ -270,11 +309,39 @@ class ScorerWithoutGroups(BaseEstimator):
         """Score a fitted estimator; see `score`."""
         return self.score(estimator, X, y, **metadata)
 
-    def score(self, estimator, X, y, *, sensitive_features=None, sample_weight=None):
+    def score(
+        self,
+        estimator,
+        X,
+        y,
+        *,
+        sensitive_features=None,
+        sample_weight=None,
+        control_features=None,
+    ):
         """Return the score of scikit-learn's scorer."""
         y = plain_labels(y)
         weight = {} if sample_weight is None else {"sample_weight": plain_weights(sample_weight, y)}
         return get_scorer(self.name)(estimator, X, y, **weight)
+
+
+def cells(combine, sensitive_features, control_features, n_samples):
+    """Return group codes of the samples, with one column for each partition and stratum.
+
+    A sample has the code `UNKNOWN` in the columns of other strata.
+    """
+    frame = sensitive_frame(sensitive_features, n_samples)
+    codes = GroupEncoder(combine).fit_transform(frame)
+    if control_features is None:
+        return codes
+    strata, names = strata_of(control_features, n_samples)
+    return np.column_stack(
+        [
+            np.where(strata == stratum, column, UNKNOWN)
+            for column in codes.T
+            for stratum in range(len(names))
+        ]
+    )
 
 
 def ordered_classes(classes, pos_label):

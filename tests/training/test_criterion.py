@@ -9,8 +9,9 @@ from torch.nn.functional import one_hot
 from torch.testing import assert_close
 
 from fairbinn_sklearn._data.batches import Batch
-from fairbinn_sklearn._training.criterion import DECISIONS, SCORES, SURROGATE_SLOPE, RateCriterion
+from fairbinn_sklearn._training.criterion import DECISIONS, SCORES
 from fairbinn_sklearn._training.function_criterion import FunctionCriterion
+from fairbinn_sklearn._training.rate_criterion import SURROGATE_SLOPE, RateCriterion
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
 
 

@@ -12,15 +12,14 @@ from scipy.optimize import minimize_scalar
 from torch.testing import assert_close
 
 from fairbinn_sklearn._data.batches import Batch
-from fairbinn_sklearn._training.criterion import RateCriterion
 from fairbinn_sklearn._training.multipliers import (
     FACTOR_RANGE,
     GAIN,
-    excess,
     gradient_and_update,
     update_factor,
     weight_of_excess,
 )
+from fairbinn_sklearn._training.rate_criterion import RateCriterion
 from fairbinn_sklearn.exceptions import MissingSensitiveFeaturesWarning
 from fairbinn_sklearn.losses import DemographicParity
 
@@ -195,7 +194,13 @@ def nearest_excess(rates, target):
 
 def updated_multipliers(multipliers, rates, target, present, step_size):
     target = torch.tensor(target, dtype=rates.dtype)
-    return gradient_and_update(multipliers, rates, target, present, step_size)[1]
+    return gradient_and_update(
+        DemographicParity(), rates, present, multipliers, target, step_size
+    )[1]
+
+
+def excess(rates, target, present):
+    return DemographicParity().excess(rates, target, 1.0, present)
 
 
 ALL_PRESENT = {n: torch.ones(1, n, 1, dtype=torch.bool) for n in (2, 5, 9)}

@@ -1,0 +1,62 @@
+"""The axis of cells: groups of each sensitive feature, in each stratum."""
+
+import torch
+
+
+class Partitions:
+    """Views of tensors of all cells as tensors of the groups of each sensitive feature.
+
+    The cells of a sensitive feature of G groups in S strata are the pairs (s, g), in the order
+    ``s * G + g``. Criteria treat strata as an axis before that of the events.
+
+    Parameters
+    ----------
+    n_groups : list of int
+        Number of groups of each sensitive feature, or of their combinations.
+
+    n_strata : int, default=1
+        Number of strata.
+    """
+
+    def __init__(self, n_groups, n_strata=1):
+        self.n_groups = n_groups
+        self.n_strata = n_strata
+        self.sizes = [n_strata * n for n in n_groups]
+        self.is_single = len(n_groups) == 1 and n_strata == 1
+
+    def split(self, values):
+        """Return the parts (..., S, E, G, C) of values (..., E, cells, C), without S for one."""
+        if self.is_single:
+            return [values]
+        parts = values.split(self.sizes, -2)
+        if self.n_strata == 1:
+            return list(parts)
+        return [
+            part.unflatten(-2, (self.n_strata, n)).transpose(-4, -3)
+            for part, n in zip(parts, self.n_groups, strict=True)
+        ]
+
+    def join(self, parts):
+        """Return the values (..., E, cells, C) of parts that `split` returned."""
+        if self.is_single:
+            return parts[0]
+        if self.n_strata > 1:
+            parts = [part.transpose(-4, -3).flatten(-3, -2) for part in parts]
+        return torch.cat(parts, -2)
+
+
+def stratum_weights(counts, how):
+    """Return the weight of each stratum (S,) in the loss, 0 for strata without two groups.
+
+    Parameters
+    ----------
+    counts : torch.Tensor of shape (S, E, G, 1)
+        Number of samples of each stratum, event and group.
+
+    how : {"size", "equal"}
+        Whether the weights are proportional to the number of samples, or equal.
+    """
+    size = counts.sum((-3, -2, -1))
+    compared = ((counts > 0).sum(-2) > 1).any(-2)[..., 0]
+    weights = compared * (size if how == "size" else torch.ones_like(size))
+    return weights / weights.sum().clamp(min=torch.finfo(counts.dtype).tiny)

@@ -1,0 +1,212 @@
+"""Laws of the measures: penalties, their gradients, and distances to what a target allows."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from torch.testing import assert_close
+
+from fairbinn_sklearn._training.multipliers import gradient_and_update
+from fairbinn_sklearn.losses import AccuracyParity, DemographicParity, FalsePositiveRateParity
+from fairbinn_sklearn.losses._combined import CombinedLoss
+
+VARIANTS = {
+    "pairs": {},
+    "ratio": {"measure": "ratio"},
+    "minimum": {"measure": "minimum"},
+    "overall": {"reference": "overall"},
+    "group": {"reference": 1},
+}
+N_GROUPS = 4
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request):
+    return VARIANTS[request.param]
+
+
+@pytest.fixture
+def rates():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(3, 2, N_GROUPS, 2, generator=generator, dtype=torch.double)
+
+
+@pytest.fixture
+def counts():
+    return torch.tensor([[5.0, 20, 10, 40], [7, 3, 9, 1]], dtype=torch.double)[..., None]
+
+
+def absent(counts, group):
+    """Return counts without a group."""
+    counts = counts.clone()
+    counts[:, group] = 0
+    return counts
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "max"])
+@pytest.mark.parametrize("is_absent", [False, True])
+def test_gradient_is_that_of_the_penalty(variant, rates, counts, aggregation, is_absent):
+    counts = absent(counts, 2) if is_absent else counts
+    loss = DemographicParity(aggregation=aggregation, weight=2.0, **variant)
+    rates.requires_grad_()
+    (expected,) = torch.autograd.grad(loss.penalty(rates, counts).sum(), rates)
+    assert_close(loss.gradient(rates.detach(), counts), expected)
+    assert not is_absent or not expected[:, :, 2].any()
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "max"])
+def test_networks_side_by_side_have_separate_penalties(variant, rates, counts, aggregation):
+    loss = DemographicParity(aggregation=aggregation, **variant)
+    together = loss.penalty(rates, counts), loss.gradient(rates, counts)
+    for k in range(len(rates)):
+        assert_close(together[0][k], loss.penalty(rates[k], counts))
+        assert_close(together[1][k], loss.gradient(rates[k], counts))
+    assert_close(
+        loss.difference(rates, counts), torch.stack([loss.difference(r, counts) for r in rates])
+    )
+
+
+def test_parity_has_no_penalty_no_difference_and_no_excess(variant, counts):
+    loss = DemographicParity(**variant)
+    equal = torch.full((2, N_GROUPS, 2), 0.3, dtype=torch.double)
+    if loss.measure == "minimum":
+        assert_close(loss.penalty(equal, counts).item(), 2 * 0.7**2)
+        equal = torch.ones_like(equal)
+    assert loss.penalty(equal, counts) == loss.difference(equal, counts) == 0
+    deviations = loss.deviations(equal, counts)
+    assert not loss.excess(deviations, torch.tensor(0.01), torch.ones(1, 1, 1), counts).any()
+
+
+def test_values_equal_their_definitions():
+    rates = torch.tensor([0.2, 0.5, 0.4])[None, :, None]
+    counts = torch.tensor([10.0, 30.0, 60.0])[None, :, None]
+    expected = {
+        "pairs": 0.5 - 0.2,
+        "ratio": 1 - 0.2 / 0.5,
+        "minimum": 1 - 0.2,
+        "overall": 0.41 - 0.2,  # (2 + 15 + 24) / 100
+        "group": 0.5 - 0.2,
+    }
+    for name, value in expected.items():
+        loss = DemographicParity(**VARIANTS[name])
+        assert loss.difference(rates, counts).item() == pytest.approx(value)
+
+
+@pytest.mark.parametrize("bound", [0.02, 0.3])
+def test_rates_without_their_excess_meet_the_bound(rates, counts, variant, bound):
+    loss = DemographicParity(**variant)
+    deviations = loss.deviations(rates, counts)
+    excess = loss.excess(deviations, torch.tensor(bound), torch.ones(2, 1, 1), counts)
+    met = deviations - excess
+    if loss.reference == "pairs":
+        assert (loss.difference(met, counts) <= bound + 1e-9).all()
+    else:
+        assert (met.abs() <= bound + 1e-9).all()
+    assert not loss.excess(met, torch.tensor(bound + 1e-9), torch.ones(2, 1, 1), counts).any()
+
+
+@pytest.mark.parametrize("name", ["pairs", "ratio", "minimum"])
+def test_excess_is_the_distance_to_the_nearest_allowed_rates(name):
+    loss = DemographicParity(**VARIANTS[name])
+    rates = np.array([0.1, 0.15, 0.4, 0.9])
+    counts = torch.ones(1, 4, 1, dtype=torch.double)
+    bound = 0.35
+
+    def slack(r):
+        difference = loss.difference(torch.from_numpy(r)[None, :, None], counts)
+        return bound - difference.item()
+
+    nearest = minimize(
+        lambda r: ((r - rates) ** 2).sum(),
+        np.full(4, 0.8),
+        constraints={"type": "ineq", "fun": slack},
+        options={"maxiter": 1000, "ftol": 1e-14},
+    ).x
+    excess = loss.excess(
+        torch.from_numpy(rates)[None, :, None], torch.tensor(bound), torch.ones(1, 1, 1), counts
+    )
+    np.testing.assert_allclose(excess[0, :, 0], rates - nearest, atol=2e-3)
+
+
+def test_gradient_of_half_the_squared_excess_is_the_excess(variant, rates, counts):
+    loss = DemographicParity(**variant)
+    rates.requires_grad_()
+    bound, scale = torch.tensor(0.2), torch.ones(2, 1, 1)
+    excess = loss.excess(loss.deviations(rates, counts), bound, scale, counts)
+    (gradient,) = torch.autograd.grad(excess.square().sum() / 2, rates)
+    assert_close(gradient, loss.adjoint(excess.detach(), counts))
+
+
+def test_scaled_rates_have_the_scaled_excess(variant, rates, counts):
+    loss = DemographicParity(**variant)
+    deviations, bound = loss.deviations(rates, counts), torch.tensor(0.1)
+    scale = torch.tensor([0.01, 3.0])[:, None, None]
+    scaled = loss.excess(scale * deviations, bound, scale, counts)
+    assert_close(scaled, scale * loss.excess(deviations, bound, torch.ones(2, 1, 1), counts))
+
+
+def test_absent_groups_change_nothing(variant, rates, counts):
+    loss = DemographicParity(**variant)
+    present = [0, 1, 3]
+    for function in (loss.penalty, loss.difference):
+        assert_close(
+            function(rates, absent(counts, 2)), function(rates[:, :, present], counts[:, present])
+        )
+
+
+def test_multipliers_lead_to_the_nearest_rates_that_meet_the_target(variant):
+    """Minimise half the squared distance to `wanted` under the target."""
+    loss, bound = DemographicParity(**variant), torch.tensor(0.2)
+    wanted = torch.tensor([0.3, 0.35, 0.5, 0.95], dtype=torch.double)[None, :, None]
+    counts = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.double)[None, :, None]
+    rates, multipliers = wanted.clone(), torch.zeros_like(wanted)
+    for _ in range(20_000):
+        gradient, multipliers = gradient_and_update(loss, rates, counts, multipliers, bound, 0.01)
+        rates = rates - 0.01 * (rates - wanted + gradient)
+    assert loss.difference(rates, counts).item() == pytest.approx(0.2, abs=1e-3)
+
+    def slack(r):
+        return 0.2 - loss.difference(torch.from_numpy(r)[None, :, None], counts).item()
+
+    best = minimize(
+        lambda r: ((r - wanted[0, :, 0].numpy()) ** 2).sum(),
+        np.full(4, 0.9),
+        constraints={"type": "ineq", "fun": slack},
+        options={"maxiter": 2000, "ftol": 1e-14},
+    ).x
+    np.testing.assert_allclose(rates[0, :, 0], best, atol=5e-3)
+
+
+def test_combined_losses_have_the_excess_of_each(rates, counts):
+    first, second = DemographicParity(reference="overall"), DemographicParity()
+    combined = CombinedLoss([first, second])
+    rates, bound = rates[0], torch.tensor(0.1)
+    scale = torch.tensor([2.0, 0.5])[:, None, None]
+    deviations = combined.deviations(rates, counts)
+    excess = combined.excess(deviations, bound, scale, counts)
+    for k, loss in enumerate((first, second)):
+        part, n = slice(k, k + 1), counts[k : k + 1]
+        assert_close(deviations[part], loss.deviations(rates[part], n))
+        assert_close(excess[part], loss.excess(deviations[part], bound, scale[part], n))
+        gradient = combined.adjoint(rates, counts)[part]
+        assert_close(gradient, loss.adjoint(rates[part], n))
+
+
+@pytest.mark.parametrize(
+    "loss, match",
+    [
+        (FalsePositiveRateParity(measure="minimum"), "measure must not be"),
+        (DemographicParity(measure="ratio", reference="overall"), 'reference must be "pairs"'),
+        (
+            CombinedLoss([DemographicParity(measure="ratio"), AccuracyParity()]),
+            "criteria with the same measure",
+        ),
+        (
+            CombinedLoss([DemographicParity(stratum_weight="equal"), AccuracyParity()]),
+            "criteria with the same stratum_weight",
+        ),
+    ],
+)
+def test_contradictions_are_errors(loss, match):
+    with pytest.raises(ValueError, match=match):
+        loss.check()
