@@ -481,11 +481,9 @@ def strata(y, codes, n_folds):
 
 def _fold(estimator, points, seed, training, scoring, train, test, X, y, frame, weight, control):
     """Return metrics on the held-out samples of one fold, one row per point, and warnings."""
+    arguments = X, y, frame, weight, control
     parts = [
-        [
-            None if data is None else safe_indexing(data, index)
-            for data in (X, y, frame, weight, control)
-        ]
+        [None if data is None else safe_indexing(data, index) for data in arguments]
         for index in (train, test)
     ]
     with warnings.catch_warnings():

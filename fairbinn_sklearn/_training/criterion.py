@@ -56,7 +56,8 @@ class Criterion(nn.Module):
     Attributes
     ----------
     target : float, tensor or None
-        Fairness target, as users set it. If it is set, each call of `fairness_grad` also updates the multipliers.
+        Fairness target, as users set it. If it is set, each call of `fairness_grad` also updates
+        the multipliers.
 
     multiplier_lr_scale : float
         Factor of the multipliers' step size.

@@ -35,9 +35,9 @@ class FairnessLoss(BaseEstimator):
         r_{egc} = \frac{\sum_n M_{eng}\,(a_{nc} + b_{nc} s_{nc})}
                       {\sum_n M_{eng}\,(c_{nc} + d_{nc} s_{nc})},
 
-    where :math:`M_{eng} = 1` if sample n lies in event e and group g. A subclass defines the events,
-    the coefficients, or both; without them the rate is the mean score of all samples of the group.
-    With decisions as scores it is a rate of the confusion matrix.
+    where :math:`M_{eng} = 1` if sample n lies in event e and group g. A subclass defines the
+    events, the coefficients, or both. Without them the rate is the mean score of all samples of the
+    group. With decisions as scores it is a rate of the confusion matrix.
 
     In all shapes, N is the number of samples, G of groups, E of events and C of scores per sample:
     one score per class, or with two classes the score of the positive class alone.
@@ -395,8 +395,8 @@ class FairnessLoss(BaseEstimator):
         Returns
         -------
         difference : torch.Tensor of shape (...)
-            The largest difference; with `measure` "ratio" or "minimum", 1 minus the smallest ratio
-            or rate. It lies between 0 and 1 for scores from 0 to 1, and is 0 if no group is present.
+            The largest difference. With `measure` "ratio" or "minimum", 1 minus the smallest ratio
+            or rate. It lies between 0 and 1 for scores from 0 to 1; 0 if no group is present.
         """
         return self._measure.value(rates, counts)
 

@@ -318,8 +318,8 @@ class FalseOmissionRateParity(FairnessLoss):
     r""":math:`P(Y = c \mid A = a, \hat Y \ne c) = P(Y = c \mid \hat Y \ne c)` for all a and c.
 
     Equal false omission rates: the fraction of positive samples among those predicted as negative.
-    Together with `PredictiveParity` it is called conditional use accuracy equality [1]_. The rate of
-    a group is
+    Together with `PredictiveParity` it is called conditional use accuracy equality [1]_. The rate
+    of a group is
 
     .. math::
 

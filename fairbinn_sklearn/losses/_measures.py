@@ -222,7 +222,7 @@ class Reference(Measure):
     def _number(self, rates, counts):
         """Return the number of groups that are compared, times the number of scores."""
         n_present = (counts > 0).sum(-2, keepdim=True).to(rates.dtype)
-        return (n_present - (self.position is not None)).clamp(min=1) * rates.shape[-1]
+        return (n_present - float(self.position is not None)).clamp(min=1) * rates.shape[-1]
 
 
 TINY = torch.finfo(torch.float32).tiny

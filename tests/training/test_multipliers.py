@@ -194,9 +194,9 @@ def nearest_excess(rates, target):
 
 def updated_multipliers(multipliers, rates, target, present, step_size):
     target = torch.tensor(target, dtype=rates.dtype)
-    return gradient_and_update(
-        DemographicParity(), rates, present, multipliers, target, step_size
-    )[1]
+    return gradient_and_update(DemographicParity(), rates, present, multipliers, target, step_size)[
+        1
+    ]
 
 
 def excess(rates, target, present):
