@@ -716,6 +716,11 @@ class FairBiNNClassifier(
         fitted_net = vars(self).get("net_")
         if fitted_net is None and classes is None:
             raise ValueError("classes must be passed in the first call of partial_fit, got None.")
+        if fitted_net is not None and fitted_net.criterion_.n_strata > 1:
+            raise ValueError(
+                "partial_fit must not follow a fit with control_features, because it has no "
+                "parameter for them. Call fit with all samples."
+            )
         options = TrainingOptions.from_estimator(self)
         if fitted_net is not None:
             options.check_unchanged(fitted_net.options)

@@ -246,6 +246,8 @@ def encode_training_data(
             "sample_weight must be None with a function as constraint, because the function takes "
             "no weights. To use weights, pass a FairnessLoss as constraint."
         )
+    if control_features is not None:
+        _check_control_features(control_features, sensitive_features, options)
     encoder, codes = known_groups, None
     if sensitive_features is not None:
         frame = sensitive_frame(sensitive_features, len(target))
@@ -255,16 +257,15 @@ def encode_training_data(
         _warn_of_missing_groups(options)
     n_strata = 1
     if control_features is not None:
-        strata, n_strata = _strata(control_features, codes, options, len(target))
+        strata, n_strata = _strata(control_features, codes)
         codes = cells_of(codes, strata, encoder.n_groups)
     weights = sample_weights(class_weight, classes, target, sample_weight, scale=is_fit)
     samples = Samples(X, target, codes, *weights, device, dtype)
     return TrainingData(samples, classes, encoder, features, n_strata)
 
 
-def _strata(control_features, codes, options, n_samples):
-    """Return the stratum of each sample, and the number of strata; warn of strata of one group."""
-    if codes is None:
+def _check_control_features(control_features, sensitive_features, options):
+    if sensitive_features is None:
         raise ValueError(
             "sensitive_features must be passed with control_features, which condition the "
             "comparison of groups, got None."
@@ -274,7 +275,11 @@ def _strata(control_features, codes, options, n_samples):
             "control_features must be None with a function as constraint, got "
             f"{type(control_features).__name__}. To use strata, pass a FairnessLoss as constraint."
         )
-    strata, names = strata_of(control_features, n_samples)
+
+
+def _strata(control_features, codes):
+    """Return the stratum of each sample, and the number of strata; warn of strata of one group."""
+    strata, names = strata_of(control_features, len(codes))
     is_alone = np.ones(len(names), dtype=bool)
     for column in codes.T:
         known = (column != UNKNOWN) & (strata != UNKNOWN)

@@ -86,7 +86,7 @@ class RateCriterion(Criterion):
             return batch
         dtype = batch.membership.dtype
         a, b, c, d = self.constraint.expanded_coefficients(
-            self.labels(batch), self.n_classes, dtype
+            self.labels(batch), self.n_outputs, dtype
         )
         if self.positive == 0:  # the score of the positive class is 1 - s
             a, b, c, d = a + b, -b, c + d, -d
@@ -325,10 +325,10 @@ class RateCriterion(Criterion):
 
     def add_groups(self, n_groups):
         """Make room for groups that appear in a later call of `partial_fit`."""
+        if list(n_groups) == self.n_groups:
+            return
         before = self.n_groups or [0] * len(n_groups)
         super().add_groups(n_groups)
-        if not n_groups:
-            return
         self.partitions = Partitions(self.n_groups, self.n_strata)
         for name in self.state_names():
             buffer = getattr(self, name)

@@ -66,7 +66,7 @@ def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_b
     truth, predictions, *columns = torch.from_numpy(cells).unbind(1)
     scores = one_hot(predictions, n_classes).double()  # (M, C)
     scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
-    a, b, c, d = constraint.expanded_coefficients(truth, n_classes, torch.float64).numpy()
+    a, b, c, d = constraint.expanded_coefficients(truth, scores.shape[1], torch.float64).numpy()
     rates, n_of_rates, denominators = [], [], []
     for column in columns:
         known = column != UNKNOWN

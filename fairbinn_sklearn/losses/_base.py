@@ -19,10 +19,10 @@ def n_classes_of(scores):
     return max(scores.shape[-1], 2)
 
 
-def indicator_of_labels(y, n_classes):
-    """Return 1 where the label is the class of a score (N, C); C is 1 for two classes."""
-    first = 1 if n_classes == 2 else 0
-    return y[:, None] == torch.arange(first, n_classes, device=y.device)
+def indicator_of_labels(y, n_scores):
+    """Return whether the label is the class of each score (N, C); one score is that of class 1."""
+    classes = torch.arange(n_scores, device=y.device) if n_scores > 1 else y.new_ones(1)
+    return y[:, None] == classes
 
 
 class FairnessLoss(BaseEstimator):
@@ -311,19 +311,19 @@ class FairnessLoss(BaseEstimator):
         if self.is_mean:
             counts = membership.sum(2, keepdim=True)  # (E, G, 1)
             return divide(membership @ scores, counts), counts
-        a, b, c, d = self.expanded_coefficients(y, n_classes, scores.dtype)
+        a, b, c, d = self.expanded_coefficients(y, scores.shape[1], scores.dtype)
         counts = membership @ (c + d * scores)  # (E, G, C)
         return divide(membership @ (a + b * scores), counts), counts
 
-    def expanded_coefficients(self, y, n_classes, dtype):
+    def expanded_coefficients(self, y, n_scores, dtype):
         """Return the coefficients of each event, as one tensor.
 
         Parameters
         ----------
         y : torch.Tensor of shape (N,)
             Encoded labels.
-        n_classes : int
-            Number of classes, at least 2.
+        n_scores : int
+            Number of scores per sample: 1 for the second of two classes, otherwise one per class.
         dtype : torch.dtype
             Type of the result.
 
@@ -332,7 +332,8 @@ class FairnessLoss(BaseEstimator):
         coefficients : torch.Tensor of shape (4, E, N, C)
             The coefficients a, b, c and d.
         """
-        label = indicator_of_labels(y, n_classes).to(dtype)
+        label = indicator_of_labels(y, n_scores).to(dtype)
+        n_classes = max(n_scores, 2)
         n_events = len(self.events(torch.arange(n_classes), n_classes))
         ones = torch.ones_like(label)
         stacked = torch.stack([coefficient * ones for coefficient in self.coefficients(label)])

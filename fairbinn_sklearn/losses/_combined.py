@@ -53,9 +53,9 @@ class CombinedLoss(FairnessLoss):
         """Return a copy whose losses know the names of the groups."""
         return CombinedLoss([loss.bind(names) for loss in self.losses])
 
-    def expanded_coefficients(self, y, n_classes, dtype):
+    def expanded_coefficients(self, y, n_scores, dtype):
         """Return the coefficients of the events of all losses (4, E_1 + E_2 + ..., N, C)."""
-        parts = [loss.expanded_coefficients(y, n_classes, dtype) for loss in self.losses]
+        parts = [loss.expanded_coefficients(y, n_scores, dtype) for loss in self.losses]
         return torch.cat(parts, 1)
 
     def penalty(self, rates, counts):

@@ -51,9 +51,10 @@ def rates(counts, constraint):
     With two classes C is 1: the rate of the positive class.
     """
     n_classes = counts.shape[-1]
+    n_scores = 1 if n_classes == 2 else n_classes
     y = torch.arange(n_classes)
     events = constraint.events(y, n_classes).numpy()
-    a, b, c, d = constraint.expanded_coefficients(y, n_classes, torch.float64).numpy()
+    a, b, c, d = constraint.expanded_coefficients(y, n_scores, torch.float64).numpy()
     labels = np.einsum("ey,gyp->egy", events, counts)  # total weight of each label
     predicted = np.einsum("ey,gyp->egyp", events, counts)
     predicted = predicted[..., 1:] if n_classes == 2 else predicted

@@ -1,6 +1,7 @@
 """Laws of the fairness losses, and their agreement with fairlearn."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fairlearn.metrics import (
@@ -13,15 +14,22 @@ from fairlearn.metrics import (
     selection_rate,
 )
 from sklearn.base import clone
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score
 from torch.nn.functional import one_hot
 from torch.testing import assert_close
 
 from fairbinn_sklearn.losses import (
+    CONSTRAINTS,
+    AccuracyParity,
     DemographicParity,
     EqualizedOdds,
     EqualOpportunity,
+    F1Parity,
     FairnessLoss,
+    FalseOmissionRateParity,
     FalsePositiveRateParity,
+    PredictiveParity,
+    TreatmentEquality,
 )
 from fairbinn_sklearn.losses._combined import CombinedLoss
 
@@ -33,13 +41,14 @@ class LabelParity(FairnessLoss):
         return torch.stack([y == 0, y == 1, y == y])
 
 
-CRITERIA = [
-    DemographicParity,
-    EqualOpportunity,
-    FalsePositiveRateParity,
-    EqualizedOdds,
-    LabelParity,
-]
+class JaccardParity(FairnessLoss):
+    """A statistic of the user: TP / (TP + FP + FN)."""
+
+    def coefficients(self, label):
+        return 0.0, label, label, 1.0 - label
+
+
+CRITERIA = [*CONSTRAINTS.values(), LabelParity, JaccardParity]
 LOSSES = [
     *(
         criterion(aggregation=aggregation)
@@ -47,6 +56,7 @@ LOSSES = [
         for aggregation in ("mean", "max")
     ),
     EqualizedOdds(weight=0.5),
+    CombinedLoss([PredictiveParity(), EqualizedOdds(), AccuracyParity(weight=0.5)]),
     CombinedLoss([DemographicParity(), EqualizedOdds(weight=0.5, aggregation="max")]),
 ]
 
@@ -67,8 +77,8 @@ def assert_zero_at_parity(loss):
     repeated = torch.cat([scores, scores]), torch.cat([y, y])
     copies = torch.eye(2, dtype=torch.float64).repeat_interleave(len(y), 0)
     assert loss(*repeated, copies) < 1e-30
-    by_score = torch.eye(2, dtype=torch.float64)[(repeated[0] > 0.5).long()]
-    assert loss(*repeated, by_score) > 0.01
+    of_group = (repeated[0] + 0.2 * repeated[1] > 0.8).long()
+    assert loss(*repeated, torch.eye(2, dtype=torch.float64)[of_group]) > 0.003
 
 
 def assert_invariant_to_group_order(loss):
@@ -280,3 +290,77 @@ def test_a_weighted_sample_counts_as_repeated_samples(loss):
     assert_close(weighted, loss(*repeated))
     tiny = loss(scores, y, groups * weight[:, None] * 1e-9)
     assert_close(tiny, weighted)
+
+
+def false_omission_rate(y_true, y_pred):
+    tn, _, fn, _ = confusion_matrix(y_true, y_pred).ravel()
+    return fn / (fn + tn)
+
+
+def share_of_false_negatives(y_true, y_pred):
+    _, fp, fn, _ = confusion_matrix(y_true, y_pred).ravel()
+    return fn / (fn + fp)
+
+
+STATISTICS = [
+    (PredictiveParity, precision_score),
+    (FalseOmissionRateParity, false_omission_rate),
+    (AccuracyParity, accuracy_score),
+    (F1Parity, f1_score),
+    (TreatmentEquality, share_of_false_negatives),
+]
+
+
+@pytest.mark.parametrize("criterion, statistic", STATISTICS)
+def test_rates_of_decisions_are_those_of_scikit_learn(criterion, statistic):
+    scores, y, groups = random_batch(300, n_groups=3)
+    decisions = (scores > 0.4).double()
+    rates, counts = criterion().rates(decisions, y, groups)
+    frame = MetricFrame(
+        metrics=statistic,
+        y_true=y.numpy(),
+        y_pred=decisions.numpy(),
+        sensitive_features=groups.argmax(1).numpy(),
+    )
+    np.testing.assert_allclose(rates[0, :, 0], frame.by_group)
+    assert criterion().difference(rates, counts).item() == pytest.approx(frame.difference())
+
+
+@pytest.mark.parametrize("criterion, statistic", STATISTICS)
+def test_rates_of_several_classes_are_those_of_each_class_against_the_others(criterion, statistic):
+    scores, y, groups = random_batch(300, n_groups=2, n_classes=3)
+    decisions = one_hot(scores.argmax(1), 3)
+    rates, _ = criterion().rates(decisions.double(), y, groups)
+    for g in range(2):
+        member = groups[:, g].bool().numpy()
+        for c in range(3):
+            expected = statistic(y.numpy()[member] == c, decisions[:, c].bool().numpy()[member])
+            assert rates[0, g, c].item() == pytest.approx(expected)
+
+
+def test_share_of_false_negatives_is_equal_where_the_ratio_of_errors_is():
+    y = torch.tensor([1, 1, 0, 0, 0] + [1, 1, 1, 1, 0, 0, 0, 0, 0])
+    decisions = torch.tensor([0, 1, 1, 1, 0] + [0, 0, 1, 1, 1, 1, 1, 1, 0]).double()
+    groups = torch.eye(2)[[0] * 5 + [1] * 9]  # FN / FP is 1 / 2 and 2 / 4
+    assert TreatmentEquality()(decisions, y, groups) == 0
+
+
+def test_a_group_without_positive_predictions_has_no_precision():
+    y, groups = torch.tensor([1, 0, 1, 1]), torch.eye(2)[[0, 0, 1, 1]]
+    decisions = torch.tensor([1.0, 1, 0, 0])
+    rates, counts = PredictiveParity().rates(decisions, y, groups)
+    assert counts[0, :, 0].tolist() == [2, 0]
+    assert PredictiveParity().difference(rates, counts) == 0
+
+
+def test_reference_groups_have_names_after_bind():
+    names = [pd.Index(["a", "b"], dtype=object)]
+    rates = torch.tensor([0.2, 0.5])[None, :, None]
+    loss = DemographicParity(reference="b").bind(names)
+    deviations = loss.deviations(rates, torch.ones(1, 2, 1))
+    assert_close(deviations, torch.tensor([-0.3, 0.0])[None, :, None])
+    assert DemographicParity(reference="overall").bind(names).reference == "overall"
+    with pytest.raises(ValueError, match="reference must be .* got 'c'"):
+        DemographicParity(reference="c").bind(names)
+    with pytest.raises(ValueError, match="reference must be .*separate"):
+        DemographicParity(reference="b").bind(names * 2)

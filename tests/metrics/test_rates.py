@@ -7,6 +7,7 @@ from conftest import make, make_data
 from fairlearn import metrics as fairlearn_metrics
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, precision_score
 from sklearn.model_selection import GridSearchCV, KFold, TunedThresholdClassifierCV, cross_val_score
 
 from fairbinn_sklearn import FairBiNNClassifierCV, fairness_path
@@ -19,6 +20,17 @@ FAIRLEARN = {
     "equalized_odds": "equalized_odds",
     "false_positive_rate_parity": "false_positive_rate",
 }
+STATISTICS = {  # of a group, without a metric of fairlearn
+    "predictive_parity": precision_score,
+    "false_omission_rate_parity": lambda y, predicted, **weight: (
+        1 - precision_score(1 - y, 1 - predicted, **weight)
+    ),
+    "accuracy_parity": accuracy_score,
+    "f1_parity": f1_score,
+    "treatment_equality": lambda y, predicted, sample_weight: np.average(
+        y[y != predicted], weights=sample_weight[y != predicted]
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", ["difference", "ratio"])
@@ -27,11 +39,62 @@ def test_each_criterion_has_a_difference_and_a_ratio_that_equal_fairlearn(constr
     X, y, group = make_data(400, groups=("a", "b", "c"))
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
     clf = LogisticRegression().fit(X, y)
-    metric = getattr(fairlearn_metrics, f"{FAIRLEARN[constraint]}_{kind}")
-    expected = metric(y, clf.predict(X), sensitive_features=group, sample_weight=weight)
+    samples = {"sensitive_features": group, "sample_weight": weight}
+    if constraint in FAIRLEARN:
+        metric = getattr(fairlearn_metrics, f"{FAIRLEARN[constraint]}_{kind}")
+        expected = metric(y, clf.predict(X), **samples)
+    else:
+        frame = fairlearn_metrics.MetricFrame(
+            metrics=STATISTICS[constraint],
+            y_true=y,
+            y_pred=clf.predict(X),
+            sensitive_features=group,
+            sample_params={"sample_weight": weight},
+        )
+        expected = getattr(frame, kind)()
+        if constraint in ("accuracy_parity", "f1_parity", "predictive_parity"):
+            lowest = FairnessScorer(f"{constraint}_minimum", sensitive_features=group)
+            value = lowest(clf, X, y, sample_weight=weight)
+            assert value == pytest.approx(frame.by_group.min())
     scorer = FairnessScorer(f"{constraint}_{kind}", sensitive_features=group)
     sign = -1 if kind == "difference" else 1
     assert sign * scorer(clf, X, y, sample_weight=weight) == pytest.approx(expected)
+
+
+def test_score_distribution_difference_is_the_largest_at_nine_thresholds():
+    X, y, group = make_data(400, groups=("a", "b", "c"))
+    clf = LogisticRegression().fit(X, y)
+    scores = clf.predict_proba(X)[:, 1]
+    expected = max(
+        fairlearn_metrics.demographic_parity_difference(
+            y, scores > k / 10, sensitive_features=group
+        )
+        for k in range(1, 10)
+    )
+    scorer = FairnessScorer("score_distribution_difference", sensitive_features=group)
+    assert -scorer(clf, X, y) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", ["demographic_parity_difference", "equal_opportunity_ratio"])
+def test_control_features_give_the_worst_of_the_strata_as_fairlearn(metric):
+    X, y, group = make_data(900, groups=("a", "b", "c"))
+    control = np.random.default_rng(1).choice(["x", "y", "z"], len(y))
+    clf = LogisticRegression().fit(X, y)
+    statistic = "selection_rate" if metric.startswith("demographic") else "true_positive_rate"
+    frame = fairlearn_metrics.MetricFrame(
+        metrics=getattr(fairlearn_metrics, statistic),
+        y_true=y,
+        y_pred=clf.predict(X),
+        sensitive_features=group,
+        control_features=control,
+    )
+    of_strata = frame.ratio() if metric.endswith("ratio") else -frame.difference()
+    scorer = FairnessScorer(metric)
+    value = scorer(clf, X, y, sensitive_features=group, control_features=control)
+    assert value == pytest.approx(of_strata.min())
+    unknown = np.where(control == "z", None, control)
+    value = scorer(clf, X, y, sensitive_features=group, control_features=unknown)
+    assert value == pytest.approx(of_strata[["x", "y"]].min())
 
 
 @pytest.fixture

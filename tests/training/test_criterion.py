@@ -12,7 +12,10 @@ from fairbinn_sklearn._data.batches import Batch
 from fairbinn_sklearn._training.criterion import DECISIONS, SCORES
 from fairbinn_sklearn._training.function_criterion import FunctionCriterion
 from fairbinn_sklearn._training.rate_criterion import SURROGATE_SLOPE, RateCriterion
-from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
+from fairbinn_sklearn.losses import CONSTRAINTS, DemographicParity, EqualizedOdds, PredictiveParity
+from fairbinn_sklearn.losses._combined import CombinedLoss
+
+MIXED = CombinedLoss([DemographicParity(), PredictiveParity(), EqualizedOdds(weight=0.5)])
 
 
 def make_criterion(*n_groups, constraint=None, equalize="scores", window=0.0, n_outputs=1):
@@ -65,7 +68,7 @@ def indicator(groups, n_groups):
 # The gradient of the fairness loss
 
 
-@pytest.mark.parametrize("constraint", [DemographicParity(), EqualizedOdds()])
+@pytest.mark.parametrize("constraint", [*(c() for c in CONSTRAINTS.values()), MIXED])
 @pytest.mark.parametrize("n_groups", [2, 4])
 def test_without_a_window_the_gradient_is_that_of_the_loss_of_the_batch(n_groups, constraint):
     logits, batch = random_batch(64, n_groups)
@@ -73,6 +76,100 @@ def test_without_a_window_the_gradient_is_that_of_the_loss_of_the_batch(n_groups
     gradient = fairness_grad(make_criterion(n_groups, constraint=constraint), logits, batch)
     loss = constraint(torch.sigmoid(logits), batch.y, indicator(batch.groups, n_groups))
     assert_close(gradient, grad(loss, logits)[0])
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [PredictiveParity(), DemographicParity(measure="ratio"), DemographicParity(measure="minimum")],
+)
+def test_a_positive_class_of_code_0_is_that_of_swapped_labels_and_opposite_logits(constraint):
+    logits, batch = random_batch(64, 3)
+    swapped = RateCriterion(constraint, [3], equalize="scores", positive=0).double()
+    gradient = fairness_grad(swapped, logits, batch)
+    opposite = fairness_grad(
+        make_criterion(3, constraint=constraint), -logits, batch._replace(y=1 - batch.y)
+    )
+    assert_close(gradient, -opposite)
+
+
+def strata_and_groups(n_samples, n_strata, n_groups):
+    """Return logits, a batch whose groups are cells, and its strata."""
+    logits, batch = random_batch(n_samples, n_groups)
+    strata = torch.arange(n_samples) % n_strata
+    return logits, batch._replace(groups=strata[:, None] * n_groups + batch.groups), strata
+
+
+@pytest.mark.parametrize("constraint", [DemographicParity(), EqualizedOdds(), PredictiveParity()])
+@pytest.mark.parametrize("how", ["size", "equal"])
+def test_the_loss_of_strata_is_the_weighted_mean_of_their_losses(constraint, how):
+    constraint.stratum_weight = how
+    logits, batch, strata = strata_and_groups(120, 3, 2)
+    strata[:50] = 0  # unequal sizes
+    groups = batch.groups % 2
+    groups[strata == 2] = 0  # a stratum of one group
+    batch = batch._replace(groups=strata[:, None] * 2 + groups)
+    criterion = RateCriterion(constraint, [2], n_strata=3, equalize="scores").double()
+    logits.requires_grad_()
+    gradient = fairness_grad(criterion, logits, batch)
+    sizes = [(strata == s).sum().item() if how == "size" else 1 for s in (0, 1)]
+    scores, member = torch.sigmoid(logits), indicator(groups, 2)
+    loss = sum(
+        n * constraint(scores[strata == s], batch.y[strata == s], member[strata == s])
+        for s, n in enumerate(sizes)
+    ) / sum(sizes)
+    assert_close(gradient, grad(loss, logits)[0])
+    assert criterion.summary()["fairness_loss"] == pytest.approx(loss.item())
+
+
+@pytest.mark.parametrize("constraint", [DemographicParity(), PredictiveParity()])
+@pytest.mark.parametrize("target", [None, 0.05])
+@pytest.mark.parametrize("reference", ["pairs", "overall", 1])
+def test_local_loss_has_the_gradient_of_fairness_grad_in_strata(constraint, target, reference):
+    constraint.reference = reference
+    logits, batch, _ = strata_and_groups(150, 2, 3)
+    logits.requires_grad_()
+    first, second = (
+        RateCriterion(constraint, [3], n_strata=2, equalize="both", window=300.0).double()
+        for _ in range(2)
+    )
+    for criterion in (first, second):
+        criterion.target, criterion.decision_weight, criterion.steepness = target, 0.7, 0.5
+        update_rates(criterion, logits.detach() + 0.3, batch)
+    gradient = fairness_grad(first, logits, batch)
+    loss = second.local_loss(logits, second.prepare(batch))
+    assert_close(grad(loss(logits), logits)[0], gradient)
+    assert_close(first.multipliers, second.multipliers)
+
+
+def test_the_difference_in_strata_is_that_of_the_worst():
+    logits, batch, strata = strata_and_groups(200, 2, 3)
+    criterion = RateCriterion(DemographicParity(), [3], n_strata=2, equalize="scores").double()
+    update_rates(criterion, logits, batch)
+    differences = []
+    for stratum in (0, 1):
+        inside, part = strata == stratum, batch.groups[strata == stratum] % 3
+        single = make_criterion(3)
+        update_rates(single, *make_batch(logits[inside], part))
+        differences.append(single.difference(SCORES))
+    assert criterion.constraint_value() == max(differences)
+    (_, n_first), (_, n_second) = criterion.widest_gap()
+    assert n_first + n_second < 100
+
+
+def test_distribution_is_steered_by_decisions_at_nine_thresholds():
+    logits, batch = random_batch(400, 3)
+    criterion = make_criterion(3, equalize="distribution")
+    update_rates(criterion, logits, batch)
+    scores, groups = torch.sigmoid(logits[:, 0]), batch.groups[:, 0]
+    largest = max(
+        max(rates) - min(rates)
+        for rates in (
+            [(scores[groups == g] > k / 10).double().mean().item() for g in range(3)]
+            for k in range(1, 10)
+        )
+    )
+    assert criterion.constraint_value().item() == pytest.approx(largest)
+    assert criterion.summary()["distribution_difference"] == pytest.approx(largest)
 
 
 def test_with_a_long_window_batch_gradients_average_to_the_gradient_of_all_samples():
@@ -90,7 +187,7 @@ def test_with_a_long_window_batch_gradients_average_to_the_gradient_of_all_sampl
     assert_close(total, expected, rtol=2e-3, atol=1e-8)
 
 
-@pytest.mark.parametrize("equalize", ["decisions", "scores", "both"])
+@pytest.mark.parametrize("equalize", ["decisions", "scores", "both", "distribution"])
 @pytest.mark.parametrize("window", [0.0, 500.0])
 @pytest.mark.parametrize("target", [None, 0.01, 0.9])
 def test_local_loss_has_the_gradient_and_the_effects_of_fairness_grad(equalize, window, target):
