@@ -130,30 +130,43 @@ class FairBiNNClassifier(
     fairness_target : float, default=None
         The difference to train for, > 0, instead of a fixed `eta`. Multipliers of the group rates
         grow while the running difference is above the target and shrink while it is below
-        (augmented Lagrangian, :ref:`multipliers`). The parameters `weight` and `aggregation` of
-        losses have no effect under a target. For a function as `constraint`, the target bounds the
+        (augmented Lagrangian, :ref:`multipliers`). If `measure` of the criterion is "ratio" or
+        "minimum", the target is the lowest ratio or rate that is allowed, such as 0.8. The
+        parameters `weight`, `aggregation` and `stratum_weight` of losses have no effect under a
+        target. For a function as `constraint`, the target bounds the
         value of the function. It cannot be combined with `eta` or `early_stopping`.
 
-    constraint : str, FairnessLoss, list of these, or callable, default="demographic_parity"
+    constraint : str, FairnessLoss, list of these, constraint of fairlearn, or callable, \
+            default="demographic_parity"
         The criterion that the follower equalises between groups.
 
         - "demographic_parity": positive rates of all samples.
         - "equal_opportunity": positive rates of the samples of the positive class.
         - "false_positive_rate_parity": positive rates of the samples of the negative class.
         - "equalized_odds": the last two together.
+        - "predictive_parity": precisions.
+        - "false_omission_rate_parity": fractions of positive samples among those predicted as
+          negative.
+        - "accuracy_parity": accuracies.
+        - "f1_parity": F1 scores.
+        - "treatment_equality": shares of false negatives among the errors.
 
-        With more than two classes, "demographic_parity" equalises the rate of each predicted class,
-        and "equalized_odds" equalises it among the samples of each label. The other two criteria
-        need two classes.
+        The positive class is `pos_label`. With more than two classes, each class is compared
+        against the others; "equal_opportunity" and "false_positive_rate_parity" need two classes.
 
-        The positive class is `pos_label`.
+        An object of :mod:`fairbinn_sklearn.losses` sets the weight of the loss, selects the mean or
+        the largest gap, measures ratios or the lowest rate, compares with a reference, or defines
+        another criterion. The losses of a list are added up, as in
+        ``[DemographicParity(), EqualizedOdds(weight=0.5)]``.
 
-        An object of :mod:`fairbinn_sklearn.losses` sets the weight of the loss and selects the mean
-        or the largest gap, or defines another criterion. The losses of a list are added up, as in
-        ``[DemographicParity(), EqualizedOdds(weight=0.5)]``. A function
-        ``(scores, y, groups) -> loss`` returns the loss of a batch. It takes tensors: scores of
-        shape (N,) or (N, n_classes), labels of shape (N,), and an indicator of the groups of shape
-        (N, n_groups). `equalize` is then not used, and `rate_window` affects `history_` only.
+        A constraint of :mod:`fairlearn.reductions`, such as ``DemographicParity(difference_bound=
+        0.02)``, compares each group with all samples, as fairlearn does. Its bound is the
+        `fairness_target` if `eta` and `fairness_target` are None.
+
+        A function ``(scores, y, groups) -> loss`` returns the loss of a batch. It takes tensors:
+        scores of shape (N,) or (N, n_classes), labels of shape (N,), and an indicator of the groups
+        of shape (N, n_groups). `equalize` is then not used, and `rate_window` affects `history_`
+        only.
 
     method : {"bilevel", "alternating", "unrolled", "lagrangian"}, default="bilevel"
         The update rule; see :ref:`update-rules`.
@@ -172,12 +185,19 @@ class FairBiNNClassifier(
         Number of steps that `method` "unrolled" differentiates through, >= 1. Each costs a forward
         and a backward pass.
 
-    equalize : {"decisions", "scores", "both"}, default="decisions"
-        Which rates are equalised: the rates of decisions (predictions at `threshold`), which
-        an audit measures, as in the proxy-Lagrangian of [2]_; the mean scores, as in [1]_; or both,
-        with the mean of both losses. With "both", a `fairness_target` applies to both differences.
-        With "decisions" and "both", `fit` starts from the rates of scores and changes to the rates
-        of decisions, linearly over the epochs.
+    equalize : {"decisions", "scores", "both", "distribution"}, default="decisions"
+        Which rates are equalised.
+
+        - "decisions": rates of predictions at `threshold`, which an audit measures, as in the
+          proxy-Lagrangian of [2]_.
+        - "scores": rates of scores, such as mean scores, as in [1]_.
+        - "both": decisions and scores.
+        - "distribution": rates of decisions at the thresholds 0.1, 0.2, ..., 0.9, for scores that
+          are ranked, or cut at a threshold that is chosen later. Two classes only.
+
+        With several kinds of rates, the loss is the mean of their losses, and a `fairness_target`
+        applies to each. Except with "scores", `fit` starts from the rates of scores and changes to
+        the rates of decisions, linearly over the epochs.
 
     rate_window : int, default=10000
         Number of training samples over which the rates of groups are averaged (exponential moving
@@ -348,7 +368,9 @@ class FairBiNNClassifier(
         - "loss": :math:`L_{acc}`, mean over the steps.
         - "fairness_loss": :math:`\varphi` at the running rates.
         - "decision_difference", "score_difference": largest difference between groups of the
-          running rates of decisions and of mean scores, over all events of the criterion. Absent if
+          running rates of decisions and of scores, over all events of the criterion; with
+          `measure` "ratio" or "minimum", 1 minus the smallest ratio or rate. With `equalize`
+          "distribution", ``distribution_difference`` is the largest over its thresholds. Absent if
           `constraint` is a function.
         - "objective": loss + eta * fairness loss.
         - "validation_loss" and so on: the same for the validation samples of `early_stopping`.
@@ -632,7 +654,7 @@ class FairBiNNClassifier(
         n_classes = len(data.classes)
         epochs = number_of_epochs(self.max_epochs, options, samples, n_classes, fair)
         is_new = fair and fitted_net is None
-        accuracy_epochs = epochs_for_accuracy(samples, n_classes, epochs) if is_new else 0
+        accuracy_epochs = epochs_for_accuracy(options, samples, n_classes, epochs) if is_new else 0
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         attributes = functools.partial(fitted_attributes, data=data)

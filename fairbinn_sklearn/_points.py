@@ -272,7 +272,7 @@ def _train_side_by_side(
     many.train(
         samples,
         epochs=epochs,
-        accuracy_epochs=length.epochs_for_accuracy(samples, len(data.classes), epochs),
+        accuracy_epochs=length.epochs_for_accuracy(net.options, samples, len(data.classes), epochs),
         schedule=schedule,
         fair=True,
         callbacks=callbacks,

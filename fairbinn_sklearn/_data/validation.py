@@ -186,7 +186,7 @@ def encode_training_data(
     sensitive_features,
     sample_weight,
     *,
-    control_features,
+    control_features=None,
     options,
     class_weight,
     device,

@@ -39,14 +39,20 @@ def epochs_per_point(max_epochs, options, n_samples):
     return min(max_epochs, epochs if options.fairness_target is None else 2 * epochs)
 
 
-def epochs_for_accuracy(samples, n_classes, epochs):
+def epochs_for_accuracy(options, samples, n_classes, epochs):
     """Return the number of epochs of a fit before the fairness loss is used.
 
-    It is half of the epochs if a class is rare, otherwise 0. At first, a network does not predict a
-    rare class, so the decisions of all groups are equal. A fairness loss from the first epoch could
-    keep them equal, and the network would never learn to predict the rare class.
+    It is half of the epochs if a class is rare. At first, a network does not predict a rare class,
+    so the decisions of all groups are equal. A fairness loss from the first epoch could keep them
+    equal, and the network would never learn to predict the rare class.
+
+    It is a fifth of the epochs if the lowest rate of a group is measured. At first, the rates of
+    all groups are low. Multipliers would grow to many times the value that is needed later.
+    Otherwise it is 0.
     """
-    return epochs // 2 if has_rare_class(samples, n_classes) else 0
+    if has_rare_class(samples, n_classes):
+        return epochs // 2
+    return epochs // 5 if options.has_rates and options.constraint.measures_level else 0
 
 
 def has_rare_class(samples, n_classes):

@@ -280,7 +280,9 @@ class TwoPlayerNet(NeuralNet):
         run.rule = accuracy_only if n_fair < 0 else run.fair_rule
         last = run.epochs - 1 - run.accuracy_epochs
         progress = max(n_fair, 0) / last if last > 0 else 0.0
-        is_last = run.is_continued or not last
+        # The mean scores of a group say little about the level of its decisions.
+        of_level = self.options.has_rates and self.options.constraint.measures_level
+        is_last = run.is_continued or not last or of_level
         self.criterion_.decision_weight = 1.0 if is_last else progress
         # Increase the slope slowly, because a steep slope from the first epoch can end in one
         # predicted class. A point of a path keeps slope 1, because it has too few epochs.

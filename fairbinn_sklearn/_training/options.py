@@ -13,6 +13,7 @@ from ..losses import FairnessLoss
 from .resolve import (
     ACTIVATIONS,
     OPTIMIZERS,
+    bound_of_moment,
     resolve_activation,
     resolve_class,
     resolve_constraint,
@@ -122,6 +123,8 @@ class TrainingOptions:
         given = {name: _own_copy(params[name]) for name in names}
         constraint = resolve_constraint(given["constraint"])
         target = given["fairness_target"]
+        if target is None and given["eta"] is None:
+            target = bound_of_moment(given["constraint"])
         _check_eta(given["eta"], target, constraint)
         optimizers = {
             name: resolve_class(name, given[name], OPTIMIZERS, torch.optim.Optimizer)

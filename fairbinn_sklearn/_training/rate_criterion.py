@@ -56,6 +56,11 @@ class RateCriterion(Criterion):
 
     def __init__(self, constraint, n_groups, **settings):
         super().__init__(constraint, n_groups, **settings)
+        if self.equalize == "distribution" and self.n_outputs > 1:
+            raise ValueError(
+                'equalize must not be "distribution" with more than two classes, got '
+                f'{self.n_classes} classes. Use "scores" or "both".'
+            )
         self.n_events = n_events = len(check_events(constraint, self.n_classes))
         # Gaps of mean scores are the same for both classes of two. All other rates must be those of
         # the positive class.

@@ -11,7 +11,15 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 from .._utils.distributed import Processes
 from .._utils.suggest import did_you_mean
 from .._utils.upstream import validate_params_of
-from ..losses import CONSTRAINTS, FairnessLoss
+from ..losses import (
+    CONSTRAINTS,
+    AccuracyParity,
+    DemographicParity,
+    EqualizedOdds,
+    EqualOpportunity,
+    FairnessLoss,
+    FalsePositiveRateParity,
+)
 from ..losses._combined import CombinedLoss
 
 ACTIVATIONS = {
@@ -33,6 +41,16 @@ OPTIMIZERS = {
     "nadam": torch.optim.NAdam,
     "rmsprop": torch.optim.RMSprop,
     "sgd": torch.optim.SGD,
+}
+
+
+# Criteria by the names of the constraints of fairlearn.reductions.
+MOMENTS = {
+    "DemographicParity": DemographicParity,
+    "EqualizedOdds": EqualizedOdds,
+    "TruePositiveRateParity": EqualOpportunity,
+    "FalsePositiveRateParity": FalsePositiveRateParity,
+    "ErrorRateParity": AccuracyParity,
 }
 
 
@@ -189,16 +207,46 @@ def resolve_constraint(value):
         return value
     if isinstance(value, str) and value in CONSTRAINTS:
         return CONSTRAINTS[value]()
+    if is_moment(value):
+        return _resolve_moment(value)
     is_class = isinstance(value, type)
     if callable(value) and not is_class:
         return value
     raise ValueError(
         f"constraint must be one of {sorted(CONSTRAINTS)}, an instance of "
-        "fairbinn_sklearn.losses.FairnessLoss, a list of these, or a function of scores, y and "
-        f"groups, got {value!r}."
+        "fairbinn_sklearn.losses.FairnessLoss, a list of these, a constraint of "
+        f"fairlearn.reductions, or a function of scores, y and groups, got {value!r}."
         + (" Pass an instance." if is_class and issubclass(value, FairnessLoss) else "")
         + (did_you_mean(value, CONSTRAINTS) if isinstance(value, str) else "")
     )
+
+
+def is_moment(value):
+    """Return whether a value is a constraint of fairlearn.reductions, without importing it."""
+    return type(value).__module__.startswith("fairlearn.reductions")
+
+
+def bound_of_moment(value):
+    """Return the difference bound of a constraint of fairlearn, None for other values."""
+    return value.eps if is_moment(value) else None
+
+
+def _resolve_moment(value):
+    """Return the fairness loss of a constraint of fairlearn, which compares with all samples."""
+    name = type(value).__name__
+    if name not in MOMENTS:
+        raise ValueError(
+            f"constraint, as a constraint of fairlearn, must be one of {sorted(MOMENTS)}, got "
+            f"{name}."
+        )
+    if value.ratio != 1:
+        raise ValueError(
+            f"constraint must have a difference_bound and no ratio_bound, got {name} with "
+            f"ratio_bound={value.ratio}. For ratios, pass "
+            f'fairbinn_sklearn.losses.{MOMENTS[name].__name__}(measure="ratio") and '
+            "fairness_target."
+        )
+    return MOMENTS[name](reference="overall")
 
 
 def resolve_layer_sizes(parameter, sizes, *, allow_empty):

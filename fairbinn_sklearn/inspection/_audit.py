@@ -38,7 +38,7 @@ class GroupRates:
             counts = torch.from_numpy(np.where(known, denominators, 0.0))
             rates = torch.from_numpy(np.nan_to_num(rates))
             value = self.constraint.difference(rates, counts).numpy()
-            needed = 1 if self.constraint.measure_name == "lowest rate" else 2
+            needed = 1 if self.constraint.measures_level else 2
             values.append(np.where((known.sum(2) >= needed).any((1, 2)), value, np.nan))
         return np.fmax.reduce(values)
 

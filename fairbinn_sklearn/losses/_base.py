@@ -116,7 +116,7 @@ class FairnessLoss(BaseEstimator):
         "stratum_weight": [StrOptions({"size", "equal"})],
     }
 
-    lower_is_better = False  # whether a group is better off with a lower rate
+    _lower_is_better = False  # whether a group is better off with a lower rate
 
     def __init__(
         self,
@@ -178,6 +178,11 @@ class FairnessLoss(BaseEstimator):
         return self.measure != "difference"
 
     @property
+    def measures_level(self):
+        """Whether the level of each group is measured, and not a gap between groups."""
+        return self.measure == "minimum"
+
+    @property
     def measure_name(self):
         """Return the words for what a fairness target bounds."""
         return {
@@ -187,12 +192,30 @@ class FairnessLoss(BaseEstimator):
         }[self.measure]
 
     def largest_value(self, target):
-        """Return the bound on `value` that a fairness target sets."""
+        """Return the bound on `difference` that a fairness target sets.
+
+        Parameters
+        ----------
+        target : float or torch.Tensor
+            Fairness target.
+
+        Returns
+        -------
+        bound : float or torch.Tensor
+            The target; 1 minus the target if it is a lower bound.
+        """
         return 1.0 - target if self.target_is_lower_bound else target
 
     def check(self):
-        """Raise if parameters contradict each other."""
-        if self.measure == "minimum" and self.lower_is_better:
+        """Raise if parameters contradict each other.
+
+        Raises
+        ------
+        ValueError
+            If `measure` is "minimum" for rates that are better if they are lower, or a `reference`
+            is set with a `measure` other than "difference".
+        """
+        if self.measure == "minimum" and self._lower_is_better:
             raise ValueError(
                 f'measure must not be "minimum" for {type(self).__name__}, whose rates are better '
                 "if they are lower."
@@ -402,11 +425,37 @@ class FairnessLoss(BaseEstimator):
         return self._measure.value(rates, counts)
 
     def deviations(self, rates, counts):
-        """Return the values that a target bounds: the rates, or differences from the reference."""
+        """Return the values that a target bounds: the rates, or differences from the reference.
+
+        Parameters
+        ----------
+        rates : torch.Tensor of shape (..., E, G, C)
+            Rates of each event and group.
+        counts : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
+            Denominators of the rates.
+
+        Returns
+        -------
+        deviations : torch.Tensor of shape (..., E, G, C)
+            A linear function of the rates.
+        """
         return self._measure.deviations(rates, counts)
 
     def adjoint(self, gradient, counts):
-        """Return the gradient in the rates from the gradient in the deviations."""
+        """Return the gradient in the rates from the gradient in the deviations.
+
+        Parameters
+        ----------
+        gradient : torch.Tensor of shape (..., E, G, C)
+            Gradient in the deviations.
+        counts : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
+            Denominators of the rates.
+
+        Returns
+        -------
+        gradient : torch.Tensor of shape (..., E, G, C)
+            Gradient in the rates.
+        """
         return self._measure.adjoint(gradient, counts)
 
     def excess(self, values, bound, scale, counts):

@@ -29,6 +29,11 @@ class CombinedLoss(FairnessLoss):
         return self.losses[0].target_is_lower_bound
 
     @property
+    def measures_level(self):
+        """Whether the level of each group is measured, and not a gap between groups."""
+        return self.losses[0].measures_level
+
+    @property
     def measure_name(self):
         """Return the words for what a fairness target bounds."""
         return self.losses[0].measure_name

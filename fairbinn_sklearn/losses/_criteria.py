@@ -156,7 +156,7 @@ class FalsePositiveRateParity(FairnessLoss):
     0.16
     """
 
-    lower_is_better = True
+    _lower_is_better = True
 
     def events(self, y, n_classes):
         """Mark the samples of the negative class: one event.
@@ -228,7 +228,7 @@ class EqualizedOdds(FairnessLoss):
     0.16
     """
 
-    lower_is_better = True
+    _lower_is_better = True
 
     def events(self, y, n_classes):
         """Mark the samples of each class: one event per class.
@@ -364,7 +364,7 @@ class FalseOmissionRateParity(FairnessLoss):
     0.25
     """
 
-    lower_is_better = True
+    _lower_is_better = True
 
     def coefficients(self, label):
         """Return the coefficients of the false omission rate.
@@ -564,7 +564,7 @@ class TreatmentEquality(FairnessLoss):
     0.25
     """
 
-    lower_is_better = True
+    _lower_is_better = True
 
     def coefficients(self, label):
         """Return the coefficients of the share of false negatives among the errors.

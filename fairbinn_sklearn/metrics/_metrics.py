@@ -153,7 +153,7 @@ METRICS = {
     **{
         f"{name}_minimum": Metric(_of_constraint(name, smallest_rate), greater_is_better=True)
         for name, criterion in CONSTRAINTS.items()
-        if not criterion.lower_is_better
+        if not criterion._lower_is_better
     },
     "mean_score_difference": Metric(
         largest_difference, response_method="predict_proba", of_scores=scores_of_classes

@@ -17,6 +17,7 @@ from fairbinn_sklearn._data.batches import Samples
 from fairbinn_sklearn._training.module import FairBiNNModule
 from fairbinn_sklearn._training.outcome import largest_met, predict_logits, warn_of_outcome
 from fairbinn_sklearn._training.run import RunSummary
+from fairbinn_sklearn.losses import DemographicParity
 
 CLASSES = np.array(["no", "yes"])
 
@@ -46,7 +47,9 @@ def outcome(
     net = SimpleNamespace(
         module_=FirstFeature(),
         criterion_=criterion,
-        options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64, lr=0.1),
+        options=SimpleNamespace(
+            eta=3.0, fairness_target=target, bound=target, has_rates=False, batch_size=64, lr=0.1
+        ),
         history=history or [{"loss": loss} for loss in losses],
         last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),
         criterion_on=lambda samples: criterion,
@@ -151,7 +154,7 @@ def test_a_missed_target_has_one_cause_and_one_remedy(epochs, widest_gap, etas, 
     n_samples = 3000 if epochs == 4 else 1000
     net = SimpleNamespace(
         last_run=RunSummary(fair=True, n_samples=n_samples, epochs=epochs),
-        options=SimpleNamespace(batch_size=10, has_rates=True),
+        options=SimpleNamespace(batch_size=10, has_rates=True, constraint=DemographicParity()),
         history=[{"eta": eta} for eta in np.linspace(*etas, 10)],
     )
     criterion = SimpleNamespace(widest_gap=lambda: widest_gap)

@@ -65,7 +65,13 @@ class MakesArrays(Nameless):
             DemographicParity(weight=2),
             [
                 "fairbinn_sklearn.losses._criteria.DemographicParity",
-                {"'aggregation'": "mean", "'weight'": 2},
+                {
+                    "'aggregation'": "mean",
+                    "'measure'": "difference",
+                    "'reference'": "pairs",
+                    "'stratum_weight'": "size",
+                    "'weight'": 2,
+                },
             ],
         ),
     ],

@@ -36,7 +36,8 @@ class TrainingDisplay:
         One record for each epoch, such as the `history_` of a classifier.
 
     target : float, default=None
-        The `fairness_target`, drawn as a line in the panel of the differences.
+        The `fairness_target`, drawn as a line in the panel of the differences; for a ratio or a
+        lowest rate, 1 minus it.
 
     equalize : {"decisions", "scores", "both"}, default="decisions"
         The differences that the target applies to.
@@ -115,7 +116,7 @@ class TrainingDisplay:
         import_pyplot("TrainingDisplay.from_estimator")
         last = fitted_classifier(clf)
         training = TrainingHistory.of(last)
-        display = cls(last.history_, target=training.target, equalize=training.equalize)
+        display = cls(last.history_, target=training.bound, equalize=training.equalize)
         return display.plot(ax)
 
     @property
