@@ -139,6 +139,8 @@ def updated_net(net, options, n_groups):
     net.options = options
     if options.fairness_target is None:
         net.criterion_.reset_multipliers()
+    if options.target_samples == "training":
+        net.criterion_.reset_offsets()
     net.criterion_.add_groups(n_groups)
     return net
 

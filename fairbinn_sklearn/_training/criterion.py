@@ -16,6 +16,7 @@ from torch.nn.functional import (
 from ..losses import FairnessLoss
 from ..losses._aggregate import divide, gap_of_extremes
 from .multipliers import MAX_STEP, excess, gradient_and_update, weight_of_excess
+from .offsets import offsets_of
 
 DECISIONS, SCORES = 0, 1  # positions in the running sums
 EQUALIZE = {"decisions": [DECISIONS], "scores": [SCORES], "both": [DECISIONS, SCORES]}
@@ -192,6 +193,9 @@ class Criterion(nn.Module):
                 buffer.zero_()
         return copied
 
+    def reset_offsets(self):
+        """Do nothing, because only rates have offsets."""
+
     def add_groups(self, n_groups):
         """Make room for groups that appear in a later call of `partial_fit`."""
         self.n_groups = list(n_groups)
@@ -232,6 +236,7 @@ class RateCriterion(Criterion):
             "counts": (n_events, n_all),
             "sums": (2, n_events, n_all, self.n_outputs),
             "multipliers": (len(self.kinds), n_events, n_all, self.n_outputs),
+            "offsets": (2, n_events, n_all, self.n_outputs),
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
@@ -378,12 +383,29 @@ class RateCriterion(Criterion):
     def steering_rates(self):
         """Return the rates (K, ..., E, G, C) at which the loss is evaluated."""
         if self.equalize == "scores":
-            return self.rates(SCORES)[None]
-        decisions, scores = self.sums / self.counts.clamp(min=MIN_COUNT)[..., None]
+            return (self.rates(SCORES) + self.offsets[SCORES])[None]
+        decisions, scores = (self.rates(kind) + self.offsets[kind] for kind in (DECISIONS, SCORES))
         decisions = torch.lerp(scores, decisions, self.decision_weight)
         if self.equalize == "decisions":
             return decisions[None]
         return torch.stack([decisions, scores])
+
+    def update_offsets(self, training, held_out):
+        """Set the offsets of the steering rates, from criteria with the rates of all samples."""
+        self.offsets = training.offsets_to(held_out)
+
+    def offsets_to(self, held_out):
+        """Return the offsets (2, ..., E, G, C) from the rates to those of samples set aside."""
+        parts = []
+        for criterion in (self, held_out):
+            rates = torch.stack([criterion.rates(kind) for kind in (DECISIONS, SCORES)])
+            parts += [rates.split(self.n_groups, -2), criterion.counts.split(self.n_groups, 1)]
+        return torch.cat([offsets_of(*part) for part in zip(*parts, strict=True)], -2)
+
+    def offset_range(self, held_out):
+        """Return the largest difference between the offsets of two groups, in equalised rates."""
+        parts = self.offsets_to(held_out)[self.kinds].split(self.n_groups, -2)
+        return max(float((part.amax(-2) - part.amin(-2)).max()) for part in parts)
 
     def difference(self, kind):
         """Return the largest difference between two groups, of decisions or scores."""
@@ -422,13 +444,17 @@ class RateCriterion(Criterion):
         """Set the multipliers to 0."""
         self.multipliers.zero_()
 
+    def reset_offsets(self):
+        """Set the offsets to 0."""
+        self.offsets.zero_()
+
     def add_groups(self, n_groups):
         """Make room for groups that appear in a later call of `partial_fit`."""
         before = self.n_groups or [0] * len(n_groups)
         super().add_groups(n_groups)
         if not n_groups:
             return
-        for name in ("counts", "sums", "multipliers"):
+        for name in ("counts", "sums", "multipliers", "offsets"):
             buffer = getattr(self, name)
             axis = 1 if name == "counts" else buffer.ndim - 2
             parts = buffer.split(before, axis)

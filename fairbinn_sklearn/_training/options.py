@@ -30,6 +30,8 @@ LAYERS = {
     "activation": "relu",
 }
 
+TARGET_SAMPLES = ("training", "validation")
+
 # Parameters that shape the network and its optimizers, and stay between calls of `partial_fit`.
 FIXED = (
     "constraint",
@@ -50,6 +52,7 @@ FIXED = (
 CHANGEABLE = (
     "eta",
     "fairness_target",
+    "target_samples",
     "method",
     "n_unroll_steps",
     "batch_size",
@@ -77,6 +80,7 @@ class TrainingOptions:
     nested: dict
     eta: float | torch.Tensor
     fairness_target: float | torch.Tensor | None
+    target_samples: str
     constraint: FairnessLoss | Callable
     method: str
     n_unroll_steps: int
@@ -123,6 +127,7 @@ class TrainingOptions:
         constraint = resolve_constraint(given["constraint"])
         target = given["fairness_target"]
         _check_eta(given["eta"], target, constraint)
+        _check_target_samples(given["target_samples"], target, constraint)
         optimizers = {
             name: resolve_class(name, given[name], OPTIMIZERS, torch.optim.Optimizer)
             for name in ("optimizer", "fairness_optimizer")
@@ -143,6 +148,7 @@ class TrainingOptions:
             **{
                 name: given[name]
                 for name in (
+                    "target_samples",
                     "method",
                     "n_unroll_steps",
                     "equalize",
@@ -224,6 +230,21 @@ def _check_eta(eta, target, constraint):
         raise ValueError(
             f"fairness_target must be below 1, got {target}: every model meets it, as a "
             "difference between rates is at most 1."
+        )
+
+
+def _check_target_samples(target_samples, target, constraint):
+    if target_samples == "training":
+        return
+    if target is None:
+        raise ValueError(
+            f'target_samples must be "training" without a fairness_target, got {target_samples!r}. '
+            "Set fairness_target, or leave target_samples at its default."
+        )
+    if not isinstance(constraint, FairnessLoss):
+        raise ValueError(
+            'target_samples must be "training" with a function as constraint, got '
+            f"{target_samples!r}: a function has no rates to compare. Use a FairnessLoss."
         )
 
 

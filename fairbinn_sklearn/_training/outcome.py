@@ -98,7 +98,7 @@ def _rounds_alike(module, smaller, size):
     return True
 
 
-def warn_of_outcome(net, data, samples):
+def warn_of_outcome(net, data, samples, held_out=None):
     """Warn if the result of a training is poor.
 
     Warnings report a loss above that of predicting the label frequencies, predictions of one class
@@ -115,6 +115,9 @@ def warn_of_outcome(net, data, samples):
 
     samples : Samples
         Training samples, of which about 10,000 are predicted.
+
+    held_out : Samples, default=None
+        Samples set aside, on which a target is measured instead of the training samples.
     """
     _warn_of_loss(net, samples, len(data.classes))
     if not net.last_run.fair:
@@ -123,7 +126,10 @@ def warn_of_outcome(net, data, samples):
     if isinstance(samples.X, Source):  # other X was checked before training
         warn_of_scales(X, net.options, data.features)
     _warn_of_constant_predictions(net, data.classes, X)
-    _warn_of_missed_target(net, samples, data.group_encoder)
+    if held_out is None:
+        _warn_of_missed_target(net, samples, data.group_encoder)
+    else:
+        _warn_of_target_missed_on(held_out, net, samples, data.group_encoder)
 
 
 def _warn_of_loss(net, samples, n_classes):
@@ -183,6 +189,43 @@ def _warn_of_missed_target(net, samples, group_encoder):
                 ConvergenceWarning,
             )
         )
+
+
+def _warn_of_target_missed_on(held_out, net, samples, group_encoder):
+    target = net.options.fairness_target
+    criterion = net.criterion_on(held_out)
+    difference = float(criterion.constraint_value())
+    if difference <= largest_met(target):
+        return
+    training = net.criterion_on(samples)
+    text = (
+        f"The difference on the {len(held_out):,} samples set aside is {difference:.4f}, above "
+        f"fairness_target={target}; on the training samples it is "
+        f"{float(training.constraint_value()):.4f}."
+    )
+    cause = _why_missed_on(criterion, net, training, group_encoder)
+    warn(FitWarning("target", f"{text} {cause}", ConvergenceWarning))
+
+
+def _why_missed_on(criterion, net, training, group_encoder):
+    """Return the likely cause of a target missed on samples set aside, and one remedy."""
+    options, run = net.options, net.last_run
+    group, count = min(criterion.widest_gap(), key=itemgetter(1))
+    if count < FEW_SAMPLES:
+        return (
+            f"Group {group_encoder.names_[group]!r}, one of the two groups that differ most, has "
+            f"only {count:.0f} samples set aside in its rate, too few to control the rate. Raise "
+            "validation_fraction, or merge the group with another."
+        )
+    is_met = float(training.constraint_value()) <= largest_met(options.fairness_target)
+    if is_met or training.offset_range(criterion) > MISSED[1]:
+        return (
+            "The network overfits: group rates of the training samples differ from those of other "
+            f"samples by more than sampling explains. Train shorter ({run.name_of_epochs}, now "
+            f"{run.epochs}), raise weight_decay (now {options.weight_decay:g}), or use fewer and "
+            "smaller layers."
+        )
+    return _why_missed(net, training, group_encoder)
 
 
 def _why_missed(net, criterion, group_encoder):

@@ -104,6 +104,7 @@ def stacked(net, values, dtype):
     many.fairness_modules = ()
     many.criterion_.sums = side_by_side(net.criterion_.sums, len(values), axis=1)
     many.criterion_.multipliers = side_by_side(net.criterion_.multipliers, len(values), axis=1)
+    many.criterion_.offsets = side_by_side(net.criterion_.offsets, len(values), axis=1)
     many.criterion_.logit_threshold = side_by_side(net.criterion_.logit_threshold, len(values))
     many.initialize_optimizer()
     return many
@@ -120,6 +121,7 @@ def unstacked(many, net, options, k):
     single.criterion_.counts = many.criterion_.counts.clone()
     single.criterion_.sums = many.criterion_.sums[:, k].clone()
     single.criterion_.multipliers = many.criterion_.multipliers[:, k].clone()
+    single.criterion_.offsets = many.criterion_.offsets[:, k].clone()
     single.criterion_.logit_threshold = many.criterion_.logit_threshold[k].clone()
     single.criterion_.decision_weight = many.criterion_.decision_weight
     for name in ("optimizer_", "fairness_optimizer_"):
