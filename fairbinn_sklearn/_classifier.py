@@ -17,6 +17,7 @@ from ._training.build import describe, net_for, rebuild_net, updated_net
 from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
 from ._training.criterion import EQUALIZE
+from ._training.few_samples import with_weight_decay
 from ._training.length import epochs_for_accuracy, number_of_epochs
 from ._training.net import TwoPlayerNet
 from ._training.options import TARGET_SAMPLES, TrainingOptions
@@ -250,8 +251,10 @@ class FairBiNNClassifier(
     lr : float, default=1e-3
         The leader's learning rate, > 0.
 
-    weight_decay : float, default=3e-4
-        Weight decay of the leader's optimizer, >= 0.
+    weight_decay : float or "auto", default="auto"
+        Weight decay of the leader's optimizer, >= 0. "auto" is 3e-4, or 3e-3 with a fairness loss,
+        1,000 samples or more, and fewer than 4 samples per feature and group, where networks
+        overfit. It is 3e-4 in `partial_fit` and with a custom `module`.
 
     fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"
         The follower's optimizer, as for `optimizer`. Adaptive optimizers such as "adam" rescale the
@@ -272,9 +275,10 @@ class FairBiNNClassifier(
 
     max_epochs : int or "auto", default="auto"
         Number of passes over the training samples, >= 1. "auto" is 20, or more if 20 epochs have
-        fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class. If a
-        class is rare, the first half of the epochs of `fit` trains for accuracy alone; see
-        :ref:`thresholds`.
+        fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class.
+        Where `weight_decay` "auto" is 3e-3, it is at most 0.9 times the number of samples per
+        feature, but at least 350 steps. If a class is rare, the first half of the epochs of `fit`
+        trains for accuracy alone; see :ref:`thresholds`.
 
     batch_size : int or "auto", default="auto"
         Largest number of samples in a step; batches have near-equal sizes. "auto" is a power of 2:
@@ -461,7 +465,7 @@ class FairBiNNClassifier(
         "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"rate"})],
         "fairness_position": [Integral],
         "lr": [Interval(Real, 0, np.inf, closed="neither")],
-        "weight_decay": [Interval(Real, 0, np.inf, closed="left")],
+        "weight_decay": [Interval(Real, 0, np.inf, closed="left"), StrOptions({"auto"})],
         "fairness_lr": [Interval(Real, 0, np.inf, closed="neither")],
         "fairness_max_step": [Interval(Real, 0, np.inf, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -499,7 +503,7 @@ class FairBiNNClassifier(
         fairness_modules=None,
         optimizer="adam",
         lr=1e-3,
-        weight_decay=3e-4,
+        weight_decay="auto",
         fairness_optimizer="sgd",
         fairness_lr=1e-3,
         fairness_max_step=0.01,
@@ -636,12 +640,14 @@ class FairBiNNClassifier(
         fair = options.wants_fairness and data.has_groups
         if self.early_stopping or (fair and options.target_samples == "validation"):
             samples, validation = split_validation(samples, self.validation_fraction, random_state)
+        n_groups = data.n_groups if fair else []
+        options = with_weight_decay(options, samples, n_groups)
         net = net_for(options, data, samples, random_state)
         if fitted_net is not None:
             _copy_weights(net, fitted_net)
 
         n_classes = len(data.classes)
-        epochs = number_of_epochs(self.max_epochs, options, samples, n_classes, fair)
+        epochs = number_of_epochs(self.max_epochs, options, samples, n_classes, n_groups)
         is_new = fair and fitted_net is None
         accuracy_epochs = epochs_for_accuracy(samples, n_classes, epochs) if is_new else 0
         context = self._init_callback_context(max_subtasks=epochs)

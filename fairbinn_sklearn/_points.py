@@ -17,6 +17,7 @@ from ._training import length
 from ._training.build import net_for
 from ._training.callbacks import PrintEpochs
 from ._training.continuation import continued
+from ._training.few_samples import with_weight_decay
 from ._training.options import TrainingOptions, nested_params
 from ._training.outcome import warn_of_outcome
 from ._training.resolve import resolve_schedule
@@ -177,6 +178,7 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
     samples, held_out = data.samples, None
     if options[0].target_samples == "validation":
         samples, held_out = split_validation(samples, first.validation_fraction, random_state)
+    options = [with_weight_decay(point, samples, data.n_groups) for point in options]
     reason, networks = trainer(
         options,
         data,
@@ -233,11 +235,12 @@ def _continue(
 
     Returns None as the reason, and pairs of a position and a network.
     """
-    accuracy = replace(options[0], eta=0.0, fairness_target=None)
+    weight_decay = max(point.weight_decay for point in options)
+    accuracy = replace(options[0], eta=0.0, fairness_target=None, weight_decay=weight_decay)
     net = net_for(accuracy, data, samples, random_state)
     epochs, fair_epochs = (
-        length.number_of_epochs(max_epochs, accuracy, samples, len(data.classes), fair)
-        for fair in (False, True)
+        length.number_of_epochs(max_epochs, accuracy, samples, len(data.classes), n_groups)
+        for n_groups in ([], data.n_groups)
     )
     net.train(samples, held_out, epochs=epochs, schedule=schedule, fair=False, callbacks=callbacks)
     if epochs_per_point is None:
@@ -249,7 +252,7 @@ def _continue(
                 net, options[k], samples, data.n_groups, epochs_per_point, callbacks, held_out
             )
         else:
-            net.options = options[k]
+            net.options = replace(options[k], weight_decay=weight_decay)
         networks.append((k, net))
     return None, networks
 
@@ -284,12 +287,13 @@ def _train_side_by_side(
         return reason, []
     varied = "eta" if net.options.fairness_target is None else "fairness_target"
     many = stacked(net, [getattr(options[k], varied) for k in places], samples.dtype)
-    epochs = length.number_of_epochs(max_epochs, net.options, samples, len(data.classes), fair=True)
+    n_classes = len(data.classes)
+    epochs = length.number_of_epochs(max_epochs, net.options, samples, n_classes, data.n_groups)
     many.train(
         samples,
         held_out,
         epochs=epochs,
-        accuracy_epochs=length.epochs_for_accuracy(samples, len(data.classes), epochs),
+        accuracy_epochs=length.epochs_for_accuracy(samples, n_classes, epochs),
         schedule=schedule,
         fair=True,
         callbacks=callbacks,

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -136,7 +137,7 @@ def updated_net(net, options, n_groups):
     Multipliers are kept under a target and reset otherwise.
     """
     net = copy.deepcopy(net)
-    net.options = options
+    net.options = replace(options, weight_decay=net.options.weight_decay)  # "auto" may differ
     if options.fairness_target is None:
         net.criterion_.reset_multipliers()
     if options.target_samples == "training":
@@ -154,6 +155,7 @@ def describe(net):
         "n_groups": list(net.criterion_.n_groups),
         "window": net.criterion_.window,
         "positive": net.criterion_.positive,
+        "weight_decay": net.options.weight_decay,
         "device": str(net.device),
         "last_run": vars(net.last_run),
     }
@@ -161,8 +163,9 @@ def describe(net):
 
 def rebuild_net(description, state, device):
     """Return a network from its description and lasting state, on a device."""
+    options = TrainingOptions.from_params(description["params"])
     net = build_net(
-        TrainingOptions.from_params(description["params"]),
+        replace(options, weight_decay=description["weight_decay"]),
         input_shape=tuple(description["input_shape"]),
         n_classes=description["n_classes"],
         n_groups=description["n_groups"],

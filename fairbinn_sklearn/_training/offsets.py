@@ -10,7 +10,7 @@ of the groups, and :math:`v_g` its sampling variance. The offsets are multiplied
 
 .. math::
 
-    \max\Bigl(0,\; 1 - \kappa \frac{\sum_g v_g}{\sum_g d_g^2}\Bigr) ,
+    \max\Bigl(0,\; 1 - \frac{\sum_g v_g}{\sum_g d_g^2}\Bigr) ,
 
 as in shrinkage of James and Stein: offsets that sampling explains have no effect.
 
@@ -21,11 +21,7 @@ References
    Constraints. ICML 2019. https://arxiv.org/abs/1807.00028
 """
 
-import os
-
 import torch
-
-SHRINKAGE = float(os.environ.get("SHRINK", "1"))  # kappa
 
 
 def offsets_of(training, n_training, held_out, n_held_out):
@@ -60,5 +56,5 @@ def offsets_of(training, n_training, held_out, n_held_out):
     deviations = (held_out - training) * present
     deviations = (deviations - total(deviations) / n_groups) * present
     tiny = torch.finfo(deviations.dtype).tiny
-    shrunk = 1.0 - SHRINKAGE * variance / total(deviations.square()).clamp(min=tiny)
+    shrunk = 1.0 - variance / total(deviations.square()).clamp(min=tiny)
     return deviations * shrunk.clamp(min=0.0)

@@ -10,6 +10,7 @@ import torch
 from .._data.batches import samples_per_batch
 from .._utils.identity import is_same
 from ..losses import FairnessLoss
+from .few_samples import WEIGHT_DECAY
 from .resolve import (
     ACTIVATIONS,
     OPTIMIZERS,
@@ -143,8 +144,13 @@ class TrainingOptions:
             **optimizers,
             **{
                 name: resolve_float(name, given[name])
-                for name in ("lr", "weight_decay", "fairness_lr", "fairness_max_step")
+                for name in ("lr", "fairness_lr", "fairness_max_step")
             },
+            weight_decay=(
+                WEIGHT_DECAY
+                if given["weight_decay"] == "auto"
+                else resolve_float("weight_decay", given["weight_decay"])
+            ),
             **{
                 name: given[name]
                 for name in (

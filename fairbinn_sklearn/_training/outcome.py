@@ -14,6 +14,7 @@ from .._data.batches import as_tensor, samples_per_batch
 from .._data.scales import warn_of_scales
 from .._data.sources import Source
 from .._utils.fit_warnings import FitWarning, warn
+from .few_samples import has_few_samples
 from .length import steps_per_epoch
 from .module import FairBiNNModule
 
@@ -181,14 +182,12 @@ def _warn_of_missed_target(net, samples, group_encoder):
     criterion = net.criterion_on(samples)
     difference = float(criterion.constraint_value())
     if difference > largest_met(target):
-        warn(
-            FitWarning(
-                "target",
-                f"The difference on the training samples is {difference:.4f}, above "
-                f"fairness_target={target}. {_why_missed(net, criterion, group_encoder)}",
-                ConvergenceWarning,
-            )
+        text = (
+            f"The difference on the training samples is {difference:.4f}, above "
+            f"fairness_target={target}."
         )
+        cause = _why_missed_in_training(net, criterion, samples, group_encoder)
+        warn(FitWarning("target", f"{text} {cause}", ConvergenceWarning))
 
 
 def _warn_of_target_missed_on(held_out, net, samples, group_encoder):
@@ -226,6 +225,19 @@ def _why_missed_on(criterion, net, training, group_encoder):
             "smaller layers."
         )
     return _why_missed(net, training, group_encoder)
+
+
+def _why_missed_in_training(net, criterion, samples, group_encoder):
+    """Return the likely cause of a target missed on the training samples, and one remedy."""
+    n_groups = net.criterion_.n_groups
+    if not has_few_samples(net.options, samples, n_groups):
+        return _why_missed(net, criterion, group_encoder)
+    ratio = len(samples) / (samples.X.shape[1] * max(n_groups))
+    return (
+        f"There are only {ratio:.1f} samples per feature and group. Longer training would meet the "
+        "target on the training samples by memorising them. Pass more samples or fewer features, "
+        "merge groups, or raise fairness_target."
+    )
 
 
 def _why_missed(net, criterion, group_encoder):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import difference, fit, make, make_data
+from conftest import difference, fit, make, make_data, wide_data
 from fairlearn.metrics import demographic_parity_difference
 from sklearn.exceptions import ConvergenceWarning
 from torch.testing import assert_close
@@ -20,6 +20,7 @@ from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn._training.run import RunSummary
 from fairbinn_sklearn._training.setup import training_data
 
+PLAIN = {"max_epochs": 20, "weight_decay": 3e-4}  # settings that overfit few samples
 ON_VALIDATION = {"target_samples": "validation", "validation_fraction": 0.4}
 pytestmark = pytest.mark.filterwarnings("ignore:The difference on the")
 
@@ -31,16 +32,6 @@ def column(*values):
 
 def counts(*values):
     return torch.tensor([values], dtype=torch.float64)
-
-
-def wide_data(seed, n_samples=2000):
-    """Return four groups and 200 features, most without a signal: a network overfits them."""
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 4, n_samples)
-    dense = rng.normal(size=(n_samples, 10)) + 0.24 * codes[:, None]
-    X = np.column_stack([dense, rng.random((n_samples, 190)) < 0.05]).astype(np.float32)
-    y = X[:, :5].sum(1) + 1.5 * rng.logistic(size=n_samples) > 4.1
-    return X, y.astype(int), np.array(list("abcd"))[codes]
 
 
 def test_offsets_of_many_samples_are_the_differences_of_the_rates_less_their_mean():
@@ -89,9 +80,9 @@ def test_steering_rates_are_those_of_the_samples_set_aside(large, equalize):
 def test_a_network_that_overfits_has_a_smaller_difference_on_other_samples():
     differences = {"training": [], "validation": []}
     for seed in range(2):
-        data, other = wide_data(seed), wide_data(seed + 10, 6000)
+        data, other = wide_data(seed, 2000), wide_data(seed + 10, 6000)
         for name, found in differences.items():
-            params = {"target_samples": name, "validation_fraction": 0.3, "max_epochs": 20}
+            params = {"target_samples": name, "validation_fraction": 0.3, **PLAIN}
             found.append(difference(fit(data, fairness_target=0.03, **params), other))
     assert np.mean(differences["validation"]) < 0.7 * np.mean(differences["training"])
 

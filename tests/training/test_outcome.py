@@ -41,7 +41,7 @@ def outcome(
     objectives = losses if isinstance(losses, dict) else {}
     history = [{"validation_objective": o, "loss": loss} for o, loss in objectives.items()]
     criterion = SimpleNamespace(
-        constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0
+        constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0, n_groups=[2]
     )
     net = SimpleNamespace(
         module_=FirstFeature(),
