@@ -41,6 +41,7 @@ BAD_PARAMETERS = [
     ("fairness_lr", -1, "range (0"),
     ("fairness_max_step", 0, "range (0"),
     ("fairness_target", 0, "range (0"),
+    ("target_samples", "test", "'validation'"),
     ("lr_schedule", "linear", "'cosine'"),
     ("max_epochs", 0, "range [1"),
     ("batch_size", 0, "range [1"),

@@ -88,8 +88,8 @@ def test_the_networks_of_a_path_have_the_weight_decay_of_a_fit(warm_start):
 
 
 def test_a_target_missed_with_few_samples_does_not_advise_to_train_longer():
-    with pytest.warns(ConvergenceWarning, match="only 1.5 samples per feature and group") as caught:
-        fit(wide_data(), fairness_target=0.001, max_epochs=8)
+    with pytest.warns(ConvergenceWarning, match="only 1.2 samples per feature and group") as caught:
+        fit(wide_data(0, 2000, 200, 8), fairness_target=0.01, max_epochs="auto")
     (message,) = {str(w.message) for w in caught if "fairness_target" in str(w.message)}
     assert "Train longer" not in message
 

@@ -46,7 +46,9 @@ def outcome(
     net = SimpleNamespace(
         module_=FirstFeature(),
         criterion_=criterion,
-        options=SimpleNamespace(eta=3.0, fairness_target=target, batch_size=64, lr=0.1),
+        options=SimpleNamespace(
+            eta=3.0, fairness_target=target, batch_size=64, lr=0.1, module=None
+        ),
         history=history or [{"loss": loss} for loss in losses],
         last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),
         criterion_on=lambda samples: criterion,
