@@ -17,9 +17,10 @@ from ._training.build import describe, names_of_groups, net_for, rebuild_net, up
 from ._training.callbacks import ForwardToSklearn, KeepLast, PrintEpochs, StopEarly
 from ._training.checkpoint import Checkpoint, fingerprint
 from ._training.criterion import EQUALIZE
+from ._training.few_samples import with_weight_decay
 from ._training.length import epochs_for_accuracy, number_of_epochs
 from ._training.net import TwoPlayerNet
-from ._training.options import TrainingOptions
+from ._training.options import TARGET_SAMPLES, TrainingOptions
 from ._training.outcome import decide, predict_logits, warn_of_outcome
 from ._training.resolve import SCHEDULES, resolve_device, resolve_schedule
 from ._training.setup import training_data
@@ -110,8 +111,8 @@ class FairBiNNClassifier(
 
     The parameters come in five parts, in this order:
 
-    - fairness: `eta`, `fairness_target`, `constraint`, `method`, `n_unroll_steps`, `equalize`,
-      `rate_window`;
+    - fairness: `eta`, `fairness_target`, `target_samples`, `constraint`, `method`,
+      `n_unroll_steps`, `equalize`, `rate_window`;
     - groups and classes: `combine`, `pos_label`, `threshold`;
     - network: `hidden_layer_sizes`, `fairness_layer_sizes`, `fairness_position`, `activation`,
       `module`, `fairness_modules`;
@@ -135,6 +136,16 @@ class FairBiNNClassifier(
         parameters `weight`, `aggregation` and `stratum_weight` of losses have no effect under a
         target. For a function as `constraint`, the target bounds the
         value of the function. It cannot be combined with `eta` or `early_stopping`.
+
+    target_samples : {"training", "validation"}, default="training"
+        Samples on which a `fairness_target` is measured.
+
+        - "training": the training samples.
+        - "validation": `validation_fraction` of the samples, which are set aside [3]_. The
+          multipliers act on the running rates of the training samples plus an offset, the
+          difference between the rates of both parts. Use it if the network overfits, so that it
+          meets the target on the training samples only; see :ref:`target-samples`. It needs a
+          `fairness_target` and a `constraint` that is not a function.
 
     constraint : str, FairnessLoss, list of these, constraint of fairlearn, or callable, \
             default="demographic_parity"
@@ -260,8 +271,10 @@ class FairBiNNClassifier(
     lr : float, default=1e-3
         The leader's learning rate, > 0.
 
-    weight_decay : float, default=3e-4
-        Weight decay of the leader's optimizer, >= 0.
+    weight_decay : float or "auto", default="auto"
+        Weight decay of the leader's optimizer, >= 0. "auto" is 3e-4, or 3e-3 with a fairness loss,
+        1,000 samples or more, and fewer than 4 samples per feature and group, where networks
+        overfit. It is 3e-4 in `partial_fit` and with a custom `module`.
 
     fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"
         The follower's optimizer, as for `optimizer`. Adaptive optimizers such as "adam" rescale the
@@ -282,9 +295,10 @@ class FairBiNNClassifier(
 
     max_epochs : int or "auto", default="auto"
         Number of passes over the training samples, >= 1. "auto" is 20, or more if 20 epochs have
-        fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class. If a
-        class is rare, the first half of the epochs of `fit` trains for accuracy alone; see
-        :ref:`thresholds`.
+        fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class.
+        Where `weight_decay` "auto" is 3e-3, it is at most 0.9 times the number of samples per
+        feature, but at least 350 steps. If a class is rare, the first half of the epochs of `fit`
+        trains for accuracy alone; see :ref:`thresholds`.
 
     batch_size : int or "auto", default="auto"
         Largest number of samples in a step; batches have near-equal sizes. "auto" is a power of 2:
@@ -302,8 +316,9 @@ class FairBiNNClassifier(
         lowest "validation_objective" in `history_`.
 
     validation_fraction : float, default=0.1
-        Fraction of samples to set aside for `early_stopping`, in (0, 1). The split is stratified by
-        label, and by group where each group has two samples of each label or more.
+        Fraction of samples to set aside for `early_stopping`, or for `target_samples` "validation",
+        in (0, 1). The split is stratified by label, and by group where each group has two samples
+        of each label or more.
 
     n_iter_no_change : int, default=10
         Number of epochs without improvement after which `early_stopping` ends the training, >= 1.
@@ -373,7 +388,8 @@ class FairBiNNClassifier(
           "distribution", ``distribution_difference`` is the largest over its thresholds. Absent if
           `constraint` is a function.
         - "objective": loss + eta * fairness loss.
-        - "validation_loss" and so on: the same for the validation samples of `early_stopping`.
+        - "validation_loss" and so on: the same for the samples that are set aside. Under a target
+          there is no "validation_objective".
         - "eta": weight of the fairness loss, under a `fairness_target`.
         - "fairness_step": largest norm of the follower's steps, if there is a follower.
         - "lr": the leader's learning rate.
@@ -425,6 +441,10 @@ class FairBiNNClassifier(
     .. [2] Cotter, A., Jiang, H., Sridharan, K. (2019). Two-Player Games for Efficient Non-Convex
        Constrained Optimization. ALT 2019. https://arxiv.org/abs/1804.06500
 
+    .. [3] Cotter, A., Gupta, M., Jiang, H., Srebro, N., Sridharan, K., Wang, S., Woodworth, B.,
+       You, S. (2019). Training Well-Generalizing Classifiers for Fairness Metrics and Other
+       Data-Dependent Constraints. ICML 2019. https://arxiv.org/abs/1807.00028
+
     Examples
     --------
     Labels that depend on a group, and predictions that hardly do:
@@ -458,6 +478,7 @@ class FairBiNNClassifier(
     _parameter_constraints = {
         "eta": [Interval(Real, 0, np.inf, closed="left"), None],
         "fairness_target": [Interval(Real, 0, np.inf, closed="neither"), None],
+        "target_samples": [StrOptions(set(TARGET_SAMPLES))],
         "method": [StrOptions(set(METHODS))],
         "n_unroll_steps": [Interval(Integral, 1, None, closed="left")],
         "equalize": [StrOptions(set(EQUALIZE))],
@@ -466,7 +487,7 @@ class FairBiNNClassifier(
         "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"rate"})],
         "fairness_position": [Integral],
         "lr": [Interval(Real, 0, np.inf, closed="neither")],
-        "weight_decay": [Interval(Real, 0, np.inf, closed="left")],
+        "weight_decay": [Interval(Real, 0, np.inf, closed="left"), StrOptions({"auto"})],
         "fairness_lr": [Interval(Real, 0, np.inf, closed="neither")],
         "fairness_max_step": [Interval(Real, 0, np.inf, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -487,6 +508,7 @@ class FairBiNNClassifier(
         eta=None,
         *,
         fairness_target=None,
+        target_samples="training",
         constraint="demographic_parity",
         method="bilevel",
         n_unroll_steps=1,
@@ -503,7 +525,7 @@ class FairBiNNClassifier(
         fairness_modules=None,
         optimizer="adam",
         lr=1e-3,
-        weight_decay=3e-4,
+        weight_decay="auto",
         fairness_optimizer="sgd",
         fairness_lr=1e-3,
         fairness_max_step=0.01,
@@ -524,6 +546,7 @@ class FairBiNNClassifier(
     ):
         self.eta = eta
         self.fairness_target = fairness_target
+        self.target_samples = target_samples
         self.constraint = constraint
         self.method = method
         self.n_unroll_steps = n_unroll_steps
@@ -616,8 +639,9 @@ class FairBiNNClassifier(
         -----
         ConvergenceWarning
             If the accuracy loss ends above that of predicting the label frequencies, the model
-            predicts one class for all samples, or the difference on the training samples exceeds
-            `fairness_target` by more than a quarter of the target and by more than 0.01.
+            predicts one class for all samples, or the difference exceeds `fairness_target` by more
+            than a quarter of the target and by more than 0.01. The difference is that on the
+            training samples, or with `target_samples` "validation" that on the samples set aside.
         MissingSensitiveFeaturesWarning
             If the parameters ask for a fairness loss and no sensitive features are passed.
         UserWarning
@@ -644,22 +668,24 @@ class FairBiNNClassifier(
         )
         checkpoint = self._make_checkpoint(data, fitted_net)
         samples, validation = data.samples, None
-        if self.early_stopping:
+        fair = options.wants_fairness and data.has_groups
+        if self.early_stopping or (fair and options.target_samples == "validation"):
             samples, validation = split_validation(samples, self.validation_fraction, random_state)
+        n_groups = data.n_groups if fair else []
+        options = with_weight_decay(options, samples, n_groups)
         net = net_for(options, data, samples, random_state)
         if fitted_net is not None:
             _copy_weights(net, fitted_net)
 
-        fair = options.wants_fairness and data.has_groups
         n_classes = len(data.classes)
-        epochs = number_of_epochs(self.max_epochs, options, samples, n_classes, fair)
+        epochs = number_of_epochs(self.max_epochs, options, samples, n_classes, n_groups)
         is_new = fair and fitted_net is None
         accuracy_epochs = epochs_for_accuracy(options, samples, n_classes, epochs) if is_new else 0
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         attributes = functools.partial(fitted_attributes, data=data)
         callbacks = [ForwardToSklearn(self, context, X, y, attributes)]
-        if validation is not None:
+        if self.early_stopping:
             callbacks.append(StopEarly(self.n_iter_no_change, self.tol))
         if checkpoint is not None:
             callbacks.append(checkpoint)
@@ -677,7 +703,8 @@ class FairBiNNClassifier(
         if checkpoint is not None and not net.last_run.interrupted:
             checkpoint.remove()
         set_fitted(self, net, data)
-        warn_of_outcome(net, data, samples)
+        held_out = validation if options.target_samples == "validation" else None
+        warn_of_outcome(net, data, samples, held_out)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
@@ -724,6 +751,11 @@ class FairBiNNClassifier(
             raise ValueError(
                 "early_stopping must be False for partial_fit, which has no validation samples, "
                 "got True."
+            )
+        if self.target_samples != "training":
+            raise ValueError(
+                'target_samples must be "training" for partial_fit, which has no validation '
+                f"samples, got {self.target_samples!r}."
             )
         if self.threshold == "rate":
             raise ValueError(

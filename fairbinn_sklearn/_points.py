@@ -12,11 +12,12 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ._classifier import FairBiNNClassifier, set_fitted
 from ._data.frames import check_order
-from ._data.labels import plain_labels
+from ._data.labels import plain_labels, split_validation
 from ._training import length
 from ._training.build import net_for
 from ._training.callbacks import PrintEpochs
 from ._training.continuation import continued
+from ._training.few_samples import with_weight_decay
 from ._training.options import TrainingOptions, nested_params
 from ._training.outcome import warn_of_outcome
 from ._training.resolve import resolve_schedule
@@ -183,10 +184,17 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
     if isinstance(trainer, str):
         return trainer, []
     nested = nested_params(first.get_params(deep=False), "lr_schedule")
+    random_state = check_random_state(first.random_state)
+    samples, held_out = data.samples, None
+    if options[0].target_samples == "validation":
+        samples, held_out = split_validation(samples, first.validation_fraction, random_state)
+    options = [with_weight_decay(point, samples, data.n_groups) for point in options]
     reason, networks = trainer(
         options,
         data,
-        random_state=check_random_state(first.random_state),
+        samples,
+        held_out,
+        random_state=random_state,
         epochs_per_point=epochs_per_point,
         max_epochs=first.max_epochs,
         schedule=resolve_schedule(first.lr_schedule, nested),
@@ -196,7 +204,7 @@ def _fit_together(estimator, classifiers, arguments, warm_start, epochs_per_poin
     for k, net in networks:
         set_fitted(classifiers[k], net, data)
         with collected_warnings() as of_outcome:
-            warn_of_outcome(net, data, data.samples)
+            warn_of_outcome(net, data, samples, held_out)
         fit_warnings += [(k, warning) for warning in of_data + of_outcome]
     return reason, fit_warnings
 
@@ -221,27 +229,40 @@ def _choose_trainer(warm_start, data, options):
     return _continue
 
 
-def _continue(options, data, *, random_state, epochs_per_point, max_epochs, schedule, callbacks):
+def _continue(
+    options,
+    data,
+    samples,
+    held_out,
+    *,
+    random_state,
+    epochs_per_point,
+    max_epochs,
+    schedule,
+    callbacks,
+):
     """Train for accuracy, and then from point to point, towards smaller differences.
 
     Returns None as the reason, and pairs of a position and a network.
     """
-    samples = data.samples
-    accuracy = replace(options[0], eta=0.0, fairness_target=None)
+    weight_decay = max(point.weight_decay for point in options)
+    accuracy = replace(options[0], eta=0.0, fairness_target=None, weight_decay=weight_decay)
     net = net_for(accuracy, data, samples, random_state)
     epochs, fair_epochs = (
-        length.number_of_epochs(max_epochs, accuracy, samples, len(data.classes), fair)
-        for fair in (False, True)
+        length.number_of_epochs(max_epochs, accuracy, samples, len(data.classes), n_groups)
+        for n_groups in ([], data.n_groups)
     )
-    net.train(samples, epochs=epochs, schedule=schedule, fair=False, callbacks=callbacks)
+    net.train(samples, held_out, epochs=epochs, schedule=schedule, fair=False, callbacks=callbacks)
     if epochs_per_point is None:
         epochs_per_point = length.epochs_per_point(fair_epochs, options[0], len(samples))
     networks = []
     for k in sorted(range(len(options)), key=lambda k: _strictness(options[k])):
         if options[k].wants_fairness:
-            net = continued(net, options[k], samples, data.n_groups, epochs_per_point, callbacks)
+            net = continued(
+                net, options[k], samples, data.n_groups, epochs_per_point, callbacks, held_out
+            )
         else:
-            net.options = options[k]
+            net.options = replace(options[k], weight_decay=weight_decay)
         networks.append((k, net))
     return None, networks
 
@@ -252,14 +273,22 @@ def _strictness(options):
 
 
 def _train_side_by_side(
-    options, data, *, random_state, epochs_per_point, max_epochs, schedule, callbacks
+    options,
+    data,
+    samples,
+    held_out,
+    *,
+    random_state,
+    epochs_per_point,
+    max_epochs,
+    schedule,
+    callbacks,
 ):
     """Train networks from initial weights, side by side, except those with eta 0.
 
     A network with eta 0 has one player only, and is left to a separate fit. Returns the reason why
     training side by side is not possible or None, and pairs of a position and a network.
     """
-    samples = data.samples
     places = [k for k, point in enumerate(options) if point.wants_fairness]
     if len(places) < 2:
         return "fewer than two points have a fairness loss", []
@@ -268,11 +297,13 @@ def _train_side_by_side(
         return reason, []
     varied = "eta" if net.options.fairness_target is None else "fairness_target"
     many = stacked(net, [getattr(options[k], varied) for k in places], samples.dtype)
-    epochs = length.number_of_epochs(max_epochs, net.options, samples, len(data.classes), fair=True)
+    n_classes = len(data.classes)
+    epochs = length.number_of_epochs(max_epochs, net.options, samples, n_classes, data.n_groups)
     many.train(
         samples,
+        held_out,
         epochs=epochs,
-        accuracy_epochs=length.epochs_for_accuracy(net.options, samples, len(data.classes), epochs),
+        accuracy_epochs=length.epochs_for_accuracy(net.options, samples, n_classes, epochs),
         schedule=schedule,
         fair=True,
         callbacks=callbacks,

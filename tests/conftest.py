@@ -30,6 +30,17 @@ def make_data(n_samples=600, groups=("a", "b"), seed=0, n_classes=2):
     return X, y, np.asarray(groups)[codes]
 
 
+def wide_data(seed=0, n_samples=1200, n_features=200, n_groups=4):
+    """Return groups and features most of which have no signal, so that a network overfits them."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, n_groups, n_samples)
+    dense = rng.normal(size=(n_samples, 10)) + 0.96 / n_groups * codes[:, None]
+    sparse = rng.random((n_samples, n_features - 10)) < 0.05
+    y = dense[:, :5].sum(1) + 1.5 * rng.logistic(size=n_samples) > 4.1
+    X = np.column_stack([dense, sparse]).astype(np.float32)
+    return X, y.astype(int), np.array([f"g{code}" for code in codes])
+
+
 def make(**params):
     """Return a classifier that trains a few epochs on the CPU with a fixed seed."""
     return FairBiNNClassifier(**{**SETTINGS, **params})

@@ -41,6 +41,7 @@ BAD_PARAMETERS = [
     ("fairness_lr", -1, "range (0"),
     ("fairness_max_step", 0, "range (0"),
     ("fairness_target", 0, "range (0"),
+    ("target_samples", "test", "'validation'"),
     ("lr_schedule", "linear", "'cosine'"),
     ("max_epochs", 0, "range [1"),
     ("batch_size", 0, "range [1"),
@@ -153,6 +154,11 @@ def test_warm_start_needs_the_same_layers_and_classes(biased):
     "params, classes, message",
     [
         ({"early_stopping": True}, [0, 1], "early_stopping must be False for partial_fit.*True"),
+        (
+            {"target_samples": "validation", "fairness_target": 0.1},
+            [0, 1],
+            'target_samples must be "training" for partial_fit.*validation',
+        ),
         ({"class_weight": "balanced"}, [0, 1], 'class_weight must be a dict or None.*"balanced"'),
         ({}, None, "classes must be passed in the first call of partial_fit, got None"),
         ({}, [5, 6], r"y must have the classes \[5, 6\] and no others, got \[0, 1\]"),

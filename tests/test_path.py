@@ -95,10 +95,14 @@ def test_side_by_side_equals_alone(in_float64, side_by_side, small, params):
     assert_side_by_side_equals_alone(small, [(0.5, None), (20, None)], **params)
 
 
-@pytest.mark.filterwarnings("ignore:The difference on the training samples")
+@pytest.mark.filterwarnings("ignore:The difference on the")
 @pytest.mark.parametrize(
     "params",
-    [{"equalize": "both"}, {"method": "unrolled", "combine": "separate"}],
+    [
+        {"equalize": "both"},
+        {"method": "unrolled", "combine": "separate"},
+        {"target_samples": "validation", "validation_fraction": 0.3},
+    ],
     ids=str,
 )
 def test_targets_side_by_side_equal_those_alone(in_float64, side_by_side, small, params):

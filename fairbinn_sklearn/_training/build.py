@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -163,9 +164,11 @@ def updated_net(net, options, n_groups):
     Multipliers are kept under a target and reset otherwise.
     """
     net = copy.deepcopy(net)
-    net.options = options
+    net.options = replace(options, weight_decay=net.options.weight_decay)  # "auto" may differ
     if options.fairness_target is None:
         net.criterion_.reset_multipliers()
+    if options.target_samples == "training":
+        net.criterion_.reset_offsets()
     net.criterion_.add_groups(n_groups)
     return net
 
@@ -180,6 +183,7 @@ def describe(net):
         "window": net.criterion_.window,
         "positive": net.criterion_.positive,
         "n_strata": net.criterion_.n_strata,
+        "weight_decay": net.options.weight_decay,
         "device": str(net.device),
         "last_run": vars(net.last_run),
     }
@@ -187,8 +191,9 @@ def describe(net):
 
 def rebuild_net(description, state, device, group_names=None):
     """Return a network from its description and lasting state, on a device."""
+    options = TrainingOptions.from_params(description["params"])
     net = build_net(
-        TrainingOptions.from_params(description["params"]),
+        replace(options, weight_decay=description["weight_decay"]),
         input_shape=tuple(description["input_shape"]),
         n_classes=description["n_classes"],
         n_groups=description["n_groups"],

@@ -25,7 +25,7 @@ LR_SCALE = 0.3
 LR_DECAY = 10**-1.5
 
 
-def continued(net, options, samples, n_groups, epochs, callbacks=()):
+def continued(net, options, samples, n_groups, epochs, callbacks=(), held_out=None):
     """Return a network that starts from the state of a fitted one and has other options.
 
     Parameters
@@ -48,6 +48,9 @@ def continued(net, options, samples, n_groups, epochs, callbacks=()):
     callbacks : sequence of skorch.callbacks.Callback, default=()
         Callbacks of the training.
 
+    held_out : Samples, default=None
+        Samples set aside, with ``target_samples="validation"``.
+
     Returns
     -------
     net : TwoPlayerNet
@@ -58,6 +61,7 @@ def continued(net, options, samples, n_groups, epochs, callbacks=()):
     n_steps = epochs * steps_per_epoch(options, len(samples))
     return net.train(
         samples,
+        held_out,
         epochs=epochs,
         schedule=partial(_exponential, n_steps),
         fair=options.wants_fairness,

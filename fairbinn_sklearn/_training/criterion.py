@@ -203,6 +203,9 @@ class Criterion(nn.Module):
                 buffer.zero_()
         return copied
 
+    def reset_offsets(self):
+        """Do nothing, because only rates have offsets."""
+
     def add_groups(self, n_groups):
         """Make room for groups that appear in a later call of `partial_fit`."""
         self.n_groups = list(n_groups)

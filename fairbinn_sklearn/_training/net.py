@@ -271,7 +271,7 @@ class TwoPlayerNet(NeuralNet):
         (seed,) = self.rng.bit_generator.seed_seq.spawn(1)[0].generate_state(1)
         return seeded(int(seed), torch.device(self.device))
 
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Stop if a callback requested it; set the values that depend on the epoch."""
         run = self.run
         if run.stop:
@@ -290,8 +290,12 @@ class TwoPlayerNet(NeuralNet):
         self._follow_leader_lr()
         if run.fair_rule is not accuracy_only:
             self._keep_rate(dataset_train)
+        if run.rule is not accuracy_only and self.options.target_samples == "validation":
+            measured = [self._measured_on(part) for part in (dataset_train, dataset_valid)]
+            self.criterion_.update_offsets(*measured)
         run.largest_step = torch.zeros((), device=self.device)
-        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        datasets = {"dataset_train": dataset_train, "dataset_valid": dataset_valid}
+        super().on_epoch_begin(net, **datasets, **kwargs)
 
     @torch.no_grad()
     def _keep_rate(self, samples):
@@ -435,7 +439,6 @@ class TwoPlayerNet(NeuralNet):
         target = self.options.fairness_target
         return self.options.eta if target is None else self.criterion_.weight(target)
 
-    @torch.no_grad()
     def criterion_on(self, samples):
         """Return a criterion with the rates of all samples at the final weights.
 
@@ -444,12 +447,17 @@ class TwoPlayerNet(NeuralNet):
         """
         if not self.options.has_rates:
             return self.criterion_
-        self._set_training(False)
         with self._precision(samples.dtype):
-            criterion = self.criterion_.empty_copy()
-            for batch in Batches(samples, EVALUATION_SIZE, prepare=criterion.prepare):
-                criterion.update_rates(self.module_(batch.X), batch)
-            return criterion
+            return self._measured_on(samples)
+
+    @torch.no_grad()
+    def _measured_on(self, samples):
+        """Return a criterion with the rates of all samples at the present weights."""
+        self._set_training(False)
+        criterion = self.criterion_.empty_copy()
+        for batch in Batches(samples, EVALUATION_SIZE, prepare=criterion.prepare):
+            criterion.update_rates(self.module_(batch.X), batch)
+        return criterion
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Pass over the samples once.
@@ -490,8 +498,10 @@ class TwoPlayerNet(NeuralNet):
         if samples.groups is not None:
             record |= criterion.summary()
         fairness_loss = record.get("fairness_loss", 0.0)
-        # Early stopping compares the epochs with a fairness loss only.
-        if not prefix or self.run.rule is self.run.fair_rule:
+        # Early stopping compares the epochs with a fairness loss only. Under a target, objectives
+        # cannot be compared, because the weight of the fairness loss changes.
+        is_compared = self.run.rule is self.run.fair_rule and self.options.fairness_target is None
+        if not prefix or is_compared:
             record["objective"] = (record["loss"] + np.multiply(eta, fairness_loss)).tolist()
         self._check_finite(record, eta)
         if self.options.fairness_target is not None and not prefix:

@@ -10,6 +10,7 @@ import torch
 from .._data.batches import samples_per_batch
 from .._utils.identity import is_same
 from ..losses import FairnessLoss
+from .few_samples import WEIGHT_DECAY
 from .resolve import (
     ACTIVATIONS,
     OPTIMIZERS,
@@ -31,6 +32,8 @@ LAYERS = {
     "activation": "relu",
 }
 
+TARGET_SAMPLES = ("training", "validation")
+
 # Parameters that shape the network and its optimizers, and stay between calls of `partial_fit`.
 FIXED = (
     "constraint",
@@ -51,6 +54,7 @@ FIXED = (
 CHANGEABLE = (
     "eta",
     "fairness_target",
+    "target_samples",
     "method",
     "n_unroll_steps",
     "batch_size",
@@ -78,6 +82,7 @@ class TrainingOptions:
     nested: dict
     eta: float | torch.Tensor
     fairness_target: float | torch.Tensor | None
+    target_samples: str
     constraint: FairnessLoss | Callable
     method: str
     n_unroll_steps: int
@@ -126,6 +131,7 @@ class TrainingOptions:
         if target is None and given["eta"] is None:
             target = bound_of_moment(given["constraint"])
         _check_eta(given["eta"], target, constraint)
+        _check_target_samples(given["target_samples"], target, constraint)
         optimizers = {
             name: resolve_class(name, given[name], OPTIMIZERS, torch.optim.Optimizer)
             for name in ("optimizer", "fairness_optimizer")
@@ -141,11 +147,17 @@ class TrainingOptions:
             **optimizers,
             **{
                 name: resolve_float(name, given[name])
-                for name in ("lr", "weight_decay", "fairness_lr", "fairness_max_step")
+                for name in ("lr", "fairness_lr", "fairness_max_step")
             },
+            weight_decay=(
+                WEIGHT_DECAY
+                if given["weight_decay"] == "auto"
+                else resolve_float("weight_decay", given["weight_decay"])
+            ),
             **{
                 name: given[name]
                 for name in (
+                    "target_samples",
                     "method",
                     "n_unroll_steps",
                     "equalize",
@@ -235,6 +247,21 @@ def _check_eta(eta, target, constraint):
         if constraint.target_is_lower_bound:
             reason = "a ratio or a rate of exactly 1 cannot be reached by training"
         raise ValueError(f"fairness_target must be below 1, got {target}: {reason}.")
+
+
+def _check_target_samples(target_samples, target, constraint):
+    if target_samples == "training":
+        return
+    if target is None:
+        raise ValueError(
+            f'target_samples must be "training" without a fairness_target, got {target_samples!r}. '
+            "Set fairness_target, or leave target_samples at its default."
+        )
+    if not isinstance(constraint, FairnessLoss):
+        raise ValueError(
+            'target_samples must be "training" with a function as constraint, got '
+            f"{target_samples!r}: a function has no rates to compare. Use a FairnessLoss."
+        )
 
 
 def _check_unrolled(given, optimizer, nested):

@@ -14,6 +14,7 @@ from .._data.batches import as_tensor, samples_per_batch
 from .._data.scales import warn_of_scales
 from .._data.sources import Source
 from .._utils.fit_warnings import FitWarning, warn
+from .few_samples import has_few_samples
 from .length import steps_per_epoch
 from .module import FairBiNNModule
 
@@ -98,7 +99,7 @@ def _rounds_alike(module, smaller, size):
     return True
 
 
-def warn_of_outcome(net, data, samples):
+def warn_of_outcome(net, data, samples, held_out=None):
     """Warn if the result of a training is poor.
 
     Warnings report a loss above that of predicting the label frequencies, predictions of one class
@@ -115,6 +116,9 @@ def warn_of_outcome(net, data, samples):
 
     samples : Samples
         Training samples, of which about 10,000 are predicted.
+
+    held_out : Samples, default=None
+        Samples set aside, on which a target is measured instead of the training samples.
     """
     _warn_of_loss(net, samples, len(data.classes))
     if not net.last_run.fair:
@@ -123,7 +127,10 @@ def warn_of_outcome(net, data, samples):
     if isinstance(samples.X, Source):  # other X was checked before training
         warn_of_scales(X, net.options, data.features)
     _warn_of_constant_predictions(net, data.classes, X)
-    _warn_of_missed_target(net, samples, data.group_encoder)
+    if held_out is None:
+        _warn_of_missed_target(net, samples, data.group_encoder)
+    else:
+        _warn_of_target_missed_on(held_out, net, samples, data.group_encoder)
 
 
 def _warn_of_loss(net, samples, n_classes):
@@ -175,18 +182,75 @@ def _warn_of_missed_target(net, samples, group_encoder):
     criterion = net.criterion_on(samples)
     difference = float(criterion.constraint_value())
     if difference > largest_met(options.bound):
-        value, side = f"difference on the training samples is {difference:.4f}", "above"
-        if options.has_rates and options.constraint.target_is_lower_bound:
-            measure = options.constraint.measure_name
-            value, side = f"{measure} on the training samples is {1 - difference:.4f}", "below"
-        warn(
-            FitWarning(
-                "target",
-                f"The {value}, {side} fairness_target={options.fairness_target}. "
-                f"{_why_missed(net, criterion, group_encoder)}",
-                ConvergenceWarning,
-            )
+        value = _measured("the training samples", options, difference)
+        side = "below" if _is_lower_bound(options) else "above"
+        cause = _why_missed_in_training(net, criterion, samples, group_encoder)
+        text = f"The {value}, {side} fairness_target={options.fairness_target}. {cause}"
+        warn(FitWarning("target", text, ConvergenceWarning))
+
+
+def _is_lower_bound(options):
+    return options.has_rates and options.constraint.target_is_lower_bound
+
+
+def _measured(where, options, difference):
+    """Return what was measured on some samples, in words."""
+    if not _is_lower_bound(options):
+        return f"difference on {where} is {difference:.4f}"
+    return f"{options.constraint.measure_name} on {where} is {1 - difference:.4f}"
+
+
+def _warn_of_target_missed_on(held_out, net, samples, group_encoder):
+    options = net.options
+    criterion = net.criterion_on(held_out)
+    difference = float(criterion.constraint_value())
+    if difference <= largest_met(options.bound):
+        return
+    training = net.criterion_on(samples)
+    value = _measured(f"the {len(held_out):,} samples set aside", options, difference)
+    side = "below" if _is_lower_bound(options) else "above"
+    in_training = float(training.constraint_value())
+    in_training = 1 - in_training if _is_lower_bound(options) else in_training
+    text = (
+        f"The {value}, {side} fairness_target={options.fairness_target}; on the training samples "
+        f"it is {in_training:.4f}."
+    )
+    cause = _why_missed_on(criterion, net, training, group_encoder)
+    warn(FitWarning("target", f"{text} {cause}", ConvergenceWarning))
+
+
+def _why_missed_on(criterion, net, training, group_encoder):
+    """Return the likely cause of a target missed on samples set aside, and one remedy."""
+    options, run = net.options, net.last_run
+    group, count = min(criterion.widest_gap(), key=itemgetter(1))
+    if count < FEW_SAMPLES:
+        return (
+            f"Group {group_encoder.names_[group]!r}, one of the two groups that differ most, has "
+            f"only {count:.0f} samples set aside in its rate, too few to control the rate. Raise "
+            "validation_fraction, or merge the group with another."
         )
+    is_met = float(training.constraint_value()) <= largest_met(options.bound)
+    if is_met or training.offset_range(criterion) > MISSED[1]:
+        return (
+            "The network overfits: group rates of the training samples differ from those of other "
+            f"samples by more than sampling explains. Train shorter ({run.name_of_epochs}, now "
+            f"{run.epochs}), raise weight_decay (now {options.weight_decay:g}), or use fewer and "
+            "smaller layers."
+        )
+    return _why_missed(net, training, group_encoder)
+
+
+def _why_missed_in_training(net, criterion, samples, group_encoder):
+    """Return the likely cause of a target missed on the training samples, and one remedy."""
+    n_groups = net.criterion_.n_groups
+    if not has_few_samples(net.options, samples, n_groups):
+        return _why_missed(net, criterion, group_encoder)
+    ratio = len(samples) / (samples.X.shape[1] * max(n_groups))
+    return (
+        f"There are only {ratio:.1f} samples per feature and group. Longer training would meet the "
+        "target on the training samples by memorising them. Pass more samples or fewer features, "
+        f"merge groups, or {_relax_target(net.options)}."
+    )
 
 
 def _why_missed(net, criterion, group_encoder):
@@ -211,19 +275,18 @@ def _why_missed(net, criterion, group_encoder):
         return f"The weight of the fairness loss was still growing. {longer}"
     return (
         "Longer training is unlikely to help, because the weight of the fairness loss no longer "
-        f"grows. {_relax_target(options)}, or check whether the labels allow the target."
+        f"grows. {_relax_target(options).capitalize()}, or check whether the labels allow the "
+        "target."
     )
 
 
 def _less_fairness(options):
     """Return the advice to give the fairness loss less weight."""
     if options.fairness_target is not None:
-        advice = _relax_target(options)
-        return f"{advice[0].lower()}{advice[1:]} (now {options.fairness_target})"
+        return f"{_relax_target(options)} (now {options.fairness_target})"
     return f"lower eta (now {options.eta:.4g})"
 
 
 def _relax_target(options):
     """Return the advice to choose a target that is easier to meet."""
-    is_lower = options.has_rates and options.constraint.target_is_lower_bound
-    return "Lower fairness_target" if is_lower else "Raise fairness_target"
+    return "lower fairness_target" if _is_lower_bound(options) else "raise fairness_target"

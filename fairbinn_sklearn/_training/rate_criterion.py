@@ -9,6 +9,7 @@ from ..losses import FairnessLoss
 from ..losses._aggregate import divide, gap_of_extremes
 from .criterion import DECISIONS, SCORES, THRESHOLDS, Criterion
 from .multipliers import gradient_and_update, squared_excess
+from .offsets import offsets_of
 from .partitions import Partitions, stratum_weights
 
 MIN_COUNT = 1e-20  # decayed count below which a group counts as absent
@@ -71,11 +72,13 @@ class RateCriterion(Criterion):
             "counts": (n_events, n_cells),
             "sums": (n_sums, n_events, n_cells, self.n_outputs),
             "multipliers": (len(self.kinds), n_events, n_cells, self.n_outputs),
+            "offsets": (n_sums, n_events, n_cells, self.n_outputs),
         }
         if not self.is_mean:
             shapes["denominators"] = shapes["sums"]
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float32))
+        self.has_offsets = False
         self.partitions = Partitions(self.n_groups, self.n_strata)
 
     @property
@@ -273,16 +276,46 @@ class RateCriterion(Criterion):
 
     def steering_rates(self):
         """Return the rates (K, ..., E, cells, C) at which the loss is evaluated."""
-        scores = self.rates(SCORES)
+        scores = self._expected_rates(SCORES)
         if self.equalize == "scores":
             return scores[None]
         rates = []
         for kind in self.kinds:
-            decisions = self.rates(kind)
+            decisions = self._expected_rates(kind)
             if not self.is_mean:  # without a decision in the denominator, the rate is not defined
                 decisions = torch.where(self.denominators[kind] > MIN_COUNT, decisions, scores)
             rates.append(torch.lerp(scores, decisions, self.decision_weight))
         return rates[0][None] if len(rates) == 1 else torch.stack(rates)
+
+    def _expected_rates(self, kind):
+        """Return the running rates plus their offsets."""
+        rates = self.rates(kind)
+        return rates + self.offsets[kind] if self.has_offsets else rates
+
+    def update_offsets(self, training, held_out):
+        """Set the offsets of the steering rates, from criteria with the rates of all samples."""
+        self.has_offsets = True
+        self.offsets = training.offsets_to(held_out)
+
+    def offsets_to(self, held_out):
+        """Return the offsets (..., E, cells, C) of each kind to the rates of samples set aside."""
+        kinds = sorted({SCORES, *self.kinds})
+        offsets = torch.zeros_like(self.sums)
+        for kind in kinds:
+            parts = self._by_partition(
+                offsets_of,
+                self.rates(kind),
+                self._counts_of(kind),
+                held_out.rates(kind),
+                held_out._counts_of(kind),
+            )
+            offsets[kind] = self.partitions.join(parts)
+        return offsets
+
+    def offset_range(self, held_out):
+        """Return the largest difference between the offsets of two groups, in equalised rates."""
+        parts = self.partitions.split(self.offsets_to(held_out)[self.kinds])
+        return max(float((part.amax(-2) - part.amin(-2)).max()) for part in parts)
 
     def difference(self, kind):
         """Return the value that a target bounds, of decisions or scores."""
@@ -328,6 +361,11 @@ class RateCriterion(Criterion):
         """Set the multipliers to 0."""
         self.multipliers.zero_()
 
+    def reset_offsets(self):
+        """Set the offsets to 0."""
+        self.has_offsets = False
+        self.offsets.zero_()
+
     def add_groups(self, n_groups):
         """Make room for groups that appear in a later call of `partial_fit`."""
         if list(n_groups) == self.n_groups:
@@ -348,7 +386,7 @@ class RateCriterion(Criterion):
 
     def state_names(self):
         """Return the names of the buffers that have an axis of cells."""
-        names = ["counts", "sums", "multipliers"]
+        names = ["counts", "sums", "multipliers", "offsets"]
         return names if self.is_mean else [*names, "denominators"]
 
     def summary(self):

@@ -103,6 +103,7 @@ class WithDropout(torch.nn.Module):
         {},
         {"eta": None, "fairness_target": 0.1, "equalize": "both", "fairness_optimizer": "adam"},
         {"early_stopping": True, "n_iter_no_change": 2, "tol": 0.05},
+        {"eta": None, "fairness_target": 0.1, "target_samples": "validation"},
         {"lr_schedule": ReduceLROnPlateau, "lr_schedule__patience": 0},
         {"batch_size": 600, "constraint": "equalized_odds"},  # in float64
         {"module": WithDropout, "fairness_modules": "fair"},
@@ -126,6 +127,7 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(biased, tmp_path, monkeypatch
     np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
     if not params.get("early_stopping"):
         for fitted in (clf, expected):
+            fitted.set_params(target_samples="training")
             fitted.partial_fit(X, y, sensitive_features=group)
         assert clf.history_ == expected.history_
 

@@ -61,6 +61,18 @@ def test_parameters_of_parameters_are_kept_by_the_name_they_belong_to():
             "early_stopping must be False with a fairness_target",
         ),
         (
+            {"target_samples": "validation"},
+            "target_samples must be \"training\" without a fairness_target, got 'validation'",
+        ),
+        (
+            {
+                "target_samples": "validation",
+                "fairness_target": 0.1,
+                "constraint": any_function,
+            },
+            "target_samples must be \"training\" with a function as constraint, got 'validation'",
+        ),
+        (
             {"method": "unrolled", "fairness_optimizer": "adam"},
             "fairness_optimizer must be \"sgd\" without parameters.*got 'adam' with {}",
         ),
@@ -192,6 +204,7 @@ def test_how_to_train_may_change():
     changes = {
         "eta": None,
         "fairness_target": 0.1,
+        "target_samples": "validation",
         "method": "unrolled",
         "n_unroll_steps": 5,
         "batch_size": 7,

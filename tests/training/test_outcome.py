@@ -42,13 +42,19 @@ def outcome(
     objectives = losses if isinstance(losses, dict) else {}
     history = [{"validation_objective": o, "loss": loss} for o, loss in objectives.items()]
     criterion = SimpleNamespace(
-        constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0
+        constraint_value=lambda: torch.tensor(difference), logit_threshold=0.0, n_groups=[2]
     )
     net = SimpleNamespace(
         module_=FirstFeature(),
         criterion_=criterion,
         options=SimpleNamespace(
-            eta=3.0, fairness_target=target, bound=target, has_rates=False, batch_size=64, lr=0.1
+            eta=3.0,
+            fairness_target=target,
+            bound=target,
+            has_rates=False,
+            batch_size=64,
+            lr=0.1,
+            module=None,
         ),
         history=history or [{"loss": loss} for loss in losses],
         last_run=RunSummary(fair=fair, n_samples=len(X), epochs=7),
