@@ -6,8 +6,10 @@ import re
 import runpy
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sklearn
 from conftest import make, make_data
@@ -16,18 +18,27 @@ from sklearn.model_selection import GridSearchCV
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SOURCES = [
+    ROOT / "README.md",
+    *DOCS.glob("*.rst"),
+    *DOCS.glob("guide/*.rst"),
+    *DOCS.glob("how_to/*.rst"),
+]
 PAGES = {
-    path.name: path.read_text(encoding="utf-8")
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(SOURCES)
 }
+HOW_TO = [path.stem for path in sorted((DOCS / "how_to").glob("*.py"))]
 
 
 def blocks(page, language):
-    """Return the code blocks of a language on a page."""
+    """Return the code blocks of a language on a page. Blocks of the language "py" do not run."""
     if page.endswith(".md"):
         return re.findall(rf"```{language}\n(.*?)\n```", PAGES[page], re.S)
-    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", PAGES[page])
-    return [re.sub("^   ", "", block, flags=re.M) for block in found]
+    directive = rf"^( *)\.\. code-block:: {language}\n\n((?:\1   .*\n|\n)+)"
+    return [
+        textwrap.dedent(block) for _, block in re.findall(directive, PAGES[page] + "\n", re.M)
+    ]
 
 
 # Python
@@ -79,6 +90,39 @@ def test_blocks_of_python_run(page, names, request):
     with sklearn.config_context(enable_metadata_routing=True):
         for block in code:
             exec(compile(block, page, "exec"), names)
+
+
+# Scripts of how_to
+
+
+def test_each_script_has_a_page_in_the_index():
+    assert {f"docs/how_to/{name}.rst" for name in HOW_TO} | {"docs/how_to/index.rst"} == {
+        page for page in PAGES if page.startswith("docs/how_to/")
+    }
+    for name in HOW_TO:
+        assert PAGES["docs/how_to/index.rst"].count(name) == 2  # table and toctree
+
+
+@pytest.mark.parametrize("name", HOW_TO)
+def test_scripts_are_short(name):
+    script = (DOCS / "how_to" / f"{name}.py").read_text(encoding="utf-8")
+    assert script.count("\n") < 40
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", HOW_TO)
+def test_scripts_print_the_output_of_their_page(name, tmp_path, monkeypatch, capsys):
+    """The words are equal, and numbers are close: other processors round differently."""
+    if name == "optuna_search":
+        pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    with sklearn.config_context():
+        runpy.run_path(DOCS / "how_to" / f"{name}.py", run_name="__main__")
+    (shown,) = blocks(f"docs/how_to/{name}.rst", "text")
+    printed, number = capsys.readouterr().out, r"\d+(?:\.\d+)?"
+    assert re.sub(number, "", printed).split() == re.sub(number, "", shown).split()
+    values = [np.array(re.findall(number, text), float) for text in (printed, shown)]
+    np.testing.assert_allclose(*values, rtol=0.05, atol=0.05)
 
 
 # Commands
