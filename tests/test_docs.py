@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import pkgutil
 import re
 import runpy
 import shlex
@@ -76,6 +77,8 @@ def address():
         yield cluster.scheduler_address
 
 
+@pytest.mark.filterwarnings("ignore:Setting an? :DeprecationWarning")  # fairlearn
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")  # two epochs
 @pytest.mark.filterwarnings("ignore:No candidate has")
 @pytest.mark.filterwarnings("ignore::UserWarning:distributed")  # a port that is in use
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets that dask closes later
@@ -90,6 +93,23 @@ def test_blocks_of_python_run(page, names, request):
     with sklearn.config_context(enable_metadata_routing=True):
         for block in code:
             exec(compile(block, page, "exec"), names)
+
+
+# API page
+
+
+def test_api_page_lists_all_public_names():
+    listed, module = set(), None
+    for line in PAGES["docs/api.rst"].splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch("   [A-Za-z]\\w*", line):
+            listed.add(f"{module}.{line.strip()}")
+    package = importlib.import_module("fairbinn_sklearn")
+    names = [info.name for info in pkgutil.iter_modules(package.__path__) if info.name[0] != "_"]
+    modules = [package, *(importlib.import_module(f"fairbinn_sklearn.{name}") for name in names)]
+    public = {f"{m.__name__}.{name}" for m in modules for name in m.__all__ if name[0] != "_"}
+    assert listed == public
 
 
 # Scripts of how_to
