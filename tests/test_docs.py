@@ -37,9 +37,7 @@ def blocks(page, language):
     if page.endswith(".md"):
         return re.findall(rf"```{language}\n(.*?)\n```", PAGES[page], re.S)
     directive = rf"^( *)\.\. code-block:: {language}\n\n((?:\1   .*\n|\n)+)"
-    return [
-        textwrap.dedent(block) for _, block in re.findall(directive, PAGES[page] + "\n", re.M)
-    ]
+    return [textwrap.dedent(block) for _, block in re.findall(directive, PAGES[page] + "\n", re.M)]
 
 
 # Python
@@ -93,6 +91,17 @@ def test_blocks_of_python_run(page, names, request):
     with sklearn.config_context(enable_metadata_routing=True):
         for block in code:
             exec(compile(block, page, "exec"), names)
+
+
+# Links
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in ROOT.glob("*.md")))
+def test_links_of_markdown_pages_lead_to_files(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert not missing
 
 
 # API page
