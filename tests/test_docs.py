@@ -146,7 +146,7 @@ def test_scripts_print_the_output_of_their_page(name, tmp_path, monkeypatch, cap
         pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
     with sklearn.config_context():
-        runpy.run_path(DOCS / "how_to" / f"{name}.py", run_name="__main__")
+        runpy.run_path(str(DOCS / "how_to" / f"{name}.py"), run_name="__main__")
     (shown,) = blocks(f"docs/how_to/{name}.rst", "text")
     printed, number = capsys.readouterr().out, r"\d+(?:\.\d+)?"
     assert re.sub(number, "", printed).split() == re.sub(number, "", shown).split()
