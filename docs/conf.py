@@ -41,7 +41,9 @@ html_title = "fairbinn_sklearn"
 html_static_path = ["static"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
-html_sidebars = {"**": []}  # the header lists all pages, which leaves the width to code
+# The header lists the pages, which leaves the width to code; folders list theirs beside the text.
+html_sidebars = {"*": [], "auto_examples/*": [], "generated/*": []}
+html_sidebars |= dict.fromkeys(["guide/*", "how_to/*"], ["sidebar-nav-bs"])
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_align": "left",

@@ -1,6 +1,6 @@
-"""Train with user-defined criteria: a class that defines events, and a function of a batch.
+"""Train with user-defined criteria: of a rate, of events, and as a function of a batch.
 
-The user guide explains both. This script shows their effect on synthetic data.
+The user guide explains them. This script shows their effect on synthetic data.
 """
 
 import numpy as np
@@ -8,6 +8,14 @@ import torch
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.losses import FairnessLoss
+
+
+class JaccardParity(FairnessLoss):
+    """Equalise the Jaccard index, TP / (TP + FP + FN)."""
+
+    def coefficients(self, label):
+        """Return a, b, c and d for labels of shape (N, C): numbers, or tensors of that shape."""
+        return 0.0, label, label, 1.0 - label
 
 
 class ParityAndOpportunity(FairnessLoss):
@@ -34,6 +42,7 @@ def main():
     for name, eta, constraint in (
         ("none", 0, "demographic_parity"),
         ("ParityAndOpportunity()", 10, ParityAndOpportunity()),
+        ("JaccardParity()", 10, JaccardParity()),
         ("largest_absolute_gap", 2, largest_absolute_gap),
     ):
         clf = FairBiNNClassifier(eta=eta, constraint=constraint, random_state=0)

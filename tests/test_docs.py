@@ -2,12 +2,15 @@
 
 import argparse
 import importlib.util
+import pkgutil
 import re
 import runpy
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sklearn
 from conftest import make, make_data
@@ -16,18 +19,25 @@ from sklearn.model_selection import GridSearchCV
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SOURCES = [
+    ROOT / "README.md",
+    *DOCS.glob("*.rst"),
+    *DOCS.glob("guide/*.rst"),
+    *DOCS.glob("how_to/*.rst"),
+]
 PAGES = {
-    path.name: path.read_text(encoding="utf-8")
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(SOURCES)
 }
+HOW_TO = [path.stem for path in sorted((DOCS / "how_to").glob("*.py"))]
 
 
 def blocks(page, language):
-    """Return the code blocks of a language on a page."""
+    """Return the code blocks of a language on a page. Blocks of the language "py" do not run."""
     if page.endswith(".md"):
         return re.findall(rf"```{language}\n(.*?)\n```", PAGES[page], re.S)
-    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", PAGES[page])
-    return [re.sub("^   ", "", block, flags=re.M) for block in found]
+    directive = rf"^( *)\.\. code-block:: {language}\n\n((?:\1   .*\n|\n)+)"
+    return [textwrap.dedent(block) for _, block in re.findall(directive, PAGES[page] + "\n", re.M)]
 
 
 # Python
@@ -65,6 +75,8 @@ def address():
         yield cluster.scheduler_address
 
 
+@pytest.mark.filterwarnings("ignore:Setting an? :DeprecationWarning")  # fairlearn
+@pytest.mark.filterwarnings("ignore:The difference on the training samples")  # two epochs
 @pytest.mark.filterwarnings("ignore:No candidate has")
 @pytest.mark.filterwarnings("ignore::UserWarning:distributed")  # a port that is in use
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets that dask closes later
@@ -79,6 +91,67 @@ def test_blocks_of_python_run(page, names, request):
     with sklearn.config_context(enable_metadata_routing=True):
         for block in code:
             exec(compile(block, page, "exec"), names)
+
+
+# Links
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in ROOT.glob("*.md")))
+def test_links_of_markdown_pages_lead_to_files(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert not missing
+
+
+# API page
+
+
+def test_api_page_lists_all_public_names():
+    listed, module = set(), None
+    for line in PAGES["docs/api.rst"].splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch("   [A-Za-z]\\w*", line):
+            listed.add(f"{module}.{line.strip()}")
+    package = importlib.import_module("fairbinn_sklearn")
+    names = [info.name for info in pkgutil.iter_modules(package.__path__) if info.name[0] != "_"]
+    modules = [package, *(importlib.import_module(f"fairbinn_sklearn.{name}") for name in names)]
+    public = {f"{m.__name__}.{name}" for m in modules for name in m.__all__ if name[0] != "_"}
+    assert listed == public
+
+
+# Scripts of how_to
+
+
+def test_each_script_has_a_page_in_the_index():
+    assert {f"docs/how_to/{name}.rst" for name in HOW_TO} | {"docs/how_to/index.rst"} == {
+        page for page in PAGES if page.startswith("docs/how_to/")
+    }
+    for name in HOW_TO:
+        assert PAGES["docs/how_to/index.rst"].count(name) == 2  # table and toctree
+
+
+@pytest.mark.parametrize("name", HOW_TO)
+def test_scripts_are_short(name):
+    script = (DOCS / "how_to" / f"{name}.py").read_text(encoding="utf-8")
+    assert script.count("\n") < 40
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", HOW_TO)
+def test_scripts_print_the_output_of_their_page(name, tmp_path, monkeypatch, capsys):
+    """The words are equal, and numbers are close: other processors round differently."""
+    if name == "optuna_search":
+        pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    with sklearn.config_context():
+        runpy.run_path(str(DOCS / "how_to" / f"{name}.py"), run_name="__main__")
+    (shown,) = blocks(f"docs/how_to/{name}.rst", "text")
+    printed, number = capsys.readouterr().out, r"\d+(?:\.\d+)?"
+    assert re.sub(number, "", printed).split() == re.sub(number, "", shown).split()
+    values = [np.array(re.findall(number, text), float) for text in (printed, shown)]
+    np.testing.assert_allclose(*values, rtol=0.05, atol=0.05)
 
 
 # Commands

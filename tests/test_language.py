@@ -11,8 +11,9 @@ FILES = sorted(
     for path in (
         *(ROOT / "fairbinn_sklearn").rglob("*.py"),
         *(ROOT / "docs").glob("*.rst"),
-        ROOT / "README.md",
-        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs" / "guide").glob("*.rst"),
+        *(ROOT / "docs" / "how_to").glob("*.[pr]*"),
+        *ROOT.glob("*.md"),
     )
 )
 
