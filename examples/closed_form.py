@@ -8,7 +8,7 @@ demographic parity predicts 1 where
 .. math:: P(y=1\mid x) - \tfrac12 > \sum_g \lambda_g \frac{P(g\mid x)}{P(g)} .
 
 This example estimates the probabilities by cross-fitted gradient boosting and the
-:math:`\lambda_g` by a linear program, in about 40 lines over scikit-learn, and prints the trade-off
+:math:`\lambda_g` by a linear program, in 60 lines over scikit-learn, and prints the trade-off
 on Adult without the feature sex. Equal opportunity and equalized odds have the same form, with
 :math:`P(y, g\mid x)` instead of :math:`P(g\mid x)`.
 
