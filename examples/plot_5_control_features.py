@@ -3,9 +3,9 @@ Conditional parity: when a feature explains the difference
 ==========================================================
 
 In 1973, the University of California at Berkeley admitted 44 % of the men and 35 % of the women who
-applied. Within most departments, women were admitted at the same or a higher rate: they applied more
-often to departments that admit few people [1]_. Whether the department justifies a difference is a
-question for people. If it does, groups are compared within departments.
+applied. Within most departments, women were admitted at the same or a higher rate. They applied
+more often to departments that admit few people [1]_. Whether the department justifies a difference
+is a question for people. If it does, groups are compared within departments.
 
 This example makes such data, and compares three classifiers: without a fairness loss, with the
 marginal criterion, and with the conditional one.

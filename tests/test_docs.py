@@ -1,4 +1,4 @@
-"""Code blocks of README and docs that are not doctests: Python runs, commands are read."""
+"""Code of README and docs that is not a doctest: Python runs, arguments of commands are parsed."""
 
 import argparse
 import importlib.util
@@ -157,23 +157,48 @@ def test_scripts_print_the_output_of_their_page(name, tmp_path, monkeypatch, cap
 # Commands
 
 
-def commands():
-    """Yield pages and their commands."""
-    for page in PAGES:
+def join_lines(text):
+    """Join lines that end in a backslash."""
+    return text.replace("\\\n", " ")
+
+
+def commands_of_pages():
+    """Yield the commands of pages, in blocks and in sentences."""
+    for page, text in PAGES.items():
         for block in blocks(page, "bash"):
-            for line in block.replace("\\\n", " ").splitlines():
-                yield from ((page, command.strip()) for command in line.split("&&"))
+            for line in join_lines(block).splitlines():
+                yield from (command.strip() for command in line.split("&&"))
+        yield from re.findall(r"`(python examples/[^`]+)`", text)
 
 
-COMMANDS = sorted({command for _, command in commands() if command})
-EXAMPLES = [command for command in COMMANDS if command.startswith("python examples/")]
+def commands_of_scripts():
+    """Yield the commands in docstrings of scripts."""
+    for folder in ("benchmarks", "paper"):
+        for path in (ROOT / "examples" / folder).glob("*.py"):
+            text = join_lines(path.read_text(encoding="utf-8"))
+            yield from re.findall(r"^ {4}(python examples/.+)$", text, re.M)
+
+
+def unique(commands):
+    """Sort commands without their line breaks and comments."""
+    return sorted({shlex.join(shlex.split(one, comments=True)) for one in commands} - {""})
+
+
+COMMANDS = unique([*commands_of_pages(), *commands_of_scripts()])
+EXAMPLES = [one for one in COMMANDS if one.startswith("python examples/")]
 
 
 class ParsedError(Exception):
     """The arguments were read; the rest of the script would take hours."""
 
 
-@pytest.mark.parametrize("command", [one for one in EXAMPLES if "plot_" not in one])
+# Scripts of the gallery take no arguments.
+GALLERY = ("plot_", "closed_form")
+
+
+@pytest.mark.parametrize(
+    "command", [one for one in EXAMPLES if not any(name in one for name in GALLERY)]
+)
 def test_scripts_accept_the_arguments_of_the_commands(command, monkeypatch):
     _, script, *args = shlex.split(command)
     parse = argparse.ArgumentParser.parse_args
@@ -195,7 +220,8 @@ def test_scripts_accept_the_arguments_of_the_commands(command, monkeypatch):
 
 
 def test_pages_have_a_command_for_each_script():
-    named = {shlex.split(command)[1] for command in EXAMPLES}
+    commands = [one for one in unique(commands_of_pages()) if one.startswith("python examples/")]
+    named = {shlex.split(command)[1] for command in commands}
     scripts = {
         path.relative_to(ROOT).as_posix()
         for folder in ("benchmarks", "paper")

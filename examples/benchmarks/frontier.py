@@ -1,8 +1,12 @@
 """
 Compare accuracy and parity of FairBiNN and other methods on the same samples, features and seeds.
 
-    python examples/benchmarks/frontier.py --data adult
-    python examples/benchmarks/frontier.py --data health --file HHP.csv --methods bilevel hgb
+    python examples/benchmarks/frontier.py --data adult --blind
+    python examples/benchmarks/frontier.py --data adult --blind --criterion equalized_odds
+    python examples/benchmarks/frontier.py --data german --aware --methods boosted thresholds
+
+With ``--blind`` the sensitive feature is not among the features of any method. With ``--aware`` it
+is, and methods that need it to predict are compared too. Names of files and titles say which.
 
 Each method is fitted twice for each of its settings and each seed: on 80 % of the training samples,
 to choose settings on the other 20 %, and on all training samples, to be evaluated on the test
@@ -10,23 +14,26 @@ samples. No choice uses the test samples. Results are appended to a CSV file by 
 an interrupted run can be resumed. ``--report`` makes tables and figure from the existing results.
 
 Networks and linear models use the features of `tabular_preprocessor`. Gradient boosting uses the
-original columns. The sensitive feature is among the features. "on boosted scores" adds one feature:
-the log-odds of unmitigated gradient boosting, cross-fitted on the training samples by
-`CrossFittedScores`. Times are CPU seconds of a fit with one thread; the time of a path, including
-gradient boosting, is divided by its number of points.
+original columns. "on boosted scores" adds one feature: the log-odds of unmitigated gradient
+boosting, cross-fitted on the training samples by `CrossFittedScores`. Times are CPU seconds with
+one thread and include gradient boosting.
 """
 
 import argparse
+import importlib
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(Path(__file__).parents[1]))
 
 import numpy as np
 import pandas as pd
 import torch
+from closed_form import EVENTS, ClosedFormClassifier
 from fairlearn import reductions
 from fairlearn.adversarial import AdversarialFairnessClassifier
 from fairlearn.postprocessing import ThresholdOptimizer
@@ -39,7 +46,6 @@ from torch import nn
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.datasets import load_adult, load_german, load_health
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
-from fairbinn_sklearn.losses import DemographicParity
 from fairbinn_sklearn.preprocessing import (
     CrossFittedScores,
     PiecewiseLinearEncoder,
@@ -49,54 +55,70 @@ from fairbinn_sklearn.preprocessing import (
 RESULTS = Path(__file__).parents[2] / "docs/results"
 # Chosen on folds of Adult's training samples by frontier_settings.py.
 NET = {"lr": 3e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
-TARGETS = (0.001, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14)
-EXTRA_TARGETS = (0.0025, 0.0075, 0.0125, 0.0175, 0.025, 0.035, 0.04, 0.045, 0.06, 0.09)
-# For each data set: bounds to report at, reference point of the area (difference, accuracy),
-# settings of the methods, of the encoder and of the network.
+# The target 0.9 is met without a fairness loss.
+TARGETS = (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025)
+TARGETS += (0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.9)
+# For each data set: sensitive feature, bounds to report at, settings of the methods, the encoder,
+# the encoder next to boosted scores, the network and the path.
 PLANS = {
     "adult": {
+        "sensitive": "sex",
         "bounds": (0.01, 0.02, 0.05, 0.10),
-        "reference": (0.20, 0.75),
         "targets": TARGETS,
-        "fine targets": sorted(TARGETS + EXTRA_TARGETS),
-        "etas": (0.5, 1, 1.5, 2, 4, 8, 12, 16, 24, 32, 48),
-        "difference_bound": (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.065, 0.08),
+        "difference_bound": (0.001, 0.01, 0.03, 0.05, 0.08),
         "tol": (0, 0.01, 0.02, 0.035, 0.05, 0.065, 0.08, 0.1),
         "encoder": {"n_tail_bins": 128},
+        "encoder with scores": {},
         "net": NET,
+        "path": {"epochs_per_point": 2},
     },
     "german": {
+        "sensitive": "age",
         "bounds": (0.02, 0.05, 0.10),
-        "reference": (0.20, 0.65),
-        "targets": (0.01, 0.03, 0.05, 0.1),
-        "fine targets": (0.01, 0.03, 0.05, 0.1),
-        "etas": (0.5, 2, 8, 32),
+        "targets": (0.01, 0.03, 0.05, 0.1, 0.9),
         "difference_bound": (0.01, 0.03, 0.05, 0.1),
         "tol": (0, 0.03, 0.05, 0.1),
         "encoder": {"n_bins": 4, "n_tail_bins": 0},
+        "encoder with scores": {"n_bins": 4, "n_tail_bins": 0},
         "net": {"lr": 1e-3, "batch_size": 64, "max_epochs": 20, "device": "cpu"},
+        "path": {},
     },
     "health": {
+        "sensitive": "age",
         "bounds": (0.05, 0.1, 0.2, 0.3),
-        "reference": (0.60, 0.68),
-        "targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
-        "fine targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
-        "etas": (0.1, 0.3, 0.5, 1, 2, 4, 8),
+        "targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.9),
         "difference_bound": (0.05, 0.1, 0.2, 0.3),
         "tol": (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
         "encoder": {"n_bins": 16, "n_tail_bins": 0},
-        "net": {**NET, "constraint": DemographicParity(aggregation="max")},
+        "encoder with scores": {"n_bins": 16, "n_tail_bins": 0},
+        "net": NET,
+        "path": {},
     },
+}
+# Names of the criteria in fairlearn and error-parity.
+THRESHOLD_CONSTRAINTS = {
+    "demographic_parity": "demographic_parity",
+    "equal_opportunity": "true_positive_rate_parity",
+    "equalized_odds": "equalized_odds",
+}
+MOMENTS = {
+    "demographic_parity": reductions.DemographicParity,
+    "equal_opportunity": reductions.TruePositiveRateParity,
+    "equalized_odds": reductions.EqualizedOdds,
 }
 
 
-def load(data, file):
-    """Return the training and the test samples as features, labels 0 and 1, and groups."""
+def load(data, file, blind=False):
+    """Return the training and the test samples as features, labels 0 and 1, and groups.
+
+    If `blind`, the sensitive feature is not among the features.
+    """
+    drop = [PLANS[data]["sensitive"]] if blind else []
     if data == "adult":
         parts = [load_adult(subset=subset, dropna=True) for subset in ("train", "test")]
         return [
             (
-                part.data.drop(columns="fnlwgt"),  # sampling weight, not a feature
+                part.data.drop(columns=["fnlwgt", *drop]),  # a sampling weight, not a feature
                 part.target.to_numpy(),
                 part.data["sex"].astype(str).to_numpy(),
             )
@@ -104,26 +126,29 @@ def load(data, file):
         ]
     if data == "german":
         german = load_german(sensitive_features="age")
+        X = german.data.drop(columns=drop)
         group = np.where(german.data["age"] > 25, "over 25", "25 or younger")
         y = german.target.to_numpy()
         parts = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
-        return [(german.data.iloc[part], y[part], group[part]) for part in parts]
+        return [(X.iloc[part], y[part], group[part]) for part in parts]
     health = load_health(file, sensitive_features="age")
+    X = health.data.drop(columns=drop)
     age = health.sensitive_features["age"].astype(str).to_numpy()
     masks = [(health.split == subset) for subset in ("train", "test")]
-    return [(health.data[mask], health.target.to_numpy()[mask], age[mask]) for mask in masks]
+    return [(X[mask], health.target.to_numpy()[mask], age[mask]) for mask in masks]
 
 
-def encoded_features(X, y, **bins):
+def encoded_features(X, y, group, plan):
     """Return the encoded features, and the function that encodes other samples."""
-    encoder = PiecewiseLinearEncoder(**bins, handle_missing="median", dtype=np.float32)
+    encoder = PiecewiseLinearEncoder(**plan["encoder"], handle_missing="median", dtype=np.float32)
     preprocessor = tabular_preprocessor(encoder=encoder)
     return preprocessor.fit_transform(X), preprocessor.transform
 
 
-def boosted_features(X, y, **bins):
+def boosted_features(X, y, group, plan):
     """Return the encoded features with the cross-fitted log-odds of gradient boosting added."""
-    encoded, transform = encoded_features(X, y, **bins)
+    plan = {**plan, "encoder": plan["encoder with scores"]}
+    encoded, transform = encoded_features(X, y, group, plan)
     scores = CrossFittedScores(gradient_boosting(0))
 
     def join(*parts):
@@ -133,20 +158,51 @@ def boosted_features(X, y, **bins):
     return features, lambda X: join(transform(X), scores.transform(X))
 
 
-def paths(encode=encoded_features, by="targets", **settings):
-    """Return a method: FairBiNN with one path over targets or etas, and without fairness loss."""
+def original_columns(X, y, group, plan):
+    """Return the columns unchanged, for gradient boosting."""
+    return X, lambda X: X
+
+
+def paths(encode, equalize):
+    """Return a method: FairBiNN, one path over targets."""
 
     def fit(X, y, group, seed, plan):
         start = time.process_time()
-        X, transform = encode(X, y, **plan["encoder"])
-        estimator = FairBiNNClassifier(**{**plan["net"], **settings}, random_state=seed)
-        points = {by.split()[-1]: plan[by]}
-        path = fairness_path(X, y, group, estimator=estimator, **points)
-        plain = estimator.set_params(eta=0).fit(X, y)
-        seconds = (time.process_time() - start) / (len(path) + 1)
-        for clf in (plain, *path):
-            setting = clf.eta if by == "etas" else clf.fairness_target or 1
-            yield setting, seconds, lambda X, _, clf=clf: clf.predict_proba(transform(X))[:, 1]
+        X, transform = encode(X, y, group, plan)
+        estimator = FairBiNNClassifier(
+            **plan["net"],
+            constraint=plan["criterion"],
+            equalize=equalize,
+            fairness_position=1,
+            random_state=seed,
+        )
+        path = fairness_path(
+            X, y, group, targets=plan["targets"], estimator=estimator, **plan["path"]
+        )
+        seconds = (time.process_time() - start) / len(path)
+        for clf in path:
+            yield (
+                clf.fairness_target,
+                seconds,
+                lambda X, _, clf=clf: clf.predict_proba(transform(X))[:, 1],
+            )
+
+    return fit
+
+
+def closed(make, encode):
+    """Return a method: the closed form of the optimal rule; all bounds cost one fit."""
+
+    def fit(X, y, group, seed, plan):
+        start = time.process_time()
+        X, transform = encode(X, y, group, plan)
+        clf = ClosedFormClassifier(make(seed), criterion=plan["criterion"], random_state=seed)
+        clf.fit(X, y, sensitive_features=group)
+        for bound in plan["targets"]:
+            clf.set_bound(bound)
+            seconds = time.process_time() - start
+            yield bound, seconds, lambda X, _: clf.predict(transform(X)).astype(float)
+            start = time.process_time()
 
     return fit
 
@@ -164,7 +220,7 @@ def thresholds(X, y, group, seed, plan):
         start = time.process_time()
         model = ThresholdOptimizer(
             estimator=gradient_boosting(seed),
-            constraints="demographic_parity",
+            constraints=THRESHOLD_CONSTRAINTS[plan["criterion"]],
             predict_method="predict_proba",
             **({"tol": tol} if tol else {}),
         ).fit(X, y, sensitive_features=group)
@@ -175,20 +231,66 @@ def thresholds(X, y, group, seed, plan):
         )
 
 
-def original_columns(X, y, **bins):
-    """Return the columns unchanged, for gradient boosting."""
-    return X, lambda X: X
+def error_parity(X, y, group, seed, plan):
+    """Fit error-parity on gradient boosting; it needs the group to predict, has no scores."""
+    from error_parity import RelaxedThresholdOptimizer
+
+    start = time.process_time()
+    model = gradient_boosting(seed).fit(X, y)
+    names = np.unique(group)
+    for tol in plan["tol"]:
+        relaxed = RelaxedThresholdOptimizer(
+            predictor=lambda X: model.predict_proba(X)[:, 1],
+            constraint=THRESHOLD_CONSTRAINTS[plan["criterion"]],
+            tolerance=tol,
+            seed=seed,
+        )
+        relaxed.fit(X=X, y=y, group=np.searchsorted(names, group))
+        seconds = time.process_time() - start
+        yield (
+            tol,
+            seconds,
+            lambda X, group, m=relaxed: np.asarray(
+                m(X, group=np.searchsorted(names, group)), dtype=float
+            ),
+        )
+        start = time.process_time()
 
 
-def reduction(make, encode, every=1):
-    """Return a method: ExponentiatedGradient with every k-th bound; it predicts at random."""
+def oxonfair(X, y, group, seed, plan):
+    """Fit OxonFair on gradient boosting with groups inferred by gradient boosting.
+
+    Its thresholds are fitted on a quarter of the samples, which the models do not use.
+    """
+    from oxonfair import DataDict, FairPredictor, group_metrics
+
+    start = time.process_time()
+    codes = np.unique(group, return_inverse=True)[1]
+    train, held_out = train_test_split(
+        np.arange(len(y)), test_size=0.25, stratify=2 * codes + y, random_state=seed
+    )
+    label, inferred = (
+        gradient_boosting(seed).fit(X.iloc[train], target[train]) for target in (y, codes)
+    )
+    data = DataDict(y[held_out], X.iloc[held_out], codes[held_out])
+    predictor = FairPredictor(label, data, inferred_groups=inferred)
+    metric = getattr(group_metrics, plan["criterion"])
+    for k, bound in enumerate(plan["targets"]):
+        predictor.fit(group_metrics.accuracy, metric, bound, recompute=k == 0)
+        seconds = time.process_time() - start
+        yield bound, seconds, lambda X, _: np.asarray(predictor.predict({"data": X}), float)
+        start = time.process_time()
+
+
+def reduction(make, encode):
+    """Return a method: ExponentiatedGradient for each bound; it predicts at random."""
 
     def fit(X, y, group, seed, plan):
-        X, transform = encode(X, y, **plan["encoder"])
-        for bound in plan["difference_bound"][::every]:
+        X, transform = encode(X, y, group, plan)
+        for bound in plan["difference_bound"]:
             start = time.process_time()
-            parity = reductions.DemographicParity(difference_bound=bound)
-            model = reductions.ExponentiatedGradient(make(seed), parity)
+            moment = MOMENTS[plan["criterion"]](difference_bound=bound)
+            model = reductions.ExponentiatedGradient(make(seed), moment)
             model.fit(X, y, sensitive_features=group)
 
             def predict(X, _, model=model):
@@ -202,7 +304,7 @@ def reduction(make, encode, every=1):
 
 def adversarial(X, y, group, seed, plan):
     """Fit AdversarialFairnessClassifier with one layer; deeper networks predict a constant."""
-    X, transform = encoded_features(X, y, **plan["encoder"])
+    X, transform = encoded_features(X, y, group, plan)
     for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):
         torch.manual_seed(seed)
         start = time.process_time()
@@ -225,37 +327,76 @@ def adversarial(X, y, group, seed, plan):
         yield alpha, seconds, lambda X, _, m=model: np.ravel(m._raw_predict(transform(X)))
 
 
-def penalised(X, y, group, seed, plan):
-    """Train in plain torch on the cross-entropy plus a penalty on the score gap of the batch."""
-    X, transform = encoded_features(X, y, **plan["encoder"])
-    settings, X, y = plan["net"], torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32)
-    codes = torch.as_tensor(np.unique(group, return_inverse=True)[1])
-    for factor in (0.1, 0.3, 1.0, 3.0, 10.0):
-        torch.manual_seed(seed)
-        start = time.process_time()
-        layers = []
-        for width in (X.shape[1], 128, 128):
-            layers += [nn.Linear(width, 128), nn.ReLU()]
-        net = nn.Sequential(*layers, nn.Linear(128, 1))
-        adam = torch.optim.Adam(net.parameters(), lr=settings["lr"], weight_decay=3e-4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings["max_epochs"])
-        for _ in range(settings["max_epochs"]):
-            for index in torch.randperm(len(y)).split(settings["batch_size"]):
-                logits = net(X[index])[:, 0]
-                scores, group_codes = logits.sigmoid(), codes[index]
-                means = torch.stack([scores[group_codes == g].mean() for g in group_codes.unique()])
-                loss = nn.functional.binary_cross_entropy_with_logits(logits, y[index])
-                adam.zero_grad()
-                (loss + factor * (means.max() - means.min())).backward()
-                adam.step()
-            schedule.step()
-        seconds = time.process_time() - start
+def gap_penalty(plan):
+    """Return a penalty: the gaps between the mean scores of groups in the batch."""
 
-        def predict(X, _, net=net):
-            with torch.no_grad():
-                return net(torch.as_tensor(transform(X)))[:, 0].sigmoid().numpy()
+    def penalty(logits, y, codes):
+        scores, gaps = logits.sigmoid(), []
+        for labels in EVENTS[plan["criterion"]]:
+            event = torch.isin(y, torch.tensor(labels, dtype=y.dtype))
+            means = torch.stack([scores[event & (codes == g)].mean() for g in codes.unique()])
+            gaps.append(means.max() - means.min())
+        return sum(gaps)
 
-        yield factor, seconds, predict
+    return penalty
+
+
+def norm_loss(plan):
+    """Return a penalty: the NormLoss of fairret."""
+    from fairret import statistic
+    from fairret.loss import NormLoss
+
+    statistics = {
+        "demographic_parity": [statistic.PositiveRate],
+        "equal_opportunity": [statistic.TruePositiveRate],
+        "equalized_odds": [statistic.TruePositiveRate, statistic.FalsePositiveRate],
+    }[plan["criterion"]]
+    losses = [NormLoss(make()) for make in statistics]
+
+    def penalty(logits, y, codes):
+        one_hot = nn.functional.one_hot(codes).float()
+        labels = [] if plan["criterion"] == "demographic_parity" else [y[:, None]]
+        return sum(loss(logits[:, None], one_hot, *labels) for loss in losses)
+
+    return penalty
+
+
+def penalised(make_penalty, factors):
+    """Return a method: training in plain torch on the cross-entropy plus a penalty."""
+
+    def fit(X, y, group, seed, plan):
+        X, transform = encoded_features(X, y, group, plan)
+        settings, X, y = plan["net"], torch.as_tensor(X), torch.as_tensor(y, dtype=torch.float32)
+        codes, penalty = (
+            torch.as_tensor(np.unique(group, return_inverse=True)[1]),
+            make_penalty(plan),
+        )
+        for factor in factors:
+            torch.manual_seed(seed)
+            start = time.process_time()
+            layers = []
+            for width in (X.shape[1], 128, 128):
+                layers += [nn.Linear(width, 128), nn.ReLU()]
+            net = nn.Sequential(*layers, nn.Linear(128, 1))
+            adam = torch.optim.Adam(net.parameters(), lr=settings["lr"], weight_decay=3e-4)
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings["max_epochs"])
+            for _ in range(settings["max_epochs"]):
+                for index in torch.randperm(len(y)).split(settings["batch_size"]):
+                    logits = net(X[index])[:, 0]
+                    loss = nn.functional.binary_cross_entropy_with_logits(logits, y[index])
+                    adam.zero_grad()
+                    (loss + factor * penalty(logits, y[index], codes[index])).backward()
+                    adam.step()
+                schedule.step()
+            seconds = time.process_time() - start
+
+            def predict(X, _, net=net):
+                with torch.no_grad():
+                    return net(torch.as_tensor(transform(X)))[:, 0].sigmoid().numpy()
+
+            yield factor, seconds, predict
+
+    return fit
 
 
 def gradient_boosting(seed):
@@ -269,32 +410,42 @@ def logistic_regression(seed):
 
 
 METHODS = {
-    "bilevel": (
-        "FairBiNN, bilevel",
-        paths(equalize="both", fairness_position=1, max_epochs=40, lr=2e-3),
+    "boosted": ("FairBiNN on boosted scores", paths(boosted_features, "decisions")),
+    "boosted_both": (
+        "FairBiNN on boosted scores, decisions and scores",
+        paths(boosted_features, "both"),
     ),
-    "bilevel_eta": (
-        "FairBiNN, bilevel, etas",
-        paths(by="etas", fairness_position=1, max_epochs=40, lr=2e-3),
-    ),
-    "boosted": (
-        "FairBiNN, bilevel, on boosted scores",
-        paths(boosted_features, "fine targets", equalize="both", fairness_position=1),
-    ),
-    "lagrangian": ("FairBiNN, lagrangian", paths(equalize="both", method="lagrangian")),
-    "hgb": ("HistGradientBoosting, unmitigated", boosted),
-    "thresholds": ("ThresholdOptimizer on HGB (needs group)", thresholds),
+    "bilevel": ("FairBiNN", paths(encoded_features, "decisions")),
+    "closed_hgb": ("closed form, HGB", closed(gradient_boosting, original_columns)),
+    "closed_lr": ("closed form, LR", closed(logistic_regression, encoded_features)),
+    "hgb": ("HGB, unmitigated", boosted),
     "reduction_hgb": ("ExponentiatedGradient, HGB", reduction(gradient_boosting, original_columns)),
     "reduction_lr": (
         "ExponentiatedGradient, LR",
-        reduction(logistic_regression, encoded_features, every=2),  # one fit takes a minute
+        reduction(logistic_regression, encoded_features),
     ),
+    "oxonfair": ("OxonFair, HGB, inferred groups", oxonfair),
+    "thresholds": ("ThresholdOptimizer, HGB (needs group)", thresholds),
+    "error_parity": ("error-parity, HGB (needs group)", error_parity),
+    "fairret": ("torch, fairret NormLoss", penalised(norm_loss, (0.01, 0.03, 0.1, 0.3, 1.0))),
+    "penalty": ("torch, gap penalty", penalised(gap_penalty, (0.1, 0.3, 1.0, 3.0, 10.0))),
     "adversarial": ("AdversarialFairnessClassifier", adversarial),
-    "penalty": ("torch, gap penalty", penalised),
 }
+NEEDS_GROUP = {"thresholds", "error_parity"}
+PACKAGES = {"fairret": "fairret", "error_parity": "error-parity", "oxonfair": "oxonfair"}
 
 
-def measure(predictions, y, group):
+def difference(values, y, group, criterion):
+    """Return the largest difference of group means, over the events of the criterion."""
+    table = pd.DataFrame({"value": np.asarray(values, float), "y": y, "group": group})
+    gaps = []
+    for labels in EVENTS[criterion]:
+        means = table[table["y"].isin(labels)].groupby("group")["value"].mean()
+        gaps.append(means.max() - means.min())
+    return max(gaps)
+
+
+def measure(predictions, y, group, criterion="demographic_parity"):
     """Return accuracy, and the largest differences of decisions and of scores between groups.
 
     `predictions` are scores, or a tuple of scores and decisions.
@@ -304,14 +455,11 @@ def measure(predictions, y, group):
     else:
         scores, decisions = predictions, predictions > 0.5
     only_decisions = set(np.unique(scores)) <= {0, 1}
-    groups = pd.Series(group)
-
-    def difference(values):
-        means = pd.Series(np.asarray(values, float)).groupby(groups).mean()
-        return means.max() - means.min()
-
-    soft = np.nan if only_decisions else difference(scores)
-    return {"accuracy": np.mean(decisions == y), "hard": difference(decisions), "soft": soft}
+    return {
+        "accuracy": np.mean(decisions == y),
+        "hard": difference(decisions, y, group, criterion),
+        "soft": np.nan if only_decisions else difference(scores, y, group, criterion),
+    }
 
 
 def run(method, seed, train, test, plan):
@@ -329,73 +477,86 @@ def run(method, seed, train, test, plan):
         for setting, seconds, predict in METHODS[method][1](*fit_part, seed, plan):
             yield {
                 **{"method": method, "setting": setting, "seed": seed, "stage": stage},
-                **measure(predict(X_new, group_new), y_new, group_new),
+                **measure(predict(X_new, group_new), y_new, group_new, plan["criterion"]),
                 "seconds": seconds,
             }
 
 
-def choose(means, stds, names, bounds):
-    """Return the test metrics of the best setting on validation samples by method and bound."""
+def interpolate(points, bounds):
+    """Return the accuracy at each difference, interpolated between neighbouring settings."""
+    points = points.sort_values("hard")
+    return np.interp(bounds, points["hard"], points["accuracy"], left=np.nan, right=np.nan)
+
+
+def with_std(mean, std):
+    """Return "mean ± std", or nothing if the mean is missing."""
+    return f"{mean:.4f} ± {std:.4f}" if mean == mean else ""
+
+
+def accuracy_at(table, bounds):
+    """Return the test accuracy at each difference and the times, by method."""
     rows = []
-    for method in means.index.unique("method"):
-        on_valid, mean, std = (
-            table.loc[(method, stage)]
-            for table, stage in ((means, "validation"), (means, "test"), (stds, "test"))
+    for method, runs in table[table["stage"] == "test"].groupby("method", sort=False):
+        means = interpolate(runs.groupby("setting")[["hard", "accuracy"]].mean(), bounds)
+        seeds = [interpolate(points, bounds) for _, points in runs.groupby("seed")]
+        stds = [
+            np.nanstd(values) if m == m else 0 for m, *values in zip(means, *seeds, strict=True)
+        ]
+        n_settings, n_seeds = runs["setting"].nunique(), runs["seed"].nunique()
+        rows.append(
+            {
+                "method": METHODS[method][0],
+                **{f"at {b}": with_std(m, s) for b, m, s in zip(bounds, means, stds, strict=True)},
+                "settings": n_settings,
+                "seeds": n_seeds,
+                "CPU s per curve": round(runs["seconds"].sum() / n_seeds, 1),
+            }
         )
-        for bound in bounds:
-            within = on_valid[on_valid[names].max(axis=1, skipna=False) <= bound]
-            if len(within) and (setting := within["accuracy"].idxmax()) in mean.index:
-                row = {"method": METHODS[method][0], "at most": bound, "setting": setting}
-                for name in ("accuracy", "hard", "soft"):
-                    value = mean.loc[setting, name]
-                    row[name] = (
-                        f"{value:.4f} ± {std.loc[setting, name]:.4f}" if value == value else ""
-                    )
-                rows.append(row)
     return pd.DataFrame(rows)
 
 
-def report(data, table):
-    """Print and save the choices and the areas; draw the fronts on the test samples."""
+def choose(table, bounds):
+    """Return the test metrics of the best setting on validation samples by method and bound."""
+    rows = []
+    for method, runs in table.groupby("method", sort=False):
+        grouped = runs.groupby(["stage", "setting"])[["accuracy", "hard", "soft"]]
+        means, stds = grouped.mean(), grouped.std(ddof=0)
+        on_valid, mean, std = means.loc["validation"], means.loc["test"], stds.loc["test"]
+        for bound in bounds:
+            within = on_valid[on_valid["hard"] <= bound]
+            if len(within) and (setting := within["accuracy"].idxmax()) in mean.index:
+                names = {"accuracy": "accuracy", "hard": "difference", "soft": "of mean scores"}
+                rows.append(
+                    {
+                        **{"method": METHODS[method][0], "at most": bound, "setting": setting},
+                        **{
+                            new: with_std(mean.loc[setting, old], std.loc[setting, old])
+                            for old, new in names.items()
+                        },
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def report(table, name, title, bounds):
+    """Print and save the two tables; draw the fronts on the test samples."""
     import matplotlib.pyplot as plt
-    from moocore import hypervolume
 
-    keys = ["method", "stage", "setting"]
-    grouped = table.groupby(keys, sort=False)[["accuracy", "hard", "soft", "seconds"]]
-    means, stds = grouped.mean(), grouped.std(ddof=0)
-    for names in (["hard"], ["hard", "soft"]):
-        choices = choose(means, stds, names, PLANS[data]["bounds"])
-        print(f"\nSettings chosen on validation samples by {' and '.join(names)}; test metrics:")
-        print(choices.to_string(index=False))
-        choices.to_csv(RESULTS / f"frontier_{data}_{'_'.join(names)}.csv", index=False)
-    reference = PLANS[data]["reference"]
-    areas = []
-    test_table = table[table["stage"] == "test"]
+    order = {method: k for k, method in enumerate(METHODS)}
+    table = table.sort_values("method", key=lambda column: column.map(order), kind="stable")
+    tables = {
+        "at": ("Test accuracy at a difference of decisions", accuracy_at(table, bounds)),
+        "chosen": ("Test metrics of settings chosen on validation samples", choose(table, bounds)),
+    }
+    for suffix, (heading, frame) in tables.items():
+        print(f"\n{title}. {heading}:\n{frame.to_string(index=False)}")
+        frame.to_csv(RESULTS / f"{name}_{suffix}.csv", index=False)
 
-    def area(points):
-        values = np.column_stack([points["hard"], -points["accuracy"]])
-        return 1000 * hypervolume(values, ref=[reference[0], -reference[1]])
-
-    for method, rows in test_table.groupby("method", sort=False):
-        seed_areas = [area(points) for _, points in rows.groupby("seed")]
-        areas.append(
-            {
-                "method": METHODS[method][0],
-                "area of means": area(means.loc[(method, "test")]),
-                "mean of areas": np.mean(seed_areas),
-                "std": np.std(seed_areas),
-                "seeds": len(seed_areas),
-                "CPU s per fit": rows["seconds"].mean(),
-            }
-        )
-    areas = pd.DataFrame(areas).round(2)
-    print(f"\nArea dominated on test samples, in thousandths, relative to {reference}:")
-    print(areas.to_string(index=False))
-    areas.to_csv(RESULTS / f"frontier_{data}_area.csv", index=False)
-
+    test = table[table["stage"] == "test"]
     fig, ax = plt.subplots(figsize=(8, 5.5), layout="constrained")
-    for method in means.index.unique("method"):
-        mean, std = means.loc[(method, "test")], stds.loc[(method, "test")]
+    for method, runs in test.groupby("method", sort=False):
+        grouped = runs.groupby("setting")[["hard", "accuracy"]]
+        mean, std = grouped.mean(), grouped.std(ddof=0)
         ParetoFrontDisplay(
             mean["hard"],
             mean["accuracy"],
@@ -403,13 +564,24 @@ def report(data, table):
             score_std=std["accuracy"],
             label=METHODS[method][0],
         ).plot(ax)
-    accuracies = means.xs("test", level="stage")["accuracy"]
-    ax.set_ylim(bottom=accuracies.quantile(0.05) - 0.005)  # leave out constant predictions
-    n_seeds = sorted(table.groupby("method")["seed"].nunique().unique())
-    ax.set_title(
-        f"{data.capitalize()}, test samples: mean and std of {' or '.join(map(str, n_seeds))} seeds"
-    )
-    fig.savefig(RESULTS / f"frontier_{data}.png", dpi=110)
+    accuracies = test.groupby(["method", "setting"])["accuracy"].mean()
+    ax.set_ylim(bottom=accuracies.quantile(0.1) - 0.005)  # leave out constant predictions
+    ax.set_title(title)
+    fig.savefig(RESULTS / f"{name}.png", dpi=110)
+
+
+def available(methods, blind):
+    """Return the methods that can run, and print why others cannot."""
+    usable = []
+    for method in methods:
+        package = PACKAGES.get(method)
+        if blind and method in NEEDS_GROUP:
+            print(f"{method}: left out with --blind, because it needs the group to predict.")
+        elif package and importlib.util.find_spec(method) is None:
+            print(f"{method}: left out, because it is not installed: pip install {package}")
+        else:
+            usable.append(method)
+    return usable
 
 
 def main():
@@ -417,22 +589,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--data", choices=sorted(PLANS), default="adult")
     parser.add_argument("--file", help="the Heritage Health table, for --data health")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--blind", action="store_true", help="drop the sensitive feature from X")
+    kind.add_argument("--aware", action="store_true", help="keep the sensitive feature in X")
+    parser.add_argument("--criterion", choices=list(EVENTS), default="demographic_parity")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--report", action="store_true", help="only report the existing results")
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    file = RESULTS / f"frontier_{args.data}.csv"
+    plan = {**PLANS[args.data], "blind": args.blind, "criterion": args.criterion}
+    name = f"frontier_{args.data}_{'blind' if args.blind else 'aware'}"
+    name += "" if args.criterion == "demographic_parity" else f"_{args.criterion}"
+    file = RESULTS / f"{name}.csv"
     table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["method", "seed"])
     if not args.report:
-        train, test = load(args.data, args.file)
-        plan = PLANS[args.data]
+        train, test = load(args.data, args.file, args.blind)
         done = set(zip(table["method"], table["seed"], strict=True))
         todo = [
             (method, seed)
             for seed in range(args.seeds)
-            for method in args.methods
+            for method in available(args.methods, args.blind)
             if (method, seed) not in done
         ]
         with Progress() as progress:
@@ -442,7 +620,12 @@ def main():
                 rows = pd.DataFrame(run(method, seed, train, test, plan)).round(5)
                 rows.to_csv(file, mode="a", header=not file.exists(), index=False)
                 progress.advance(task)
-    report(args.data, pd.read_csv(file))
+        table = pd.read_csv(file)
+    title = (
+        f"{args.data.capitalize()}, {'blind' if args.blind else 'aware'}: {plan['sensitive']} "
+        f"{'not among' if args.blind else 'among'} the features; {args.criterion.replace('_', ' ')}"
+    )
+    report(table, name, title, plan["bounds"])
 
 
 if __name__ == "__main__":

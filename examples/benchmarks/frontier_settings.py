@@ -3,11 +3,12 @@ Compare settings for frontier.py on folds of Adult's training samples.
 
     python examples/benchmarks/frontier_settings.py --save docs/results/frontier_settings.csv
 
-Each variant changes one setting of the base. For each of three folds, networks are trained on the
-other two folds, without a fairness loss and at each target, and the predictions of the held-out
-folds are pooled. The table has the accuracy without a fairness loss, the accuracy at some
-demographic parity differences, interpolated linearly between the targets, and the CPU seconds per
-fit with one thread. The test samples are not used. Differences below about 0.001 are noise.
+Sex is among the features. Each variant changes one setting of the base. For each of three folds,
+networks are trained on the other two folds, without a fairness loss and at each target, and the
+predictions of the held-out folds are pooled. The table has the accuracy without a fairness loss,
+the accuracy at some demographic parity differences, interpolated linearly between the targets, and
+the CPU seconds per fit with one thread. The test samples are not used. Differences below about
+0.001 are noise.
 """
 
 import argparse
@@ -60,13 +61,16 @@ def evaluate(variant, X, y, group, folds):
     """Return the table row of a variant."""
     settings = {"fairness_position": 1, **NET, **VARIANTS[variant]}
     encode = settings.pop("encode", encoded_features)
-    bins = {"n_tail_bins": settings.pop("n_tail_bins", PLANS["adult"]["encoder"]["n_tail_bins"])}
+    plan = {**PLANS["adult"], "blind": False}
+    if "n_tail_bins" in settings:
+        plan["encoder"] = {"n_tail_bins": settings.pop("n_tail_bins")}
+    plan["encoder with scores"] = plan["encoder"]
     points = {"targets": TARGETS}
     if "etas" in settings:
         points = {"etas": settings.pop("etas")}
     scores, seconds = {}, []
     for train, held_out in folds:
-        X_train, transform = encode(X.iloc[train], y[train], **bins)
+        X_train, transform = encode(X.iloc[train], y[train], group[train], plan)
         X_new = transform(X.iloc[held_out])
         estimator = FairBiNNClassifier(**settings, random_state=0)
         start = time.process_time()
