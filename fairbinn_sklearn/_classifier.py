@@ -147,8 +147,7 @@ class FairBiNNClassifier(
           meets the target on the training samples only; see :ref:`target-samples`. It needs a
           `fairness_target` and a `constraint` that is not a function.
 
-    constraint : str, FairnessLoss, list of these, constraint of fairlearn, or callable, \
-            default="demographic_parity"
+    constraint : str, FairnessLoss, list, fairlearn Moment or callable, default="demographic_parity"
         The criterion that the follower equalises between groups.
 
         - "demographic_parity": positive rates of all samples.

@@ -5,14 +5,15 @@ it on others. With ``target_samples="validation"``, the multipliers therefore ac
 plus an offset, the rates of samples set aside minus the rates of training samples at the same
 weights [1]_.
 
-The rates of few samples are noisy. Let :math:`d_g` be the offset of group g minus the mean offset
-of the groups, and :math:`v_g` its sampling variance. The offsets are multiplied by
+The rates of few samples are noisy. Let :math:`d_g` be the difference of group g minus the mean
+difference of the groups, and :math:`v_g` its sampling variance. The offset is the mean difference
+plus :math:`d_g` times
 
 .. math::
 
     \max\Bigl(0,\; 1 - \frac{\sum_g v_g}{\sum_g d_g^2}\Bigr) ,
 
-as in shrinkage of James and Stein: offsets that sampling explains have no effect.
+as in shrinkage of James and Stein: gaps between groups that sampling explains have no effect.
 
 References
 ----------
@@ -32,29 +33,29 @@ def offsets_of(training, n_training, held_out, n_held_out):
     training, held_out : torch.Tensor of shape (..., E, G, C)
         Rates of each event and group, of the training samples and of the samples set aside.
 
-    n_training, n_held_out : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
-        Denominators of the rates. The offset of a group without a rate in one part is 0.
+    n_training, n_held_out : torch.Tensor of shape (E, G, 1) or (..., E, G, C)
+        Denominators of the rates. The offset of a group with 0 in one part is the mean.
 
     Returns
     -------
     offsets : torch.Tensor of shape (..., E, G, C)
-        Offsets, whose sum over the groups is 0.
+        Offsets.
     """
     present = (n_training > 0) & (n_held_out > 0)
     n_groups = present.sum(-2, keepdim=True).clamp(min=1)
 
-    def total(values):
-        return (values * present).sum(-2, keepdim=True)
+    def mean(values):
+        return (values * present).sum(-2, keepdim=True) / n_groups
 
-    n_training, n_held_out = (n.clamp(min=1.0) for n in (n_training, n_held_out))
-    pooled = (n_training * training + n_held_out * held_out) / (n_training + n_held_out)
-    # One more sample of each class, because a rate of 0 or 1 has a sampling error, too.
+    n_training, n_held_out = n_training.clamp(min=1.0), n_held_out.clamp(min=1.0)
     n_both = n_training + n_held_out
-    pooled = (n_both * pooled + 1.0) / (n_both + 2.0)
+    # Two more samples, one of them positive, because a rate of 0 or 1 has a sampling error, too.
+    pooled = (n_training * training + n_held_out * held_out + 1.0) / (n_both + 2.0)
+    pooled = pooled.clamp(0.0, 1.0)  # quotients may exceed 1
     variance = pooled * (1.0 - pooled) * (1.0 / n_training + 1.0 / n_held_out)
-    variance = total(variance) * (n_groups - 1) / n_groups
-    deviations = (held_out - training) * present
-    deviations = (deviations - total(deviations) / n_groups) * present
-    tiny = torch.finfo(deviations.dtype).tiny
-    shrunk = 1.0 - variance / total(deviations.square()).clamp(min=tiny)
-    return deviations * shrunk.clamp(min=0.0)
+    variance = mean(variance) * (n_groups - 1) / n_groups
+    gaps = held_out - training
+    deviations = (gaps - mean(gaps)) * present
+    tiny = torch.finfo(gaps.dtype).tiny
+    shrunk = 1.0 - variance / mean(deviations.square()).clamp(min=tiny)
+    return mean(gaps) + deviations * shrunk.clamp(min=0.0)

@@ -182,22 +182,13 @@ def _warn_of_missed_target(net, samples, group_encoder):
     criterion = net.criterion_on(samples)
     difference = float(criterion.constraint_value())
     if difference > largest_met(options.bound):
-        value = _measured("the training samples", options, difference)
-        side = "below" if _is_lower_bound(options) else "above"
+        name, value, side = _measured(difference, options)
         cause = _why_missed_in_training(net, criterion, samples, group_encoder)
-        text = f"The {value}, {side} fairness_target={options.fairness_target}. {cause}"
+        text = (
+            f"The {name} on the training samples is {value:.4f}, {side} "
+            f"fairness_target={options.fairness_target}. {cause}"
+        )
         warn(FitWarning("target", text, ConvergenceWarning))
-
-
-def _is_lower_bound(options):
-    return options.has_rates and options.constraint.target_is_lower_bound
-
-
-def _measured(where, options, difference):
-    """Return what was measured on some samples, in words."""
-    if not _is_lower_bound(options):
-        return f"difference on {where} is {difference:.4f}"
-    return f"{options.constraint.measure_name} on {where} is {1 - difference:.4f}"
 
 
 def _warn_of_target_missed_on(held_out, net, samples, group_encoder):
@@ -207,16 +198,21 @@ def _warn_of_target_missed_on(held_out, net, samples, group_encoder):
     if difference <= largest_met(options.bound):
         return
     training = net.criterion_on(samples)
-    value = _measured(f"the {len(held_out):,} samples set aside", options, difference)
-    side = "below" if _is_lower_bound(options) else "above"
-    in_training = float(training.constraint_value())
-    in_training = 1 - in_training if _is_lower_bound(options) else in_training
+    name, value, side = _measured(difference, options)
+    in_training = _measured(float(training.constraint_value()), options)[1]
     text = (
-        f"The {value}, {side} fairness_target={options.fairness_target}; on the training samples "
-        f"it is {in_training:.4f}."
+        f"The {name} on the {len(held_out):,} samples set aside is {value:.4f}, {side} "
+        f"fairness_target={options.fairness_target}; on the training samples it is "
+        f"{in_training:.4f}. {_why_missed_on(criterion, net, training, group_encoder)}"
     )
-    cause = _why_missed_on(criterion, net, training, group_encoder)
-    warn(FitWarning("target", f"{text} {cause}", ConvergenceWarning))
+    warn(FitWarning("target", text, ConvergenceWarning))
+
+
+def _measured(difference, options):
+    """Return the name and value of the measure that a target bounds, and its side if missed."""
+    if options.has_rates and options.constraint.target_is_lower_bound:
+        return options.constraint.measure_name, 1 - difference, "below"
+    return "difference", difference, "above"
 
 
 def _why_missed_on(criterion, net, training, group_encoder):
@@ -246,10 +242,11 @@ def _why_missed_in_training(net, criterion, samples, group_encoder):
     if not has_few_samples(net.options, samples, n_groups):
         return _why_missed(net, criterion, group_encoder)
     ratio = len(samples) / (samples.X.shape[1] * max(n_groups))
+    advice = _relax_target(net.options)
     return (
         f"There are only {ratio:.1f} samples per feature and group. Longer training would meet the "
         "target on the training samples by memorising them. Pass more samples or fewer features, "
-        f"merge groups, or {_relax_target(net.options)}."
+        f"merge groups, or {advice[0].lower()}{advice[1:]}."
     )
 
 
@@ -275,18 +272,19 @@ def _why_missed(net, criterion, group_encoder):
         return f"The weight of the fairness loss was still growing. {longer}"
     return (
         "Longer training is unlikely to help, because the weight of the fairness loss no longer "
-        f"grows. {_relax_target(options).capitalize()}, or check whether the labels allow the "
-        "target."
+        f"grows. {_relax_target(options)}, or check whether the labels allow the target."
     )
 
 
 def _less_fairness(options):
     """Return the advice to give the fairness loss less weight."""
     if options.fairness_target is not None:
-        return f"{_relax_target(options)} (now {options.fairness_target})"
+        advice = _relax_target(options)
+        return f"{advice[0].lower()}{advice[1:]} (now {options.fairness_target})"
     return f"lower eta (now {options.eta:.4g})"
 
 
 def _relax_target(options):
     """Return the advice to choose a target that is easier to meet."""
-    return "lower fairness_target" if _is_lower_bound(options) else "raise fairness_target"
+    is_lower = options.has_rates and options.constraint.target_is_lower_bound
+    return "Lower fairness_target" if is_lower else "Raise fairness_target"

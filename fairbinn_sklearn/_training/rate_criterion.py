@@ -140,7 +140,7 @@ class RateCriterion(Criterion):
             group_grad = (rate_grad.sum(0) if is_summed else rate_grad) / counts
             return batch.membership @ group_grad.flatten(-3, -2)
         numerator_grad = rate_grad / (self._mean_denominators() * counts)
-        denominator_grad = -numerator_grad * self.steering_rates()
+        denominator_grad = -numerator_grad * self._running_rates()
         if is_summed:
             numerator_grad, denominator_grad = numerator_grad.sum(0), denominator_grad.sum(0)
         _, b, _, d = batch.coefficients.permute(1, 2, 0, 3)
@@ -155,7 +155,7 @@ class RateCriterion(Criterion):
         """
         counts = self.update_rates(logits, batch)[..., None]
         _, loss_of_rates = self._steer(batch)
-        slopes, rates = self.surrogate_slopes(), self.steering_rates()
+        slopes, rates = self.surrogate_slopes(), self._running_rates()
 
         def batch_rates(logits):
             surrogates = torch.stack(
@@ -170,7 +170,7 @@ class RateCriterion(Criterion):
             linear = numerators - rates * denominators
             return divide(linear, self._mean_denominators() * counts)
 
-        anchor = rates - batch_rates(logits.detach())
+        anchor = self.steering_rates() - batch_rates(logits.detach())
         return lambda logits: loss_of_rates(anchor + batch_rates(logits)).sum(0)
 
     def surrogate(self, kind, slope, logits):
@@ -275,22 +275,28 @@ class RateCriterion(Criterion):
         return self.sums[kind] / self._counts_of(kind).clamp(min=MIN_COUNT)
 
     def steering_rates(self):
-        """Return the rates (K, ..., E, cells, C) at which the loss is evaluated."""
-        scores = self._expected_rates(SCORES)
+        """Return the rates (K, ..., E, cells, C) at which the loss is evaluated.
+
+        With offsets they are estimates of the rates of samples that are set aside.
+        """
+        rates = self._running_rates()
+        if self.target is None or not self.has_offsets:
+            return rates
+        offsets = torch.lerp(self.offsets[SCORES], self.offsets[self.kinds], self.decision_weight)
+        return rates + offsets
+
+    def _running_rates(self):
+        """Return the running rates (K, ..., E, cells, C) of the kinds that are equalised."""
+        scores = self.rates(SCORES)
         if self.equalize == "scores":
             return scores[None]
         rates = []
         for kind in self.kinds:
-            decisions = self._expected_rates(kind)
+            decisions = self.rates(kind)
             if not self.is_mean:  # without a decision in the denominator, the rate is not defined
                 decisions = torch.where(self.denominators[kind] > MIN_COUNT, decisions, scores)
             rates.append(torch.lerp(scores, decisions, self.decision_weight))
         return rates[0][None] if len(rates) == 1 else torch.stack(rates)
-
-    def _expected_rates(self, kind):
-        """Return the running rates plus their offsets."""
-        rates = self.rates(kind)
-        return rates + self.offsets[kind] if self.has_offsets else rates
 
     def update_offsets(self, training, held_out):
         """Set the offsets of the steering rates, from criteria with the rates of all samples."""
@@ -298,24 +304,25 @@ class RateCriterion(Criterion):
         self.offsets = training.offsets_to(held_out)
 
     def offsets_to(self, held_out):
-        """Return the offsets (..., E, cells, C) of each kind to the rates of samples set aside."""
-        kinds = sorted({SCORES, *self.kinds})
-        offsets = torch.zeros_like(self.sums)
-        for kind in kinds:
-            parts = self._by_partition(
-                offsets_of,
-                self.rates(kind),
-                self._counts_of(kind),
-                held_out.rates(kind),
-                held_out._counts_of(kind),
-            )
-            offsets[kind] = self.partitions.join(parts)
-        return offsets
+        """Return the offsets (..., E, cells, C) from the rates to those of samples set aside."""
+        kinds = range(len(self.sums))
+        values = []
+        for criterion in (self, held_out):
+            values.append(torch.stack([criterion.rates(kind) for kind in kinds]))
+            counts = torch.stack([criterion._counts_of(kind) for kind in kinds])
+            values.append(counts[0] if self.is_mean else counts)
+        return self.partitions.join(self._by_partition(offsets_of, *values))
 
     def offset_range(self, held_out):
         """Return the largest difference between the offsets of two groups, in equalised rates."""
-        parts = self.partitions.split(self.offsets_to(held_out)[self.kinds])
-        return max(float((part.amax(-2) - part.amin(-2)).max()) for part in parts)
+        offsets = self.offsets_to(held_out)[self.kinds]
+        ranges = self._by_partition(lambda part: part.amax(-2) - part.amin(-2), offsets)
+        return max(float(part.max()) for part in ranges)
+
+    def reset_offsets(self):
+        """Set the offsets to 0."""
+        self.has_offsets = False
+        self.offsets.zero_()
 
     def difference(self, kind):
         """Return the value that a target bounds, of decisions or scores."""
@@ -360,11 +367,6 @@ class RateCriterion(Criterion):
     def reset_multipliers(self):
         """Set the multipliers to 0."""
         self.multipliers.zero_()
-
-    def reset_offsets(self):
-        """Set the offsets to 0."""
-        self.has_offsets = False
-        self.offsets.zero_()
 
     def add_groups(self, n_groups):
         """Make room for groups that appear in a later call of `partial_fit`."""

@@ -35,10 +35,10 @@ def counts(*values):
     return column(*values)
 
 
-def test_offsets_of_many_samples_are_the_differences_of_the_rates_less_their_mean():
+def test_offsets_of_many_samples_are_the_differences_of_the_rates():
     many = counts(1e9, 1e9, 1e9)
     offsets = offsets_of(column(0.2, 0.3, 0.4), many, column(0.1, 0.3, 0.8), many)
-    assert_close(offsets, column(-0.2, -0.1, 0.3), rtol=0, atol=1e-6)
+    assert_close(offsets, column(-0.1, 0.0, 0.4), rtol=0, atol=1e-6)
 
 
 def test_offsets_within_the_sampling_error_are_zero():
@@ -51,7 +51,7 @@ def test_offsets_within_the_sampling_error_are_zero():
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_a_group_that_a_part_lacks_has_no_offset(part):
+def test_a_group_that_a_part_lacks_has_the_mean_offset(part):
     n_samples = [counts(1e9, 1e9, 1e9), counts(1e9, 1e9, 1e9)]
     n_samples[part] = counts(1e9, 0, 1e9)
     offsets = offsets_of(column(0.5, 0.9, 0.5), n_samples[0], column(0.4, 0.1, 0.6), n_samples[1])
@@ -66,7 +66,7 @@ def test_networks_side_by_side_have_the_offsets_of_each():
         assert_close(together[k], offsets_of(rates[0, k], parts[0], rates[1, k], parts[1]))
 
 
-@pytest.mark.parametrize("equalize", ["decisions", "scores", "both"])
+@pytest.mark.parametrize("equalize", ["decisions", "scores", "both", "distribution"])
 def test_steering_rates_are_those_of_the_samples_set_aside(large, equalize):
     """With many samples set aside, the running rates plus offsets are close to their rates."""
     clf = fit(large, fairness_target=0.05, equalize=equalize, **ON_VALIDATION)
@@ -177,7 +177,6 @@ def test_a_target_missed_on_samples_set_aside_has_one_cause(count, difference, o
             batch_size=10,
             has_rates=True,
             constraint=DemographicParity(),
-            fairness_target=0.02,
             bound=0.02,
             weight_decay=1e-3,
         ),
@@ -192,3 +191,36 @@ def test_a_target_missed_on_samples_set_aside_has_one_cause(count, difference, o
     encoder = SimpleNamespace(names_=["a", "b"])
     text = outcome_file._why_missed_on(held_out, net, training, encoder)
     assert re.match(expected, text)
+
+
+@pytest.mark.parametrize(
+    "constraint, target",
+    [
+        ("predictive_parity", 0.1),
+        (DemographicParity(measure="ratio"), 0.8),
+        (DemographicParity(measure="minimum"), 0.4),
+    ],
+    ids=["quotient", "ratio", "minimum"],
+)
+def test_all_rates_and_measures_are_measured_on_the_samples_set_aside(large, constraint, target):
+    """The steering rates of the last epoch are estimates of the rates set aside."""
+    X, y, group = large
+    clf = fit(large, fairness_target=target, constraint=constraint, **ON_VALIDATION)
+    criterion = clf.net_.criterion_
+    plain = criterion.empty_copy()
+    for name in ("sums", "counts", "denominators"):
+        setattr(plain, name, getattr(criterion, name, None))
+    plain.decision_weight = criterion.decision_weight
+    offsets = criterion.steering_rates() - plain.steering_rates()
+    assert criterion.offsets.isfinite().all()
+    assert_close(offsets, criterion.offsets[criterion.kinds])
+
+
+def test_groups_within_strata_have_offsets(large):
+    X, y, group = large
+    strata = np.where(X[:, 1] > 0, "high", "low")
+    clf = make(fairness_target=0.05, **ON_VALIDATION)
+    clf.fit(X, y, sensitive_features=group, control_features=strata)
+    criterion = clf.net_.criterion_
+    assert criterion.offsets.shape[-2] == 4
+    assert criterion.offsets.isfinite().all()
