@@ -121,6 +121,11 @@ def positive_code(pos_label, classes):
 
 def trained_pos_label(estimator):
     """Return the `pos_label` of the classifier inside pipelines and searches, None without one."""
+    return getattr(inner_classifier(estimator), "pos_label", None)
+
+
+def inner_classifier(estimator):
+    """Return the first estimator with a `pos_label` inside pipelines and searches, or None."""
     while not hasattr(estimator, "pos_label"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -130,7 +135,7 @@ def trained_pos_label(estimator):
             estimator = estimator.estimator_
         else:
             return None
-    return estimator.pos_label
+    return estimator
 
 
 def label_codes(X, y, classes, name="y"):

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make
 from fairlearn.metrics import (
     MetricFrame,
     demographic_parity_difference,
@@ -15,6 +16,7 @@ from fairlearn.metrics import (
 )
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import precision_score
 
 from fairbinn_sklearn import FairnessPath
 from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay, TrainingDisplay
@@ -459,3 +461,29 @@ def test_error_without_matplotlib(monkeypatch):
 def test_invalid_data(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "constraint, extra",
+    [
+        ("predictive_parity", ["precision"]),
+        (["treatment_equality", "equal_opportunity"], ["share_of_false_negatives"]),
+        ("equalized_odds", []),
+    ],
+)
+def test_an_audit_draws_the_rate_of_the_trained_criterion(biased, constraint, extra):
+    X, y, group = biased
+    clf = make(constraint=constraint).fit(X, y, sensitive_features=group)
+    display = AuditDisplay.from_estimator(clf, X, y, sensitive_features=group, n_boot=10)
+    names = ["selection_rate", "true_positive_rate", "false_positive_rate", *extra]
+    assert display.differences["after"].index.tolist() == names
+    assert len(display.ax_) == len(names)
+    if "precision" in extra:
+        frame = MetricFrame(
+            metrics=precision_score,
+            y_true=y,
+            y_pred=clf.predict(X),
+            sensitive_features=group,
+        )
+        np.testing.assert_allclose(display.rates["after"]["precision"], frame.by_group)
+        assert "of samples predicted 1" in display.ax_[3].get_xlabel()

@@ -7,8 +7,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._data.frames import check_order
 from ..._data.groups import UNKNOWN
-from ..._data.labels import label_codes, trained_pos_label
-from ...losses import DemographicParity, EqualOpportunity, FalsePositiveRateParity
+from ..._data.labels import inner_classifier, label_codes, trained_pos_label
+from ...losses import (
+    AccuracyParity,
+    DemographicParity,
+    EqualOpportunity,
+    F1Parity,
+    FalseOmissionRateParity,
+    FalsePositiveRateParity,
+    PredictiveParity,
+    TreatmentEquality,
+)
 from ...losses._combined import CombinedLoss
 from ...metrics._bootstrap import check_bootstrap, interval
 from .._audit import (
@@ -20,17 +29,31 @@ from .._audit import (
 from ._drawing import as_words, get_axes_array, import_pyplot, plain_text
 
 _COLORS = {"before": "#E69F00", "after": "#0072B2"}  # Okabe and Ito's; differ in lightness too
-_RATES = {  # the samples that each rate counts, in words, and the criterion that selects them
-    "selection_rate": ("", DemographicParity()),
-    "true_positive_rate": ("\nof samples labelled {label}", EqualOpportunity()),
-    "false_positive_rate": ("\nof samples not labelled {label}", FalsePositiveRateParity()),
+_RATES = {  # what each rate counts, in words, and its criterion
+    "selection_rate": ("Predicted {label}", DemographicParity()),
+    "true_positive_rate": ("Predicted {label}\nof samples labelled {label}", EqualOpportunity()),
+    "false_positive_rate": (
+        "Predicted {label}\nof samples not labelled {label}",
+        FalsePositiveRateParity(),
+    ),
+    "precision": ("Labelled {label}\nof samples predicted {label}", PredictiveParity()),
+    "false_omission_rate": (
+        "Labelled {label}\nof samples not predicted {label}",
+        FalseOmissionRateParity(),
+    ),
+    "accuracy": ("Correct predictions", AccuracyParity()),
+    "f1_score": ("F1 score of {label}", F1Parity()),
+    "share_of_false_negatives": ("False negatives\namong the errors", TreatmentEquality()),
 }
+_ALWAYS = ["selection_rate", "true_positive_rate", "false_positive_rate"]
 
 
 class AuditDisplay:
     r"""Draw the selection rate, true positive rate and false positive rate of each group.
 
     Create it with `from_estimator`. Bars show the rates, equal to those of fairlearn's MetricFrame.
+    If `clf` was trained for another rate, such as the precision for predictive parity, this rate
+    has a panel, too.
     The title of each panel shows the largest difference between two groups, and its confidence
     interval (CI). Error bars and CIs are percentile intervals of the bootstrap [1]_, which
     resamples the samples.
@@ -66,7 +89,7 @@ class AuditDisplay:
 
     Attributes
     ----------
-    ax_ : ndarray of shape (3,) of matplotlib.axes.Axes
+    ax_ : ndarray of shape (n_rates,) of matplotlib.axes.Axes
         Axes of the panels.
 
     figure_ : matplotlib.figure.Figure
@@ -167,8 +190,9 @@ class AuditDisplay:
         random_state : int, RandomState instance or None, default=None
             Source of the resamples.
 
-        ax : array-like of 3 matplotlib.axes.Axes, default=None
-            Axes to draw on. None creates a figure.
+        ax : array-like of matplotlib.axes.Axes, default=None
+            Axes to draw on, one for each rate: 3, and one more for each rate that `clf` was trained
+            for and that is not among the 3. None creates a figure.
 
         Returns
         -------
@@ -234,11 +258,13 @@ class AuditDisplay:
         is_counted = weight > 0
         codes, (groups,) = encode_groups(sensitive_features, is_counted)
         random_state = check_random_state(random_state)
+        names = _rates_of(clf)
+        criterion = CombinedLoss([_RATES[name][1] for name in names])
         rates, intervals, differences = {}, {}, {}
         for name, estimator in estimators.items():
             predictions = label_codes(X, estimator.predict(X), classes, f"predictions of {name}")
             result = group_rates(
-                CombinedLoss([criterion for _, criterion in _RATES.values()]),
+                criterion,
                 2,
                 (truth == positive).astype(int)[is_counted],
                 (predictions == positive).astype(int)[is_counted],
@@ -248,7 +274,7 @@ class AuditDisplay:
                 random_state=random_state,
             )
             when = "before" if name == "baseline" else "after"
-            tables = _tables(result.rates[0][..., 0], groups, confidence_level)
+            tables = _tables(result.rates[0][..., 0], groups, names, confidence_level)
             rates[when], intervals[when], differences[when] = tables
         known = codes[:, 0] != UNKNOWN
         sizes, weights = (
@@ -347,7 +373,7 @@ class AuditDisplay:
         if self.pos_label is None or column not in _RATES:
             return "Rate"
         label = plain_text(repr(self.pos_label))
-        return f"Predicted {label}" + _RATES[column][0].format(label=label)
+        return _RATES[column][0].format(label=label)
 
     def _difference_text(self, name, column):
         """Return the difference and its interval in words."""
@@ -377,14 +403,29 @@ def _positive_class(clf, classes, pos_label):
     return classes.index(label), label
 
 
-def _tables(rates, groups, confidence_level):
-    """Return rates, intervals and differences as DataFrames, from rates (1 + n_boot, 3, G)."""
-    names, ends = list(_RATES), interval(rates, confidence_level)
+def _rates_of(clf):
+    """Return the names of the rates that are drawn: three, and those that `clf` was trained for."""
+    net = getattr(inner_classifier(clf), "net_", None)
+    constraint = None if net is None else net.options.constraint
+    losses = getattr(constraint, "losses", [constraint])
+    trained = [
+        name
+        for name, (_, criterion) in _RATES.items()
+        if any(type(loss) is type(criterion) for loss in losses)
+    ]
+    return [*_ALWAYS, *(name for name in trained if name not in _ALWAYS)]
+
+
+def _tables(rates, groups, names, confidence_level):
+    """Return rates, intervals and differences as DataFrames, from rates (1 + n_boot, E, G)."""
+    ends = interval(rates, confidence_level)
     differences = spread(rates, axis=2)
     low, high = interval(differences, confidence_level)
     columns = pd.MultiIndex.from_product([names, ["low", "high"]])
     return (
         pd.DataFrame(rates[0].T, index=groups, columns=names),
-        pd.DataFrame(ends.transpose(2, 1, 0).reshape(-1, 6), index=groups, columns=columns),
+        pd.DataFrame(
+            ends.transpose(2, 1, 0).reshape(len(groups), -1), index=groups, columns=columns
+        ),
         pd.DataFrame({"difference": differences[0], "low": low, "high": high}, index=names),
     )
