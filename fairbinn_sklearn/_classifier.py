@@ -134,8 +134,8 @@ class FairBiNNClassifier(
         (augmented Lagrangian, :ref:`multipliers`). If `measure` of the criterion is "ratio" or
         "minimum", the target is the lowest ratio or rate that is allowed, such as 0.8. The
         parameters `weight`, `aggregation` and `stratum_weight` of losses have no effect under a
-        target. For a function as `constraint`, the target bounds the
-        value of the function. It cannot be combined with `eta` or `early_stopping`.
+        target. For a function as `constraint`, the target bounds the value of the function. It
+        cannot be combined with `eta` or `early_stopping`.
 
     target_samples : {"training", "validation"}, default="training"
         Samples on which a `fairness_target` is measured.
@@ -169,9 +169,9 @@ class FairBiNNClassifier(
         another criterion. The losses of a list are added up, as in
         ``[DemographicParity(), EqualizedOdds(weight=0.5)]``.
 
-        A constraint of :mod:`fairlearn.reductions`, such as ``DemographicParity(difference_bound=
-        0.02)``, compares each group with all samples, as fairlearn does. Its bound is the
-        `fairness_target` if `eta` and `fairness_target` are None.
+        A constraint of :mod:`fairlearn.reductions`, such as
+        ``DemographicParity(difference_bound=0.02)``, compares each group with all samples, as
+        fairlearn does. Its bound is the `fairness_target` if `eta` and `fairness_target` are None.
 
         A function ``(scores, y, groups) -> loss`` returns the loss of a batch. It takes tensors:
         scores of shape (N,) or (N, n_classes), labels of shape (N,), and an indicator of the groups
@@ -383,9 +383,10 @@ class FairBiNNClassifier(
         - "fairness_loss": :math:`\varphi` at the running rates.
         - "decision_difference", "score_difference": largest difference between groups of the
           running rates of decisions and of scores, over all events of the criterion; with
-          `measure` "ratio" or "minimum", 1 minus the smallest ratio or rate. With `equalize`
-          "distribution", ``distribution_difference`` is the largest over its thresholds. Absent if
+          `measure` "ratio" or "minimum", 1 minus the smallest ratio or rate. Absent if
           `constraint` is a function.
+        - "distribution_difference": with `equalize` "distribution", the largest difference of
+          decisions over its thresholds.
         - "objective": loss + eta * fairness loss.
         - "validation_loss" and so on: the same for the samples that are set aside. Under a target
           there is no "validation_objective".
@@ -613,12 +614,13 @@ class FairBiNNClassifier(
             mean 1. Not with a function as `constraint`.
 
         control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            Features that may explain a difference between groups, of the types of sensitive
-            features, as in :class:`fairlearn.metrics.MetricFrame`. Groups are compared within each
-            combination of their values (stratum), and the strata are weighted by `stratum_weight`
-            of the criterion. A `fairness_target` bounds the difference in every stratum. Strata
-            without two groups are left out. A sample with a missing value counts in the accuracy
-            loss only. They are not used for prediction.
+            Features that may explain a difference between groups, as in
+            :class:`fairlearn.metrics.MetricFrame`. They may have the same types as sensitive
+            features. Groups are compared within each combination of their values (stratum), and
+            `stratum_weight` of the criterion weights the strata. A `fairness_target` bounds the
+            difference in every stratum. Strata without two groups are left out. A sample with a
+            missing value counts in the accuracy loss only. Control features are not used for
+            prediction.
 
         Returns
         -------
@@ -639,8 +641,8 @@ class FairBiNNClassifier(
         ConvergenceWarning
             If the accuracy loss ends above that of predicting the label frequencies, the model
             predicts one class for all samples, or the difference exceeds `fairness_target` by more
-            than a quarter of the target and by more than 0.01. The difference is that on the
-            training samples, or with `target_samples` "validation" that on the samples set aside.
+            than a quarter of the target and by more than 0.01. The difference is measured on the
+            training samples, or with `target_samples` "validation" on the samples set aside.
         MissingSensitiveFeaturesWarning
             If the parameters ask for a fairness loss and no sensitive features are passed.
         UserWarning

@@ -207,7 +207,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
 
         control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
             Features within whose values groups are compared, as in `FairBiNNClassifier.fit`.
-            Metrics are then the worst of those of the strata.
+            Each metric is then the worst value over their strata.
 
         groups : array-like of shape (n_samples,), default=None
             Groups for a splitter such as :class:`sklearn.model_selection.GroupKFold`: samples of

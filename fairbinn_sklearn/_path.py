@@ -241,8 +241,8 @@ class FairnessPath:
             Weights of the samples in the metrics.
 
         control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            Features within whose values groups are compared. A metric is then the worst of those
-            of the strata.
+            Features within whose values (strata) groups are compared. A metric is then the worst
+            value over the strata.
 
         metrics : str or list of str, default=None
             Names of metrics, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means the

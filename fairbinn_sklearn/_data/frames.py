@@ -96,7 +96,7 @@ def check_order(sensitive_features, *, of="sensitive_features", **others):
     Parameters
     ----------
     sensitive_features : array-like
-        Sensitive or control features; they are compared if they are a pandas object.
+        Sensitive or control features. They are checked if they are a pandas object.
 
     of : str, default="sensitive_features"
         Name of the argument that contains them.

@@ -210,8 +210,8 @@ def sensitive_frame(sensitive_features, n_samples):
 def strata_of(control_features, n_samples):
     """Return the stratum of each sample, `UNKNOWN` for missing values, and the names of the strata.
 
-    Control features have the types of sensitive features. Strata are the combinations of their
-    values that occur.
+    Control features may have the same types as sensitive features. Strata are the combinations of
+    their values that occur.
     """
     try:
         frame = sensitive_frame(control_features, n_samples)

@@ -13,7 +13,7 @@ plus :math:`d_g` times
 
     \max\Bigl(0,\; 1 - \frac{\sum_g v_g}{\sum_g d_g^2}\Bigr) ,
 
-as in shrinkage of James and Stein: gaps between groups that sampling explains have no effect.
+as in James-Stein shrinkage: gaps between groups that sampling explains have no effect.
 
 References
 ----------
@@ -49,7 +49,7 @@ def offsets_of(training, n_training, held_out, n_held_out):
 
     n_training, n_held_out = n_training.clamp(min=1.0), n_held_out.clamp(min=1.0)
     n_both = n_training + n_held_out
-    # Two more samples, one of them positive, because a rate of 0 or 1 has a sampling error, too.
+    # Add two samples, one of them positive, because a rate of 0 or 1 has a sampling error, too.
     pooled = (n_training * training + n_held_out * held_out + 1.0) / (n_both + 2.0)
     pooled = pooled.clamp(0.0, 1.0)  # quotients may exceed 1
     variance = pooled * (1.0 - pooled) * (1.0 / n_training + 1.0 / n_held_out)

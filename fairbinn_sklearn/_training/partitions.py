@@ -4,7 +4,7 @@ import torch
 
 
 class Partitions:
-    """Views of tensors of all cells as tensors of the groups of each sensitive feature.
+    """Split tensors of all cells into tensors of the groups of each sensitive feature.
 
     The cells of a sensitive feature of G groups in S strata are the pairs (s, g), in the order
     ``s * G + g``. Criteria treat strata as an axis before that of the events.
@@ -25,7 +25,10 @@ class Partitions:
         self.is_single = len(n_groups) == 1 and n_strata == 1
 
     def split(self, values):
-        """Return the parts (..., S, E, G, C) of values (..., E, cells, C), without S for one."""
+        """Return the parts of values (..., E, cells, C), one part for each sensitive feature.
+
+        A part has the shape (..., S, E, G, C), or (..., E, G, C) if there is one stratum.
+        """
         if self.is_single:
             return [values]
         parts = values.split(self.sizes, -2)

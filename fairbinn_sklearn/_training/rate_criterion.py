@@ -31,8 +31,8 @@ class RateCriterion(Criterion):
         \sum_{e,g,c} \frac{\partial\varphi}{\partial r_{egc}}(\bar r)\; r_{egc}
 
     Its gradient is that of :math:`\varphi` with less noise. A group that is absent from the batch
-    adds exactly 0, so groups that most batches lack weigh less. The losses of several sensitive
-    features add up.
+    adds exactly 0, so groups that are missing from most batches have less influence. The losses of
+    several sensitive features are added.
 
     For a rate :math:`\sum (a + b s) / \sum (c + d s)` the gradient in the score of a sample of
     group g is, by the quotient rule,
@@ -63,8 +63,8 @@ class RateCriterion(Criterion):
                 f'{self.n_classes} classes. Use "scores" or "both".'
             )
         self.n_events = n_events = len(check_events(constraint, self.n_classes))
-        # Gaps of mean scores are the same for both classes of two. All other rates must be those of
-        # the positive class.
+        # With two classes, mean scores of both classes have the same gaps. All other rates must be
+        # those of the positive class.
         has_gaps = not constraint.target_is_lower_bound
         self.is_mean = constraint.is_mean and (self.positive == 1 or has_gaps)
         n_cells, n_sums = sum(self.n_cells), max(self.kinds + [SCORES]) + 1
@@ -293,7 +293,7 @@ class RateCriterion(Criterion):
         rates = []
         for kind in self.kinds:
             decisions = self.rates(kind)
-            if not self.is_mean:  # without a decision in the denominator, the rate is not defined
+            if not self.is_mean:  # use scores where the denominator of decisions is 0
                 decisions = torch.where(self.denominators[kind] > MIN_COUNT, decisions, scores)
             rates.append(torch.lerp(scores, decisions, self.decision_weight))
         return rates[0][None] if len(rates) == 1 else torch.stack(rates)

@@ -30,7 +30,8 @@ class GroupRates:
     def difference(self):
         """Return the value that a target bounds, of shape (1 + n_boot,).
 
-        The largest over columns, events and classes; NaN if fewer than two groups have a rate.
+        It is the largest value over columns, events and classes, and NaN if fewer than two groups
+        have a rate.
         """
         values = []
         for rates, denominators in zip(self.rates, self.denominators, strict=True):

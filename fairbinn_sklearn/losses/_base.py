@@ -48,18 +48,19 @@ class FairnessLoss(BaseEstimator):
         Factor of the loss, > 0. It matters where several losses are combined.
 
     aggregation : {"mean", "max"}, default="mean"
-        How squared gaps make one loss. "mean" is their mean over pairs of groups and over scores,
-        summed over events; it moves every group. "max" is the largest one; it moves two groups at
-        a time, and is the square of the difference that an audit reports. With two groups and one
-        event both are the squared gap, whatever the sizes of the groups.
+        How squared gaps are combined into one loss. "mean" is their mean over pairs of groups and
+        over scores, summed over events; every group has a gradient. "max" is the largest squared
+        gap, the square of the difference that an audit reports; only two groups at a time have a
+        gradient. With two groups and one event both are the squared gap, whatever the sizes of the
+        groups.
 
     measure : {"difference", "ratio", "minimum"}, default="difference"
-        What is measured of the rates of the groups. A `fairness_target` bounds it.
+        The value that is computed from the rates of the groups. A `fairness_target` bounds it.
 
         - "difference": the largest difference between two groups, at most the target.
         - "ratio": the smallest ratio between two groups, at least the target. A target of 0.8 is
-          the four-fifths rule. The penalty is that of relative rates, and does not depend on the
-          base rate.
+          the four-fifths rule. The penalty compares rates relative to their mean, so it does not
+          depend on their level.
         - "minimum": the lowest rate of a group, at least the target. Groups are not compared, and
           no group has to become worse (levelling up). The penalty is the squared distance of the
           rates to 1. With `AccuracyParity` and `aggregation` "max" it minimises the error rate of
@@ -68,12 +69,11 @@ class FairnessLoss(BaseEstimator):
     reference : "pairs", "overall" or a group, default="pairs"
         With `measure` "difference", what the rate of a group is compared with: the rate of each
         other group, the rate of all samples, or the rate of one group. Groups have the names of
-        `groups_`, and in direct calls of the loss their position. "overall" and a group differ
-        from "pairs" in the value: the largest difference from the reference.
+        `groups_`; in direct calls of the loss, pass the position of the group. With "overall" or
+        a group, the measure is the largest difference from the reference.
 
     stratum_weight : {"size", "equal"}, default="size"
-        How strata are weighted if the loss is conditioned on `control_features`: by their number of
-        samples, or equally.
+        How the strata of `control_features` are weighted: by their number of samples, or equally.
 
     See Also
     --------
@@ -162,8 +162,8 @@ class FairnessLoss(BaseEstimator):
         Returns
         -------
         a, b, c, d : float or torch.Tensor of shape (N, C)
-            The numerator adds up a + b s, the denominator c + d s, for the score s. The
-            denominator must be at least 0 for scores from 0 to 1.
+            The numerator is the sum of a + b s over samples with scores s, and the denominator is
+            the sum of c + d s. The denominator must be at least 0 for scores from 0 to 1.
         """
         return 0.0, 1.0, 1.0, 0.0
 
@@ -184,7 +184,7 @@ class FairnessLoss(BaseEstimator):
 
     @property
     def measure_name(self):
-        """Return the words for what a fairness target bounds."""
+        """Return the name of the value that a fairness target bounds, in words."""
         return {
             "difference": "largest difference",
             "ratio": "smallest ratio",
@@ -217,17 +217,18 @@ class FairnessLoss(BaseEstimator):
         """
         if self.measure == "minimum" and self._lower_is_better:
             raise ValueError(
-                f'measure must not be "minimum" for {type(self).__name__}, whose rates are better '
-                "if they are lower."
+                f'measure must not be "minimum" for {type(self).__name__}, because a lower rate is '
+                'better for the group. Use "difference" or "ratio".'
             )
         is_pairs = isinstance(self.reference, str) and self.reference == "pairs"
         if self.measure != "difference" and not is_pairs:
             raise ValueError(
-                f'reference must be "pairs" with measure={self.measure!r}, got {self.reference!r}.'
+                f'reference must be "pairs" with measure={self.measure!r}, got {self.reference!r}. '
+                "A reference applies to differences only."
             )
 
     def bind(self, names):
-        """Return a copy that knows the names of the groups, to find the reference group.
+        """Return a copy that knows the position of the reference group.
 
         Parameters
         ----------
@@ -237,7 +238,7 @@ class FairnessLoss(BaseEstimator):
         Returns
         -------
         bound : FairnessLoss
-            The copy, or the loss if its reference is no group.
+            The copy, or the loss itself if its reference is not a group.
 
         Raises
         ------
@@ -292,7 +293,7 @@ class FairnessLoss(BaseEstimator):
         return self.events(y.long(), n_classes).to(groups.dtype)[:, :, None] * groups
 
     def rates(self, scores, y, groups):
-        """Compute the mean score of the samples of each event and group.
+        """Compute the rate of each event and group.
 
         Parameters
         ----------
@@ -308,8 +309,8 @@ class FairnessLoss(BaseEstimator):
         rates : torch.Tensor of shape (E, G, C)
             Rates; 0 where a group has no sample in an event, or the denominator is 0.
         counts : torch.Tensor of shape (E, G, 1) or (E, G, C)
-            Denominators of the rates: for mean scores the number of samples, or the sum of their
-            weights. For other rates, each score has its denominator.
+            Denominators of the rates. For mean scores, they are the numbers of samples, or the sums
+            of their weights. For other rates, each score has a separate denominator.
 
         Raises
         ------
@@ -459,7 +460,7 @@ class FairnessLoss(BaseEstimator):
         return self._measure.adjoint(gradient, counts)
 
     def excess(self, values, bound, scale, counts):
-        """Return signed distances from deviations, times `scale`, to the nearest that are allowed.
+        """Return the signed distances from scaled deviations to the nearest allowed ones.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The criteria: each defines the samples, or the statistic, in which groups are compared."""
+"""The criteria: each defines which samples of the groups are compared, or by which statistic."""
 
 import torch
 
@@ -20,7 +20,7 @@ class DemographicParity(FairnessLoss):
         Mean or largest squared gap over pairs of groups; the paper uses the largest.
 
     measure : {"difference", "ratio", "minimum"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -63,7 +63,7 @@ class EqualOpportunity(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio", "minimum"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -129,7 +129,7 @@ class FalsePositiveRateParity(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -199,7 +199,7 @@ class EqualizedOdds(FairnessLoss):
         squared gap.
 
     measure : {"difference", "ratio"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -271,7 +271,7 @@ class PredictiveParity(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio", "minimum"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -336,7 +336,7 @@ class FalseOmissionRateParity(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -404,7 +404,7 @@ class AccuracyParity(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio", "minimum"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -451,8 +451,8 @@ class AccuracyParity(FairnessLoss):
 class F1Parity(FairnessLoss):
     r"""Equal F1 scores of all groups.
 
-    The F1 score is the harmonic mean of precision and true positive rate [1]_. With several classes
-    it is that of each class against the others. The rate of a group is
+    The F1 score is the harmonic mean of precision and true positive rate [1]_. With several
+    classes, each class is compared against the others. The rate of a group is
 
     .. math::
 
@@ -469,7 +469,7 @@ class F1Parity(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio", "minimum"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.
@@ -513,12 +513,12 @@ class F1Parity(FairnessLoss):
 
 
 class TreatmentEquality(FairnessLoss):
-    r"""Equal shares of false negatives among the errors of all groups.
+    r"""Equal shares of false negatives among the errors in all groups.
 
     Treatment equality [1]_ compares the ratio of false negatives to false positives, FN / FP, which
-    has no upper limit. The rate used here is FN / (FN + FP). It lies between 0 and 1, and is equal
-    in two groups exactly if the ratio is. With several classes it is that of each class against the
-    others. The rate of a group is
+    has no upper limit. The rate used here is FN / (FN + FP), which lies between 0 and 1. Two groups
+    have the same rate if and only if they have the same ratio. With several classes, each class is
+    compared against the others. The rate of a group is
 
     .. math::
 
@@ -536,7 +536,7 @@ class TreatmentEquality(FairnessLoss):
         Mean or largest squared gap over pairs of groups.
 
     measure : {"difference", "ratio"}, default="difference"
-        What is measured of the rates, see `FairnessLoss`.
+        The value that is computed from the rates, see `FairnessLoss`.
 
     reference : "pairs", "overall" or a group, default="pairs"
         What the rate of a group is compared with, see `FairnessLoss`.

@@ -1,12 +1,12 @@
-r"""Measures: how the rates of groups become one number, a penalty and a constraint.
+r"""Measures: the value, the penalty and the excess of the rates of groups.
 
 Rates have the shape (..., E, G, C) of events, groups and scores. Leading axes are networks that are
 trained side by side, and strata. `counts`, of the shape (..., E, G, 1) or (..., E, G, C), are the
 denominators of the rates; 0 means that a group has no rate, and it is then ignored.
 
-Each measure is at most 1, and 0 means parity. The excess is the signed distance from the rates, or
-from their deviations from a reference, to the nearest values that meet a bound t. Multiplied by a
-positive number s, rates that meet the bound still meet it after scaling the bound, so
+The value of a measure is at most 1. For differences and ratios, 0 means parity. The excess is the
+signed distance from the rates, or from their deviations from a reference, to the nearest rates or
+deviations that meet a bound t. It scales with the rates: for a positive number s,
 ``excess(s * rates, t, s, counts)`` equals ``s * excess(rates, t, 1, counts)``.
 """
 
@@ -16,10 +16,10 @@ from ._aggregate import AGGREGATIONS, divide, gap_of_extremes
 
 
 class Measure:
-    """Base of the measures, which are defined on the rates of groups."""
+    """Base class of the measures."""
 
     def deviations(self, rates, counts):
-        """Return the rates, on which the excess is defined."""
+        """Return the values whose excess is computed: the rates, unless a subclass differs."""
         return rates
 
     def adjoint(self, gradient, counts):
@@ -67,9 +67,9 @@ class Difference(Measure):
 class Ratio(Measure):
     r"""Ratios between all pairs of groups: the measure is 1 minus the smallest ratio.
 
-    The penalty is that of `Difference` for relative rates: for the mean, rates are divided by the
-    mean rate of the groups, and for the largest, by the highest rate. So it does not depend on the
-    scale of the rates.
+    The penalty is that of `Difference` for relative rates, so it does not depend on the scale of
+    the rates. With `aggregation` "mean", rates are divided by the mean rate of the groups; with
+    "max", they are divided by the highest rate.
     """
 
     def value(self, rates, counts):
@@ -110,12 +110,12 @@ class Ratio(Measure):
         return (gradient - shared) * present / mean
 
     def excess(self, values, bound, scale, counts):
-        r"""Return the signed distances to the nearest rates of a ratio of at least 1 - t.
+        r"""Return the signed distances to the nearest rates with a ratio of at least 1 - t.
 
         With :math:`\rho = 1 - t`, the nearest rates are
         :math:`\mathrm{clip}(r_g, \rho c, c)`. The highest rate c is the root of
         :math:`\sum_g (r_g - c)^+ - \rho\,(\rho c - r_g)^+`, which is linear between neighbouring
-        values of :math:`r_g` and :math:`r_g / \rho`. Rates are at least 0, so c is, too.
+        values of :math:`r_g` and :math:`r_g / \rho`. Because rates are at least 0, so is c.
         """
         present = (counts > 0).mT
         values = values.mT
@@ -136,7 +136,7 @@ class Ratio(Measure):
 
 
 class Minimum(Measure):
-    """The lowest rate of a group: the measure is 1 minus it, and each group counts alone."""
+    """The lowest rate of a group: the value is 1 minus this rate. Groups are not compared."""
 
     def value(self, rates, counts):
         """Return 1 minus the lowest rate."""
@@ -158,7 +158,7 @@ class Minimum(Measure):
         return -2.0 * shortfall / _number_of_rates(rates, counts)
 
     def excess(self, values, bound, scale, counts):
-        """Return the rate minus the lowest rate that is allowed where it is negative, else 0."""
+        """Return the rates minus the lowest allowed rate where this is negative, else 0."""
         shortfall = (values - (1.0 - bound) * scale).clamp(max=0.0)
         return shortfall * (counts > 0)
 
@@ -208,7 +208,7 @@ class Reference(Measure):
         return gradient - self._weights(gradient, counts) * gradient.sum(-2, keepdim=True)
 
     def excess(self, values, bound, scale, counts):
-        """Return the part of the deviations that lies outside plus or minus the bound."""
+        """Return the part of the deviations that lies outside the range from -bound to bound."""
         width = bound * scale
         return (values - values.clamp(-width, width)) * (counts > 0)
 
@@ -285,7 +285,7 @@ def _number_of_rates(rates, counts):
 
 
 def _first_largest(values, n_axes=2):
-    """Return 1 at the first largest value over the last axes, else 0."""
+    """Return 1 at the first occurrence of the largest value over the last axes, else 0."""
     flat = values.flatten(-n_axes) if n_axes > 1 else values
     index = torch.arange(flat.shape[-1], device=values.device)
     return (index == flat.argmax(-1, keepdim=True)).to(values.dtype).reshape(values.shape)

@@ -82,7 +82,7 @@ class FairnessScorer(BaseEstimator):
 
     control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
         Features within whose values (strata) groups are compared, for functions without metadata
-        routing. The metric is then the worst of those of the strata.
+        routing. The metric is then the worst value over the strata.
 
     See Also
     --------
@@ -187,7 +187,7 @@ class FairnessScorer(BaseEstimator):
 
         control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
             Features within whose values (strata) groups are compared. The metric is then the worst
-            of those of the strata; strata without two groups are left out.
+            value over the strata. Strata without two groups are left out.
 
         Returns
         -------

@@ -191,8 +191,8 @@ class AuditDisplay:
             Source of the resamples.
 
         ax : array-like of matplotlib.axes.Axes, default=None
-            Axes to draw on, one for each rate: 3, and one more for each rate that `clf` was trained
-            for and that is not among the 3. None creates a figure.
+            Axes to draw on, one for each rate: 3, plus one for each further rate that `clf` was
+            trained for. None creates a figure.
 
         Returns
         -------

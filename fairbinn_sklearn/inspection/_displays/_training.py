@@ -36,10 +36,10 @@ class TrainingDisplay:
         One record for each epoch, such as the `history_` of a classifier.
 
     target : float, default=None
-        The `fairness_target`, drawn as a line in the panel of the differences; for a ratio or a
-        lowest rate, 1 minus it.
+        The `fairness_target`, drawn as a line in the panel of the differences. For a ratio or a
+        lowest rate, pass 1 minus the target.
 
-    equalize : {"decisions", "scores", "both"}, default="decisions"
+    equalize : {"decisions", "scores", "both", "distribution"}, default="decisions"
         The differences that the target applies to.
 
     Attributes
