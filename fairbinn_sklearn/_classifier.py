@@ -272,7 +272,7 @@ class FairBiNNClassifier(
 
     weight_decay : float or "auto", default="auto"
         Weight decay of the leader's optimizer, >= 0. "auto" is 3e-4, or 3e-3 with a fairness loss,
-        1,000 samples or more, and fewer than 4 samples per feature and group, where networks
+        1,000 samples or more, and fewer than 2 samples per feature and group, where networks
         overfit. It is 3e-4 in `partial_fit` and with a custom `module`.
 
     fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 WEIGHT_DECAY = 3e-4
 STRONG_WEIGHT_DECAY = 3e-3
-FEW = 4.0  # samples per feature and group
+FEW = 2.0  # samples per feature and group
 MIN_SAMPLES = 1000  # with fewer samples, 20 epochs have too few steps to memorise them
 EPOCHS_PER_RATIO = 0.9  # largest number of epochs for each sample per feature
 

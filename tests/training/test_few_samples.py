@@ -35,8 +35,8 @@ def weight_decay(clf):
         ({}, {"eta": 1.0, "module": Linear, "fairness_modules": "base"}, (20, 3e-4)),
         ({"n_samples": 900}, {"eta": 1.0}, (20, 3e-4)),
         ({"n_groups": 2, "n_features": 100}, {"eta": 1.0}, (20, 3e-4)),
-        # 0.9 times 2,000 / 150
-        ({"n_samples": 2000, "n_features": 150}, {"eta": 1.0}, (12, 3e-3)),
+        # 0.9 times 4,000 / 300
+        ({"n_samples": 4000, "n_features": 300, "n_groups": 8}, {"eta": 1.0}, (12, 3e-3)),
     ],
     ids=str,
 )
