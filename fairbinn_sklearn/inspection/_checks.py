@@ -166,7 +166,7 @@ def check_audit(history, audit, confidence_level):
     if not audit:
         return Finding(**known, verdict=UNKNOWN, result="unknown", how="constraint is a function")
     fewest, limit = audit["fewest_samples"], _limit(history)
-    if fewest == 0:
+    if fewest == 0 or np.isnan(audit["difference"]):
         how = "no rate has samples of two groups"
         return Finding(**known, verdict=UNKNOWN, result="unknown", how=how)
     difference, low, high = audit["difference"], audit["low"], audit["high"]

@@ -143,12 +143,13 @@ def diagnose(
     details = {}
     if sensitive_features is not None:
         if isinstance(history.constraint, FairnessLoss):
-            codes, _ = encode_groups(sensitive_features, is_counted, history.combine)
+            codes, names = encode_groups(sensitive_features, is_counted, history.combine)
+            constraint = history.constraint.bind(names)
             n_classes = len(clf.classes_)
             labels = (truth, predictions)
             if history.positive == 0:  # the criterion expects the positive class as code 1
                 labels = (1 - truth, 1 - predictions)
-            rates = group_rates(history.constraint, n_classes, *labels, codes, weight, **bootstrap)
+            rates = group_rates(constraint, n_classes, *labels, codes, weight, **bootstrap)
             difference = rates.difference()
             values = map(float, (difference[0], *interval(difference, confidence_level)))
             details = dict(zip(("difference", "low", "high"), values, strict=True))

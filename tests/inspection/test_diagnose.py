@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fairbinn_sklearn.inspection import InspectionReport, check_assumptions, diagnose
+from fairbinn_sklearn.losses import DemographicParity
 
 FAST = {"n_boot": 200, "random_state": 0}
 CHECKS = [
@@ -632,3 +633,29 @@ def test_report_can_be_pickled(clf, data):
     assert isinstance(again, InspectionReport)
     assert repr(again) == repr(report)
     pd.testing.assert_frame_equal(again.details["layers"], report.details["layers"])
+
+
+def test_a_reference_group_is_found_by_its_name(data):
+    X, y, group = data
+    clf = make(constraint=DemographicParity(reference="b"), eta=1).fit(
+        X, y, sensitive_features=group
+    )
+    expected = demographic_parity_difference(y, clf.predict(X), sensitive_features=group)
+    assert diagnose(clf, X, y, group, **FAST).details["difference"] == pytest.approx(expected)
+
+
+def test_rates_without_predictions_in_the_denominator_are_unknown(data):
+    X, y, group = data
+    clf = make(constraint="predictive_parity", threshold=0.999999, eta=1)
+    clf.fit(X, y, sensitive_features=group)
+    report = diagnose(clf, X, y, group, **FAST)
+    assert report.details["fewest_samples"] == 0
+    assert report.to_frame().loc["audit", "verdict"] == "unknown"
+
+
+def test_fewest_samples_are_those_in_the_denominators(data):
+    X, y, group = data
+    clf = make(constraint="predictive_parity", eta=1).fit(X, y, sensitive_features=group)
+    positive = pd.Series(group)[clf.predict(X) == 1].value_counts()
+    details = diagnose(clf, X, y, group, **FAST).details
+    assert details["fewest_samples"] == positive.min()
