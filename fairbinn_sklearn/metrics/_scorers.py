@@ -233,7 +233,7 @@ class FairnessScorer(BaseEstimator):
             response = response[:, np.argsort(order)]
         values = [
             self._value(metric, y_true, response, column, weight, len(classes))
-            for column in codes.T
+            for column in columns_of(metric, codes)
         ]
         value = float(metric.worst(values))
         if np.isnan(value):
@@ -249,6 +249,8 @@ class FairnessScorer(BaseEstimator):
     def _value(self, metric, y_true, response, groups, weight, n_classes):
         """Return the metric of one partition of the samples, without those of unknown groups."""
         known = (groups != UNKNOWN) & (weight > 0)
+        if not known.any():
+            return np.nan
         y_true, response, groups, weight = (
             array[known] for array in (y_true, response, groups, weight)
         )
@@ -342,6 +344,16 @@ def cells(combine, sensitive_features, control_features, n_samples):
             for stratum in range(len(names))
         ]
     )
+
+
+def columns_of(metric, codes):
+    """Return the columns of codes in which a metric is taken.
+
+    The selection rate does not depend on groups: it is that of all samples of known groups.
+    """
+    if metric is METRICS["selection_rate"]:
+        return [np.where((codes != UNKNOWN).any(axis=1), 0, UNKNOWN)]
+    return list(codes.T)
 
 
 def ordered_classes(classes, pos_label):
