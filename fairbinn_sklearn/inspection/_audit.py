@@ -71,9 +71,10 @@ def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_b
     scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
     a, b, c, d = constraint.expanded_coefficients(truth, scores.shape[1], torch.float64).numpy()
     rates, n_of_rates, denominators = [], [], []
+    n_groups = int(codes.max()) + 1  # the same in all columns, for the position of a reference
     for column in columns:
         known = column != UNKNOWN
-        indicator = one_hot(column.clamp(min=0)) * known[:, None].double()
+        indicator = one_hot(column.clamp(min=0), n_groups) * known[:, None].double()
         member = constraint.membership(truth, indicator, n_classes).movedim(1, 0).numpy()
         sums, total = (  # (R, E, G, C)
             np.tensordot(totals, member[..., None] * values.swapaxes(0, 1)[:, :, None], 1)

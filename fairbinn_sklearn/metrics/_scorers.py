@@ -13,6 +13,7 @@ from .._data.groups import (
     COMBINATIONS,
     UNKNOWN,
     GroupEncoder,
+    columns_by_stratum,
     sensitive_frame,
     strata_of,
 )
@@ -328,22 +329,12 @@ class ScorerWithoutGroups(BaseEstimator):
 
 
 def cells(combine, sensitive_features, control_features, n_samples):
-    """Return group codes of the samples, with one column for each partition and stratum.
-
-    A sample has the code `UNKNOWN` in the columns of other strata.
-    """
+    """Return group codes of the samples, with one column for each partition and stratum."""
     frame = sensitive_frame(sensitive_features, n_samples)
     codes = GroupEncoder(combine).fit_transform(frame)
     if control_features is None:
         return codes
-    strata, names = strata_of(control_features, n_samples)
-    return np.column_stack(
-        [
-            np.where(strata == stratum, column, UNKNOWN)
-            for column in codes.T
-            for stratum in range(len(names))
-        ]
-    )
+    return columns_by_stratum(codes, strata_of(control_features, n_samples)[0])
 
 
 def columns_of(metric, codes):

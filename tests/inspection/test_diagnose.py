@@ -12,9 +12,11 @@ import pytest
 import torch
 from conftest import make
 from fairlearn.metrics import (
+    MetricFrame,
     demographic_parity_difference,
     equal_opportunity_difference,
     equalized_odds_difference,
+    selection_rate,
 )
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
@@ -659,3 +661,30 @@ def test_fewest_samples_are_those_in_the_denominators(data):
     positive = pd.Series(group)[clf.predict(X) == 1].value_counts()
     details = diagnose(clf, X, y, group, **FAST).details
     assert details["fewest_samples"] == positive.min()
+
+
+@pytest.mark.parametrize("reference", ["pairs", "b"])
+def test_an_audit_compares_groups_within_strata(data, reference):
+    X, y, group = data
+    stratum = np.where(np.arange(len(y)) % 3 == 0, "u", "v").astype(object)
+    stratum[-60:] = "only a"
+    group = np.where(stratum == "only a", "a", group)
+    clf = make(constraint=DemographicParity(reference=reference), eta=1)
+    clf.fit(X, y, sensitive_features=group)
+    details = diagnose(clf, X, y, group, control_features=stratum, **FAST).details
+    expected = demographic_parity_difference_within(clf, X, y, group, stratum)
+    assert details["difference"] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="sensitive_features must be passed with control_feat"):
+        diagnose(clf, X, control_features=stratum)
+
+
+def demographic_parity_difference_within(clf, X, y, group, stratum):
+    """Return the largest difference of selection rates within strata."""
+    frame = MetricFrame(
+        metrics=selection_rate,
+        y_true=y,
+        y_pred=clf.predict(X),
+        sensitive_features=group,
+        control_features=stratum,
+    )
+    return frame.difference().max()
