@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fairbinn_sklearn.inspection import InspectionReport, check_assumptions, diagnose
-from fairbinn_sklearn.losses import DemographicParity
+from fairbinn_sklearn.losses import AccuracyParity, DemographicParity
 
 FAST = {"n_boot": 200, "random_state": 0}
 CHECKS = [
@@ -688,3 +688,17 @@ def demographic_parity_difference_within(clf, X, y, group, stratum):
         control_features=stratum,
     )
     return frame.difference().max()
+
+
+def test_lowest_rates_have_a_limit_under_a_target_only(data):
+    X, y, group = data
+    constraint = AccuracyParity(measure="minimum")
+    clf = make(constraint=constraint, eta=1).fit(X, y, sensitive_features=group)
+    frame = frame_of(clf, X, y, group)
+    checks = ["difference", "audit", "scores_agree"]
+    assert (frame.loc[checks, "verdict"] == "does not apply").all()
+    clf = make(constraint=constraint, fairness_target=0.6).fit(X, y, sensitive_features=group)
+    audit = frame_of(clf, X, y, group).loc["audit"]
+    by_group = pd.Series(clf.predict(X) == y).groupby(group).mean()
+    assert audit["value"] == pytest.approx(1 - by_group.min())
+    assert audit["how"].startswith("1 minus the lowest rate of predictions")
