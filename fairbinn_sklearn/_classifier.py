@@ -796,7 +796,8 @@ class FairBiNNClassifier(
             random_state = check_random_state(self.random_state)
             net = net_for(options, data, data.samples, random_state, window=self.rate_window)
         else:
-            net = updated_net(fitted_net, options, data.n_groups)
+            names = names_of_groups(data.group_encoder)
+            net = updated_net(fitted_net, options, data.n_groups, names)
         net.train(
             data.samples,
             epochs=1,

@@ -172,3 +172,48 @@ def test_partial_fit_does_not_continue_a_conditional_fit(applications, fit_appli
     clf = fit_applications(eta=1, max_epochs=1)
     with pytest.raises(ValueError, match="partial_fit must not follow a fit with control_features"):
         clf.partial_fit(X, y, sensitive_features=group)
+
+
+def test_lowest_rates_count_in_strata_of_one_group(applications, fit_applications):
+    department = applications[3].astype(object)
+    department[np.flatnonzero(applications[2] == "a")[-40:]] = "new"
+    constraint = DemographicParity(measure="minimum")
+    clf = fit_applications(department, eta=1, max_epochs=1, constraint=constraint)
+    criterion = clf.net_.criterion_
+    rates, counts = criterion.rates(0)[0, :, 0], criterion.counts[0]
+    strata = [slice(2 * k, 2 * k + 2) for k in range(3)]
+    expected = [((1 - rates[s][counts[s] > 0]) ** 2).mean() * counts[s].sum() for s in strata]
+    record = criterion.summary()["fairness_loss"]
+    assert record == pytest.approx(float(sum(expected) / counts.sum()), rel=1e-4)
+
+
+def test_the_selection_rate_is_that_of_all_samples(applications, fit_applications):
+    X, y, group, department = applications
+    clf = fit_applications(department, eta=0, max_epochs=2)
+    given = {"sensitive_features": group, "control_features": department}
+    expected = clf.predict(X).mean()
+    assert FairnessScorer("selection_rate")(clf, X, y, **given) == pytest.approx(expected)
+    path = fairness_path(X, y, group, etas=[0], estimator=clf, control_features=department)
+    measured = path.evaluate(X, y, **given, n_boot=50, random_state=0)
+    assert measured.to_frame()["selection_rate"].item() == pytest.approx(expected)
+    assert measured.resampled_means("selection_rate").mean() == pytest.approx(expected, abs=0.01)
+
+
+def test_metrics_leave_out_strata_without_known_groups(applications, fit_applications):
+    X, y, group, department = applications
+    clf = fit_applications(department, eta=0, max_epochs=2)
+    known = department == "mild"
+    path = fairness_path(X, y, group, etas=[0], estimator=clf)
+    name = "demographic_parity_difference"
+    unknown = np.where(known, group.astype(object), None)
+    alone, both = (
+        path.evaluate(X[rows], y[rows], sensitive_features=groups[rows], metrics=name, **given)
+        for rows, groups, given in (
+            (known, group, {}),
+            (slice(None), unknown, {"control_features": department, "n_boot": 5}),
+        )
+    )
+    assert both.to_frame()[name].item() == pytest.approx(alone.to_frame()[name].item())
+    scorer = FairnessScorer(name, sensitive_features=group, control_features=department)
+    weight = np.where(known, 1.0, 0.0)
+    assert -scorer(clf, X, y, sample_weight=weight) == pytest.approx(both.to_frame()[name].item())

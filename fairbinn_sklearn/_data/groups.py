@@ -240,6 +240,28 @@ def cells_of(codes, strata, n_groups):
     return np.where(known, strata[:, None] * np.asarray(n_groups) + codes, UNKNOWN)
 
 
+def columns_by_stratum(codes, strata):
+    """Return codes with one column for each partition and stratum.
+
+    A sample has the code `UNKNOWN` in the columns of other strata.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_partitions)
+        Codes of the groups.
+
+    strata : ndarray of shape (n_samples,)
+        Codes of the strata.
+    """
+    return np.column_stack(
+        [
+            np.where(strata == stratum, column, UNKNOWN)
+            for column in codes.T
+            for stratum in range(strata.max() + 1)
+        ]
+    )
+
+
 def warn_of_small_groups(codes, encoder, weight=None, in_event=None):
     """Warn if no difference can be equalised, or if the rates of a group cannot be estimated.
 

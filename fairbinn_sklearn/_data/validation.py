@@ -257,7 +257,7 @@ def encode_training_data(
         _warn_of_missing_groups(options)
     n_strata = 1
     if control_features is not None:
-        strata, n_strata = _strata(control_features, codes)
+        strata, n_strata = _strata(control_features, codes, options.constraint.measures_level)
         codes = cells_of(codes, strata, encoder.n_groups)
     weights = sample_weights(class_weight, classes, target, sample_weight, scale=is_fit)
     samples = Samples(X, target, codes, *weights, device, dtype)
@@ -277,9 +277,11 @@ def _check_control_features(control_features, sensitive_features, options):
         )
 
 
-def _strata(control_features, codes):
+def _strata(control_features, codes, measures_level):
     """Return the stratum of each sample, and the number of strata; warn of strata of one group."""
     strata, names = strata_of(control_features, len(codes))
+    if measures_level:  # groups are not compared
+        return strata, len(names)
     is_alone = np.ones(len(names), dtype=bool)
     for column in codes.T:
         known = (column != UNKNOWN) & (strata != UNKNOWN)

@@ -158,10 +158,11 @@ def names_of_groups(encoder):
     return None if encoder is None else encoder.names_by_partition
 
 
-def updated_net(net, options, n_groups):
+def updated_net(net, options, n_groups, group_names=None):
     """Return a copy of a fitted network with changed options and room for new groups.
 
-    Multipliers are kept under a target and reset otherwise.
+    Multipliers are kept under a target and reset otherwise. Pass `group_names` if the groups may
+    not have been known before, as in `build_net`.
     """
     net = copy.deepcopy(net)
     net.options = replace(options, weight_decay=net.options.weight_decay)  # "auto" may differ
@@ -170,6 +171,8 @@ def updated_net(net, options, n_groups):
     if options.target_samples == "training":
         net.criterion_.reset_offsets()
     net.criterion_.add_groups(n_groups)
+    if options.has_rates and group_names is not None:
+        net.criterion_.constraint = net.criterion_.constraint.bind(group_names)
     return net
 
 

@@ -130,6 +130,11 @@ class TrainingOptions:
         target = given["fairness_target"]
         if target is None and given["eta"] is None:
             target = bound_of_moment(given["constraint"])
+            if target is not None and target <= 0:
+                raise ValueError(
+                    f"constraint must have a difference_bound above 0, got {target}: it is used as "
+                    "the fairness_target. Set a small bound such as 0.01, or eta."
+                )
         _check_eta(given["eta"], target, constraint)
         _check_target_samples(given["target_samples"], target, constraint)
         optimizers = {

@@ -48,8 +48,8 @@ class Partitions:
         return torch.cat(parts, -2)
 
 
-def stratum_weights(counts, how):
-    """Return the weight of each stratum (S,) in the loss, 0 for strata without two groups.
+def stratum_weights(counts, how, n_needed=2):
+    """Return the weight of each stratum (S,) in the loss, 0 for strata with too few groups.
 
     Parameters
     ----------
@@ -58,8 +58,11 @@ def stratum_weights(counts, how):
 
     how : {"size", "equal"}
         Whether the weights are proportional to the number of samples, or equal.
+
+    n_needed : int, default=2
+        Number of groups that a stratum needs.
     """
     size = counts.sum((-3, -2, -1))
-    compared = ((counts > 0).sum(-2) > 1).any(-2)[..., 0]
+    compared = ((counts > 0).sum(-2) >= n_needed).any(-2)[..., 0]
     weights = compared * (size if how == "size" else torch.ones_like(size))
     return weights / weights.sum().clamp(min=torch.finfo(counts.dtype).tiny)

@@ -253,7 +253,7 @@ class RateCriterion(Criterion):
             counts, sums = self.summed(counts, sums)
         else:
             counts, sums, denominators = self.summed(counts, sums, denominators)
-            self.denominators.mul_(decay).add_(denominators)
+            threshold_(self.denominators.mul_(decay).add_(denominators), MIN_COUNT, 0.0)
         threshold_(self.counts.mul_(decay).add_(counts), MIN_COUNT, 0.0)
         self.sums.mul_(decay).add_(sums)
         return counts
@@ -434,15 +434,19 @@ class RateCriterion(Criterion):
         penalty = self.constraint.penalty(rates, counts)
         if self.n_strata == 1:
             return penalty
-        return (stratum_weights(n_samples, self.constraint.stratum_weight) * penalty).sum(-1)
+        return (self._stratum_weights(n_samples) * penalty).sum(-1)
 
     def _gradient(self, rates, counts, n_samples):
         """Return the gradient of `_penalty` in the rates."""
         gradient = self.constraint.gradient(rates, counts)
         if self.n_strata == 1:
             return gradient
-        weights = stratum_weights(n_samples, self.constraint.stratum_weight)
-        return weights[:, None, None, None] * gradient
+        return self._stratum_weights(n_samples)[:, None, None, None] * gradient
+
+    def _stratum_weights(self, n_samples):
+        """Return the weight of each stratum (S,) in the loss."""
+        n_needed = 1 if self.constraint.measures_level else 2
+        return stratum_weights(n_samples, self.constraint.stratum_weight, n_needed)
 
     def _by_partition(self, function, *values):
         """Return the results of a function of the parts of values, for each partition."""

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from .._utils.distributed import Processes
+from .._utils.identity import is_moment
 from .._utils.suggest import did_you_mean
 from .._utils.upstream import validate_params_of
 from ..losses import (
@@ -219,11 +220,6 @@ def resolve_constraint(value):
         + (" Pass an instance." if is_class and issubclass(value, FairnessLoss) else "")
         + (did_you_mean(value, CONSTRAINTS) if isinstance(value, str) else "")
     )
-
-
-def is_moment(value):
-    """Return whether a value is a constraint of fairlearn.reductions, without importing it."""
-    return type(value).__module__.startswith("fairlearn.reductions")
 
 
 def bound_of_moment(value):

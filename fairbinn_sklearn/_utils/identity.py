@@ -37,10 +37,17 @@ def canonical(value):
         return digest(value)
     if hasattr(value, "get_params") and not isinstance(value, type):
         return [canonical(type(value)), canonical(value.get_params(deep=False))]
+    if is_moment(value) and hasattr(value, "eps"):
+        return [canonical(type(value)), canonical(value.eps), canonical(value.ratio)]
     name = getattr(value, "__qualname__", "<>")
     if "<" in name:  # a lambda, or defined in a function
         raise NoNameError(repr(value))
     return f"{value.__module__}.{name}"
+
+
+def is_moment(value):
+    """Return whether a value is a constraint of fairlearn.reductions, without importing it."""
+    return type(value).__module__.startswith("fairlearn.reductions")
 
 
 def is_same(first, second):

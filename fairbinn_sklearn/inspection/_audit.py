@@ -19,7 +19,7 @@ class GroupRates:
 
     `rates` has an array (1 + n_boot, E, G, C) for each sensitive column, the samples first; a rate
     with the denominator 0 is NaN. `denominators` has arrays of the same shape. `n_samples` has an
-    array (E, G) for each column: the samples of a rate.
+    array (E, G, C) for each column: the samples in the denominator of a rate.
     """
 
     constraint: FairnessLoss
@@ -46,9 +46,11 @@ class GroupRates:
     def fewest_samples(self):
         """Return the number of samples of the smallest rate that has a rate to compare with."""
         fewest = []
-        for n_of_event in (n for column in self.n_samples for n in column):
-            present = n_of_event[n_of_event > 0]
-            fewest += [int(present.min())] if len(present) > 1 else []
+        for column in self.n_samples:
+            n_of_groups = np.moveaxis(column, 1, -1)  # (E, C, G)
+            for n_of_rate in n_of_groups.reshape(-1, n_of_groups.shape[-1]):
+                present = n_of_rate[n_of_rate > 0]
+                fewest += [int(present.min())] if len(present) > 1 else []
         return min(fewest, default=0)
 
 
@@ -69,9 +71,10 @@ def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_b
     scores = (scores[:, 1:] if n_classes == 2 else scores).numpy()
     a, b, c, d = constraint.expanded_coefficients(truth, scores.shape[1], torch.float64).numpy()
     rates, n_of_rates, denominators = [], [], []
+    n_groups = int(codes.max()) + 1  # the same in all columns, for the position of a reference
     for column in columns:
         known = column != UNKNOWN
-        indicator = one_hot(column.clamp(min=0)) * known[:, None].double()
+        indicator = one_hot(column.clamp(min=0), n_groups) * known[:, None].double()
         member = constraint.membership(truth, indicator, n_classes).movedim(1, 0).numpy()
         sums, total = (  # (R, E, G, C)
             np.tensordot(totals, member[..., None] * values.swapaxes(0, 1)[:, :, None], 1)
@@ -80,7 +83,8 @@ def group_rates(constraint, n_classes, truth, predictions, codes, weight, *, n_b
         with np.errstate(invalid="ignore"):  # no samples: NaN
             rates.append(np.where(total > 1e-12, sums / total, np.nan))
         denominators.append(total)
-        n_of_rates.append(np.tensordot(n_of_cells, member, 1).astype(int))
+        counted = member[..., None] * (c + d * scores > 0).swapaxes(0, 1)[:, :, None]
+        n_of_rates.append(np.tensordot(n_of_cells, counted, 1).astype(int))
     return GroupRates(constraint, rates, n_of_rates, denominators)
 
 

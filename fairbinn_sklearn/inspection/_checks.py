@@ -149,6 +149,8 @@ def check_difference(history):
     known = {"check": "difference", "statement": "The difference in training is small"}
     if (differences := _recorded_differences(history)) is None:
         return _no_differences(history, known)
+    if _has_no_limit(history):
+        return _no_limit(known)
     last, limit = differences[-1], _limit(history)
     return Finding(
         **known,
@@ -166,9 +168,11 @@ def check_audit(history, audit, confidence_level):
     if not audit:
         return Finding(**known, verdict=UNKNOWN, result="unknown", how="constraint is a function")
     fewest, limit = audit["fewest_samples"], _limit(history)
-    if fewest == 0:
+    if fewest == 0 or np.isnan(audit["difference"]):
         how = "no rate has samples of two groups"
         return Finding(**known, verdict=UNKNOWN, result="unknown", how=how)
+    if _has_no_limit(history):
+        return _no_limit(known)
     difference, low, high = audit["difference"], audit["low"], audit["high"]
     is_unclear = low <= limit < high or (high <= limit and fewest < MIN_SAMPLES)
     advice = _weigh_fairness(history, more=True)
@@ -180,7 +184,7 @@ def check_audit(history, audit, confidence_level):
         value=difference,
         result=f"{difference:.3f} [{low:.3f}, {high:.3f}], rates of at least {fewest:,} samples",
         how=(
-            "largest difference of predictions in the rates of constraint, with a bootstrap "
+            f"{_measured(history)} of predictions in the rates of constraint, with a bootstrap "
             f"interval of level {confidence_level:g}; upper end at most {limit:.3g}, unknown if "
             f"the interval contains that or a rate has fewer than {MIN_SAMPLES} samples"
         ),
@@ -241,6 +245,9 @@ def check_agreement(history):
     decisions, scores = (history.column(name) for name in DIFFERENCES["both"])
     if decisions is None or scores is None:
         return Finding(**known, verdict=UNKNOWN, result="not recorded", how=NOT_RECORDED)
+    if getattr(history.constraint, "measures_level", False):
+        how = "the lowest rate is measured, and not parity"
+        return Finding(**known, verdict=NOT_APPLICABLE, result="no parity", how=how)
     last = {"decisions": decisions[-1], "scores": scores[-1]}
     small, large = sorted(last, key=last.get)
     if history.equalize in ("both", large):
@@ -307,6 +314,24 @@ def _no_differences(history, known):
 def _difference_name(history):
     names = DIFFERENCES[history.equalize]
     return names[0] if len(names) == 1 else f"the larger of {' and '.join(names)}"
+
+
+def _measured(history):
+    """Return the words for what is compared with the limit."""
+    constraint = history.constraint
+    if not getattr(constraint, "target_is_lower_bound", False):
+        return "largest difference"
+    return f"1 minus the {constraint.measure_name}"
+
+
+def _has_no_limit(history):
+    """Return whether no value counts as small: the lowest rate is measured without a target."""
+    return history.bound is None and getattr(history.constraint, "measures_level", False)
+
+
+def _no_limit(known):
+    how = "the lowest rate has no limit without a fairness_target"
+    return Finding(**known, verdict=NOT_APPLICABLE, result="no limit", how=how)
 
 
 def _limit(history):

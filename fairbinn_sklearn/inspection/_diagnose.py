@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from .._data.frames import check_order
+from .._data.groups import columns_by_stratum, strata_of
 from .._data.labels import label_codes
 from .._training.outcome import decide
 from ..losses import FairnessLoss
@@ -23,6 +24,7 @@ def diagnose(
     sensitive_features=None,
     *,
     sample_weight=None,
+    control_features=None,
     n_boot=1000,
     confidence_level=0.95,
     random_state=None,
@@ -52,6 +54,10 @@ def diagnose(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples in the loss on `X` and in the audit, >= 0. Samples of weight 0 count
         only in the check of the features.
+
+    control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Features within whose values groups are compared in the audit, as in `fit`. Pass them if
+        they were passed to `fit`, because a `fairness_target` then applies within their values.
 
     n_boot : int, default=1000
         Number of bootstrap resamples, >= 1.
@@ -121,11 +127,14 @@ def diagnose(
     bootstrap = {"n_boot": n_boot, "random_state": random_state}
     check_bootstrap("diagnose", confidence_level=confidence_level, **bootstrap)
     check_order(sensitive_features, X=X, y=y)
+    check_order(control_features, of="control_features", X=X, y=y)
     clf, X, samples = split_pipeline(clf, X)
     history = TrainingHistory.of(clf)
     logits = clf.decision_function(X)
     if y is None and sensitive_features is not None:
         raise ValueError("y must be passed with sensitive_features, got None.")
+    if control_features is not None and sensitive_features is None:
+        raise ValueError("sensitive_features must be passed with control_features, got None.")
     weight = rate_weights(sample_weight, logits)
     is_counted = weight > 0
     logits, weight = logits[is_counted], weight[is_counted]
@@ -143,12 +152,16 @@ def diagnose(
     details = {}
     if sensitive_features is not None:
         if isinstance(history.constraint, FairnessLoss):
-            codes, _ = encode_groups(sensitive_features, is_counted, history.combine)
+            codes, names = encode_groups(sensitive_features, is_counted, history.combine)
+            constraint = history.constraint.bind(names)
+            if control_features is not None:
+                strata, _ = strata_of(control_features, len(is_counted))
+                codes = columns_by_stratum(codes, strata[is_counted])
             n_classes = len(clf.classes_)
             labels = (truth, predictions)
             if history.positive == 0:  # the criterion expects the positive class as code 1
                 labels = (1 - truth, 1 - predictions)
-            rates = group_rates(history.constraint, n_classes, *labels, codes, weight, **bootstrap)
+            rates = group_rates(constraint, n_classes, *labels, codes, weight, **bootstrap)
             difference = rates.difference()
             values = map(float, (difference[0], *interval(difference, confidence_level)))
             details = dict(zip(("difference", "low", "high"), values, strict=True))

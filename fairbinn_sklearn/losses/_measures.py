@@ -54,7 +54,7 @@ class Difference(Measure):
             gap = values[..., :1, :] - values[..., 1:, :]
             above = 0.5 * (gap - gap.clamp(-width, width)) * present.all(-2, keepdim=True)
             return torch.cat([above, -above], -2)
-        values, present, half = values.mT, present.mT, 0.5 * width
+        values, present, half = values.mT, present.mT, 0.5 * width.mT
 
         def outside(values):
             return (values - values.clamp(-half, half)) * present
@@ -197,20 +197,26 @@ class Reference(Measure):
         return self.adjoint(grad, counts)
 
     def deviations(self, rates, counts):
-        """Return the differences from the reference, 0 for groups without a rate."""
-        present = counts > 0
+        """Return the differences from the reference, 0 if one of both has no rate."""
         reference = (self._weights(rates, counts) * rates).sum(-2, keepdim=True)
-        return (rates - reference) * present
+        return (rates - reference) * self._compared(counts)
 
     def adjoint(self, gradient, counts):
         """Return the gradient in the rates from that in the deviations."""
-        gradient = gradient * (counts > 0)
+        gradient = gradient * self._compared(counts)
         return gradient - self._weights(gradient, counts) * gradient.sum(-2, keepdim=True)
 
     def excess(self, values, bound, scale, counts):
         """Return the part of the deviations that lies outside the range from -bound to bound."""
         width = bound * scale
-        return (values - values.clamp(-width, width)) * (counts > 0)
+        return (values - values.clamp(-width, width)) * self._compared(counts)
+
+    def _compared(self, counts):
+        """Return which groups have a rate, none of them if the reference group has none."""
+        present = counts > 0
+        if self.position is None:
+            return present
+        return present & present[..., self.position : self.position + 1, :]
 
     def _weights(self, rates, counts):
         """Return the weight of each group in the reference."""

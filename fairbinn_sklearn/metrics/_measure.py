@@ -13,7 +13,7 @@ from .._data.groups import UNKNOWN
 from .._data.labels import label_codes, plain_labels, plain_weights, trained_pos_label
 from ._bootstrap import resampled_totals
 from ._metrics import METRICS, count
-from ._scorers import FairnessScorer, cells, ordered_classes
+from ._scorers import FairnessScorer, cells, columns_of, ordered_classes
 
 DEFAULT_METRICS = (
     "demographic_parity_difference",
@@ -92,7 +92,7 @@ def _resampled(clf, X, y, scorers, sample_weight, n_boot, random_state):
     distinct, cell_of = np.unique(samples, axis=0, return_inverse=True)
     random_state = check_random_state(random_state)
     totals = resampled_totals(cell_of.ravel(), weight[counted], n_boot, random_state)[1:]
-    truth, predictions, *columns = distinct.T
+    truth, predictions, codes = distinct[:, 0], distinct[:, 1], distinct[:, 2:]
     values = {}
     if "accuracy" in scorers:
         values["accuracy"] = totals[:, truth == predictions].sum(axis=1) / totals.sum(axis=1)
@@ -101,8 +101,10 @@ def _resampled(clf, X, y, scorers, sample_weight, n_boot, random_state):
         if metric.response_method != "predict":
             continue
         by_column = []
-        for column in columns:
+        for column in columns_of(metric, codes):
             known = column != UNKNOWN
+            if not known.any():
+                continue
             cell = truth[known], predictions[known], column[known]
             by_column.append(
                 [metric.function(count(*cell, total[known], len(classes))) for total in totals]

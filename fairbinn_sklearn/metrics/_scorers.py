@@ -13,6 +13,7 @@ from .._data.groups import (
     COMBINATIONS,
     UNKNOWN,
     GroupEncoder,
+    columns_by_stratum,
     sensitive_frame,
     strata_of,
 )
@@ -233,7 +234,7 @@ class FairnessScorer(BaseEstimator):
             response = response[:, np.argsort(order)]
         values = [
             self._value(metric, y_true, response, column, weight, len(classes))
-            for column in codes.T
+            for column in columns_of(metric, codes)
         ]
         value = float(metric.worst(values))
         if np.isnan(value):
@@ -249,6 +250,8 @@ class FairnessScorer(BaseEstimator):
     def _value(self, metric, y_true, response, groups, weight, n_classes):
         """Return the metric of one partition of the samples, without those of unknown groups."""
         known = (groups != UNKNOWN) & (weight > 0)
+        if not known.any():
+            return np.nan
         y_true, response, groups, weight = (
             array[known] for array in (y_true, response, groups, weight)
         )
@@ -326,22 +329,22 @@ class ScorerWithoutGroups(BaseEstimator):
 
 
 def cells(combine, sensitive_features, control_features, n_samples):
-    """Return group codes of the samples, with one column for each partition and stratum.
-
-    A sample has the code `UNKNOWN` in the columns of other strata.
-    """
+    """Return group codes of the samples, with one column for each partition and stratum."""
     frame = sensitive_frame(sensitive_features, n_samples)
     codes = GroupEncoder(combine).fit_transform(frame)
     if control_features is None:
         return codes
-    strata, names = strata_of(control_features, n_samples)
-    return np.column_stack(
-        [
-            np.where(strata == stratum, column, UNKNOWN)
-            for column in codes.T
-            for stratum in range(len(names))
-        ]
-    )
+    return columns_by_stratum(codes, strata_of(control_features, n_samples)[0])
+
+
+def columns_of(metric, codes):
+    """Return the columns of codes in which a metric is taken.
+
+    The selection rate does not depend on groups: it is that of all samples of known groups.
+    """
+    if metric is METRICS["selection_rate"]:
+        return [np.where((codes != UNKNOWN).any(axis=1), 0, UNKNOWN)]
+    return list(codes.T)
 
 
 def ordered_classes(classes, pos_label):

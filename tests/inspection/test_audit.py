@@ -59,7 +59,9 @@ def test_rates_equal_fairlearn(samples, weight, metric):
     assert result.difference()[0] == pytest.approx(frame.difference())
     label = {true_positive_rate: 1, false_positive_rate: 0}.get(metric)
     of_label = groups[truth == label] if label is not None else groups
-    assert result.n_samples[0][0].tolist() == of_label.value_counts(sort=False)[names].tolist()
+    assert (
+        result.n_samples[0][0, :, 0].tolist() == of_label.value_counts(sort=False)[names].tolist()
+    )
 
 
 def test_rates_over_no_samples(samples):

@@ -12,15 +12,18 @@ import pytest
 import torch
 from conftest import make
 from fairlearn.metrics import (
+    MetricFrame,
     demographic_parity_difference,
     equal_opportunity_difference,
     equalized_odds_difference,
+    selection_rate,
 )
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fairbinn_sklearn.inspection import InspectionReport, check_assumptions, diagnose
+from fairbinn_sklearn.losses import AccuracyParity, DemographicParity
 
 FAST = {"n_boot": 200, "random_state": 0}
 CHECKS = [
@@ -632,3 +635,70 @@ def test_report_can_be_pickled(clf, data):
     assert isinstance(again, InspectionReport)
     assert repr(again) == repr(report)
     pd.testing.assert_frame_equal(again.details["layers"], report.details["layers"])
+
+
+def test_a_reference_group_is_found_by_its_name(data):
+    X, y, group = data
+    clf = make(constraint=DemographicParity(reference="b"), eta=1).fit(
+        X, y, sensitive_features=group
+    )
+    expected = demographic_parity_difference(y, clf.predict(X), sensitive_features=group)
+    assert diagnose(clf, X, y, group, **FAST).details["difference"] == pytest.approx(expected)
+
+
+def test_rates_without_predictions_in_the_denominator_are_unknown(data):
+    X, y, group = data
+    clf = make(constraint="predictive_parity", threshold=0.999999, eta=1)
+    clf.fit(X, y, sensitive_features=group)
+    report = diagnose(clf, X, y, group, **FAST)
+    assert report.details["fewest_samples"] == 0
+    assert report.to_frame().loc["audit", "verdict"] == "unknown"
+
+
+def test_fewest_samples_are_those_in_the_denominators(data):
+    X, y, group = data
+    clf = make(constraint="predictive_parity", eta=1).fit(X, y, sensitive_features=group)
+    positive = pd.Series(group)[clf.predict(X) == 1].value_counts()
+    details = diagnose(clf, X, y, group, **FAST).details
+    assert details["fewest_samples"] == positive.min()
+
+
+@pytest.mark.parametrize("reference", ["pairs", "b"])
+def test_an_audit_compares_groups_within_strata(data, reference):
+    X, y, group = data
+    stratum = np.where(np.arange(len(y)) % 3 == 0, "u", "v").astype(object)
+    stratum[-60:] = "only a"
+    group = np.where(stratum == "only a", "a", group)
+    clf = make(constraint=DemographicParity(reference=reference), eta=1)
+    clf.fit(X, y, sensitive_features=group)
+    details = diagnose(clf, X, y, group, control_features=stratum, **FAST).details
+    expected = demographic_parity_difference_within(clf, X, y, group, stratum)
+    assert details["difference"] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="sensitive_features must be passed with control_feat"):
+        diagnose(clf, X, control_features=stratum)
+
+
+def demographic_parity_difference_within(clf, X, y, group, stratum):
+    """Return the largest difference of selection rates within strata."""
+    frame = MetricFrame(
+        metrics=selection_rate,
+        y_true=y,
+        y_pred=clf.predict(X),
+        sensitive_features=group,
+        control_features=stratum,
+    )
+    return frame.difference().max()
+
+
+def test_lowest_rates_have_a_limit_under_a_target_only(data):
+    X, y, group = data
+    constraint = AccuracyParity(measure="minimum")
+    clf = make(constraint=constraint, eta=1).fit(X, y, sensitive_features=group)
+    frame = frame_of(clf, X, y, group)
+    checks = ["difference", "audit", "scores_agree"]
+    assert (frame.loc[checks, "verdict"] == "does not apply").all()
+    clf = make(constraint=constraint, fairness_target=0.6).fit(X, y, sensitive_features=group)
+    audit = frame_of(clf, X, y, group).loc["audit"]
+    by_group = pd.Series(clf.predict(X) == y).groupby(group).mean()
+    assert audit["value"] == pytest.approx(1 - by_group.min())
+    assert audit["how"].startswith("1 minus the lowest rate of predictions")

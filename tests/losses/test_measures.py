@@ -225,3 +225,36 @@ def test_combined_losses_have_the_excess_of_each(rates, counts):
 def test_contradictions_are_errors(loss, match):
     with pytest.raises(ValueError, match=match):
         loss.check()
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 4])
+def test_each_score_has_its_scale(n_groups):
+    generator = torch.Generator().manual_seed(0)
+    rates = torch.rand(2, 1, n_groups, 3, generator=generator, dtype=torch.double)
+    counts = torch.rand(1, n_groups, 3, generator=generator, dtype=torch.double) + 1.0
+    scale = torch.tensor([0.1, 1.0, 3.0], dtype=torch.double).reshape(1, 1, 3)
+    for params in VARIANTS.values():
+        loss = DemographicParity(**params)
+        deviations = loss.deviations(rates, counts)
+        together = loss.excess(scale * deviations, bound_of(0.1), scale, counts)
+        for k in range(3):
+            only = slice(k, k + 1)
+            part = counts[..., only], scale[..., only]
+            alone = loss.excess(part[1] * deviations[..., only], bound_of(0.1), part[1], part[0])
+            assert_close(together[..., only], alone)
+
+
+def test_without_the_reference_group_nothing_is_compared(rates, counts):
+    loss = DemographicParity(reference=2)
+    without = absent(counts, 2)
+    rates = rates.masked_fill(without == 0, 0.0)
+    deviations = loss.deviations(rates, without)
+    assert not loss.penalty(rates, without).any()
+    assert not loss.difference(rates, without).any()
+    assert not loss.gradient(rates, without).any()
+    assert not loss.excess(deviations - 1.0, bound_of(0.1), ONES, without).any()
+    # The other event is still compared.
+    counts[0, 2] = 0
+    expected = loss.difference(rates[:, 1:], counts[1:])
+    assert expected.all()
+    assert_close(loss.difference(rates, counts), expected)

@@ -490,3 +490,17 @@ def test_each_of_several_classes_has_a_rate():
     loss, gradient = accuracy_loss(criterion, logits, batch)
     assert_close(loss, expected)
     assert_close(gradient, grad(expected, logits)[0])
+
+
+@pytest.mark.parametrize("constraint", [DemographicParity(), PredictiveParity()])
+def test_a_group_whose_count_decayed_is_absent(constraint):
+    criterion = make_criterion(3, constraint=constraint, window=10.0)
+    logits, batch = random_batch(64, 3)
+    update_rates(criterion, logits, batch)
+    logits, batch = random_batch(64, 2)
+    logits = logits * 0.01 + 1.0  # all are predicted as positive
+    for _ in range(8):
+        update_rates(criterion, logits, batch)
+    two_groups = make_criterion(2, constraint=constraint, window=10.0)
+    update_rates(two_groups, logits, batch)
+    assert_close(criterion.difference(DECISIONS), two_groups.difference(DECISIONS))

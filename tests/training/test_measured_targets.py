@@ -145,6 +145,7 @@ def test_constraints_of_fairlearn_have_their_criterion_and_bound(biased, moment,
     "moment, match",
     [
         (reductions.DemographicParity(ratio_bound=0.8), "constraint must have a difference_bound"),
+        (reductions.DemographicParity(difference_bound=0.0), "difference_bound above 0, got 0.0"),
         (reductions.UtilityParity(), "constraint of fairlearn, must be one of"),
     ],
 )
@@ -158,3 +159,21 @@ def test_a_missed_lower_bound_says_what_was_measured(biased, value):
     name = {"ratio": "smallest ratio", "minimum": "lowest rate"}[value]
     with pytest.warns(UserWarning, match=f"The {name} on the training samples is 0.*, below fair"):
         fit(biased, constraint=DemographicParity(measure=value), fairness_target=0.95, max_epochs=1)
+
+
+def test_a_reference_is_found_in_groups_of_a_later_call_of_partial_fit():
+    X, y, number = make_data(300, (1, 2, 3))
+    clf = make(constraint=DemographicParity(reference=2), fairness_target=0.1)
+    with pytest.warns(UserWarning, match="sensitive_features is None"):
+        clf.partial_fit(X, y, classes=[0, 1])
+    clf.partial_fit(X, y, sensitive_features=number)
+    criterion = clf.net_.criterion_
+    rates = criterion.rates(0)
+    expected = (rates - rates[:, 1:2]).abs().max()
+    assert float(criterion.difference(0)) == pytest.approx(float(expected))
+
+
+def test_precisions_of_several_classes_and_groups_take_a_target():
+    X, y, group = make_data(400, ("a", "b", "c", "d"), n_classes=3)
+    clf = make(constraint="predictive_parity", fairness_target=0.3)
+    assert clf.fit(X, y, sensitive_features=group).eta_ > 0

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from conftest import stable_id
+from fairlearn import reductions
 from torch import nn
 
 from fairbinn_sklearn._utils.identity import NoNameError, canonical, digest, is_same
@@ -173,3 +174,12 @@ def test_digests_of_sparse_matrices_depend_on_values_and_positions():
 def test_digests_depend_on_further_values():
     assert digest(ARRAY, 1) == digest(ARRAY, 1)
     assert len({digest(ARRAY), digest(ARRAY, 1), digest(ARRAY, 2), digest(None, 1)}) == 4
+
+
+def test_constraints_of_fairlearn_are_compared_by_their_bounds():
+    def moment(bound):
+        return reductions.DemographicParity(difference_bound=bound)
+
+    assert is_same(moment(0.1), moment(0.1))
+    assert not is_same(moment(0.1), moment(0.2))
+    assert not is_same(moment(0.1), reductions.EqualizedOdds(difference_bound=0.1))
