@@ -487,3 +487,9 @@ def test_an_audit_draws_the_rate_of_the_trained_criterion(biased, constraint, ex
         )
         np.testing.assert_allclose(display.rates["after"]["precision"], frame.by_group)
         assert "of samples predicted 1" in display.ax_[3].get_xlabel()
+
+
+def test_a_training_shows_the_difference_of_the_distribution(fit):
+    display = TrainingDisplay.from_estimator(fit(eta=1, equalize="distribution"))
+    labels = [line.get_label() for axes in display.ax_ for line in axes.lines]
+    assert "distribution" in labels

@@ -16,7 +16,11 @@ _PANELS = {
     "differences": (
         "Differences between groups",
         "Running difference of rates",
-        {"decision_difference": "decisions", "score_difference": "scores"},
+        {
+            "decision_difference": "decisions",
+            "score_difference": "scores",
+            "distribution_difference": "distribution",
+        },
     ),
     "eta": ("Weight of the fairness loss", "eta at the end of the epoch", {"eta": "eta"}),
 }

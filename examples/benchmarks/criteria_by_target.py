@@ -1,6 +1,6 @@
 """Measure each criterion under a target, beside fairret and fairlearn, on Adult and German credit.
 
-Run ``python examples/benchmarks/criteria.py --data adult german --save docs/results``; fairret is
+Run ``python examples/benchmarks/criteria_by_target.py --data adult german --save docs/results``; fairret is
 optional (``pip install fairret``). Each data set has one table:
 
 - ``none``: `FairBiNNClassifier(eta=0)`. Each criterion has its own difference.
