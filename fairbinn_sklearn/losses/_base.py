@@ -118,6 +118,10 @@ class FairnessLoss(BaseEstimator):
 
     _lower_is_better = False  # whether a group is better off with a lower rate
 
+    # Defaults for a subclass whose constructor does not set all parameters.
+    weight, aggregation = 1.0, "mean"
+    measure, reference, stratum_weight = "difference", "pairs", "size"
+
     def __init__(
         self,
         weight=1.0,

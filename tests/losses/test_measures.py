@@ -258,3 +258,13 @@ def test_without_the_reference_group_nothing_is_compared(rates, counts):
     expected = loss.difference(rates[:, 1:], counts[1:])
     assert expected.all()
     assert_close(loss.difference(rates, counts), expected)
+
+
+def test_parameters_that_a_subclass_does_not_set_have_their_defaults(rates, counts):
+    class Strict(DemographicParity):
+        def __init__(self, power=1.0):
+            self.power = power
+
+    assert not Strict().target_is_lower_bound
+    assert_close(Strict().penalty(rates, counts), DemographicParity().penalty(rates, counts))
+    assert Strict().get_params() == {"power": 1.0}
