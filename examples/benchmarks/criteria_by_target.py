@@ -1,7 +1,8 @@
 """Measure each criterion under a target, beside fairret and fairlearn, on Adult and German credit.
 
-Run ``python examples/benchmarks/criteria_by_target.py --data adult german --save docs/results``; fairret is
-optional (``pip install fairret``). Each data set has one table:
+Run ``python examples/benchmarks/criteria_by_target.py --data adult german --save docs/results``.
+It needs fairret (``pip install fairret``) unless ``--methods`` leaves it out. Each data set has one
+table:
 
 - ``none``: `FairBiNNClassifier(eta=0)`. Each criterion has its own difference.
 - ``FairBiNN``: the target is a fifth of the difference of ``none`` on the training samples, at
