@@ -336,19 +336,22 @@ class RateCriterion(Criterion):
     def widest_gap(self):
         """Return the two groups with the largest difference of the equalised rates.
 
-        The result is a list of two pairs: the position of a group, and its count in the rate.
+        The result is a list of two pairs: the position of a group, and the denominator of its rate.
+        If the lowest rate is measured, both are the group with this rate.
         """
         found = []
         for kind in self.kinds:
-            parts = self._by_partition(
-                lambda *part: part, self.rates(kind), self._counts_of(kind), self.counts[..., None]
-            )
+            parts = self._by_partition(lambda *part: part, self.rates(kind), self._counts_of(kind))
             first = 0
-            for (rates, denominators, counts), n_groups in zip(parts, self.n_groups, strict=True):
-                gap, *groups = gap_of_extremes(rates, denominators > 0)  # (..., E, C)
+            for (rates, counts), n_groups in zip(parts, self.n_groups, strict=True):
+                gap, highest, lowest = gap_of_extremes(rates, counts > 0)  # (..., E, C)
+                if self.constraint.measures_level:
+                    gap = 1.0 - rates.masked_fill(counts <= 0, 1.0).amin(-2)
+                    highest = lowest
                 *place, score = torch.unravel_index(gap.argmax(), gap.shape)
-                positions = [int(group[(*place, score)]) for group in groups]
-                pairs = [(first + g, float(counts[(*place, g, 0)])) for g in positions]
+                positions = [int(group[(*place, score)]) for group in (highest, lowest)]
+                counts = counts.expand_as(rates)
+                pairs = [(first + g, float(counts[(*place, g, score)])) for g in positions]
                 found.append((float(gap.max()), pairs))
                 first += n_groups
         return max(found)[1]

@@ -504,3 +504,18 @@ def test_a_group_whose_count_decayed_is_absent(constraint):
     two_groups = make_criterion(2, constraint=constraint, window=10.0)
     update_rates(two_groups, logits, batch)
     assert_close(criterion.difference(DECISIONS), two_groups.difference(DECISIONS))
+
+
+def test_the_widest_gap_names_groups_with_the_denominators_of_their_rates():
+    logits, batch = random_batch(200, 3)
+    precision = make_criterion(3, constraint=PredictiveParity(), equalize="decisions")
+    update_rates(precision, logits, batch)
+    predicted = (logits[:, 0] > 0).double()
+    member = indicator(batch.groups, 3)
+    rates = (member.T @ (predicted * batch.y)) / (member.T @ predicted)
+    pairs = [(int(g), float((member.T @ predicted)[g])) for g in (rates.argmax(), rates.argmin())]
+    assert precision.widest_gap() == pairs
+    level = make_criterion(3, constraint=DemographicParity(measure="minimum"))
+    update_rates(level, logits, batch)
+    means = (member.T @ logits[:, 0].sigmoid()) / member.sum(0)
+    assert [g for g, _ in level.widest_gap()] == [int(means.argmin())] * 2
