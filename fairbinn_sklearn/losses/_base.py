@@ -11,6 +11,13 @@ from .._utils.upstream import Interval, StrOptions
 from ._aggregate import AGGREGATIONS, divide
 from ._measures import Difference, Minimum, Ratio, Reference
 
+_DEFAULTS = {
+    "weight": 1.0,
+    "aggregation": "mean",
+    "measure": "difference",
+    "reference": "pairs",
+    "stratum_weight": "size",
+}
 MEASURES = {"difference": Difference, "ratio": Ratio, "minimum": Minimum}
 
 
@@ -118,10 +125,6 @@ class FairnessLoss(BaseEstimator):
 
     _lower_is_better = False  # whether a group is better off with a lower rate
 
-    # Defaults for a subclass whose constructor does not set all parameters.
-    weight, aggregation = 1.0, "mean"
-    measure, reference, stratum_weight = "difference", "pairs", "size"
-
     def __init__(
         self,
         weight=1.0,
@@ -135,6 +138,12 @@ class FairnessLoss(BaseEstimator):
         self.measure = measure
         self.reference = reference
         self.stratum_weight = stratum_weight
+
+    def __getattr__(self, name):
+        """Return the default of a parameter that the constructor of a subclass does not set."""
+        if name in _DEFAULTS:
+            return _DEFAULTS[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def events(self, y, n_classes):
         """Mark the samples of each event; by default, one event with all samples.

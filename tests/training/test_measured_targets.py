@@ -69,7 +69,7 @@ def test_the_accuracy_of_the_worst_group_grows():
     rng = np.random.default_rng(0)
     group = rng.choice(["many", "few"], 4000, p=[0.9, 0.1])
     X = rng.normal(size=(4000, 2)).astype(np.float32)
-    # The groups need opposite weights, and no feature tells them apart completely.
+    # The groups need opposite weights, and no feature separates them completely.
     sign = np.where(group == "many", 1, -1)
     y = (sign * X[:, 0] + 0.3 * rng.normal(size=4000) > 0).astype(int)
     X[:, 1] = sign + 1.5 * rng.normal(size=4000)

@@ -200,7 +200,9 @@ def updated_multipliers(multipliers, rates, target, present, step_size):
 
 
 def excess(rates, target, present):
-    return DemographicParity().excess(rates, target, 1.0, present)
+    target = torch.tensor(target, dtype=rates.dtype)
+    scale = torch.ones(1, 1, 1, dtype=rates.dtype)
+    return DemographicParity().excess(rates, target, scale, present)
 
 
 ALL_PRESENT = {n: torch.ones(1, n, 1, dtype=torch.bool) for n in (2, 5, 9)}
