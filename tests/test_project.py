@@ -70,8 +70,9 @@ def test_custom_criteria_lower_their_differences():
         [float(figure) for figure in re.findall(r"\d\.\d\d", line)]
         for line in done.stdout.splitlines()
     ]
-    (selected, hits), (by_class, hits_by_class), (by_function, _) = rates
+    (selected, hits), (by_class, hits_by_class), (by_rate, _), (by_function, _) = rates
     assert selected > 0.3 and by_class < 0.1 and by_function < 0.15
+    assert by_rate < selected - 0.05  # the Jaccard index, and with it the selection rates
     assert hits_by_class < hits
 
 
