@@ -267,7 +267,7 @@ class FairBiNNClassifier(
         "nadam", "rmsprop", "sgd", or a class. Its parameters are passed as ``optimizer__<name>``,
         such as ``optimizer__betas=(0.9, 0.99)``.
 
-    lr : float, default=1e-3
+    lr : float, default=2e-3
         The leader's learning rate, > 0.
 
     weight_decay : float or "auto", default="auto"
@@ -524,7 +524,7 @@ class FairBiNNClassifier(
         module=None,
         fairness_modules=None,
         optimizer="adam",
-        lr=1e-3,
+        lr=2e-3,
         weight_decay="auto",
         fairness_optimizer="sgd",
         fairness_lr=1e-3,

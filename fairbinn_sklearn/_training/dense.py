@@ -7,16 +7,18 @@ samples :math:`H_0 = X` of shape (B, n_features),
 
     Z_k = H_{k-1} W_k^T + b_k, \qquad H_k = \sigma(Z_k), \qquad k = 1, \dots, K,
 
-except that the last layer has no activation: :math:`H_K = Z_K` are the logits. A loss with the
-gradient :math:`D_K` in the logits has the gradients
+except that the last layer has no activation: :math:`H_K = Z_K` are the logits. The first layer has
+a scale :math:`s` of each feature, so its weights are :math:`W_1 \odot s`. A loss with the gradient
+:math:`D_K` in the logits has the gradients
 
 .. math::
 
     \frac{\partial}{\partial W_k} = D_k^T H_{k-1}, \qquad
     \frac{\partial}{\partial b_k} = \sum_b D_{kb}, \qquad
-    D_{k-1} = D_k W_k \odot \sigma'(Z_{k-1}) .
+    D_{k-1} = D_k W_k \odot \sigma'(Z_{k-1}) ,
 
-Each player has a separate loss, and therefore a separate :math:`D_k`. Each layer belongs to one
+and with :math:`G = D_1^T X`, those of the first layer are :math:`G \odot s` in :math:`W_1` and
+:math:`\sum_i (G \odot W_1)_{ij}` in :math:`s_j`. Each player has a separate loss, and therefore a separate :math:`D_k`. Each layer belongs to one
 player, and the :math:`D_k` of this player gives the gradients of the layer. The :math:`D_k` of a
 player is computed down to the lowest layer that the player owns. If the fairness layers are the
 last before the output, both players together need as many large matrix products as one player.
@@ -111,6 +113,17 @@ class Layer(NamedTuple):
     owner: int
 
 
+class Scale(NamedTuple):
+    """Scale of the features in the first layer: the parameter and its gradient, and W times s.
+
+    The product is of shape (n_in, n_out), as the transposed weights.
+    """
+
+    scale: torch.Tensor
+    grad: torch.Tensor
+    product: torch.Tensor
+
+
 class Buffers(NamedTuple):
     """Arrays of a batch: Z and H of each layer, and D of each layer for each player."""
 
@@ -157,6 +170,13 @@ class DenseBackprop:
             for name, layer in module.named_modules()
             if isinstance(layer, nn.Linear)
         ]
+        first = module.first_layer()
+        (name,) = (name for name, layer in module.named_modules() if layer is first)
+        self.scale = Scale(
+            first.scale.detach(),
+            grads[f"{name}.scale"],
+            torch.empty_like(self.layers[0].transposed),
+        )
         self.largest = self._allocated(0)
         self.views = {}  # of the largest buffers, by batch size
 
@@ -165,8 +185,12 @@ class DenseBackprop:
         """Return the logits, and keep the arrays of all layers for `backward`."""
         Z, H, *_ = self._buffers_of(X.shape[0])
         self.inputs = [X, *H]
-        for layer, H_in, Z_out, H_out in zip(self.layers, self.inputs, Z, [*H, None], strict=True):
-            torch.addmm(layer.bias, H_in, layer.transposed, out=Z_out)
+        first = torch.mul(self.layers[0].transposed, self.scale.scale[:, None], out=self.scale.product)
+        weights = [first, *(layer.transposed for layer in self.layers[1:])]
+        for layer, weight, H_in, Z_out, H_out in zip(
+            self.layers, weights, self.inputs, Z, [*H, None], strict=True
+        ):
+            torch.addmm(layer.bias, H_in, weight, out=Z_out)
             if H_out is not None:
                 self.activation.apply(Z_out, H_out)
         return Z[-1]
@@ -184,6 +208,8 @@ class DenseBackprop:
             if grad is not None:
                 torch.mm(self.inputs[k].T, grad, out=layer.transposed_grad)
                 torch.sum(grad, 0, out=layer.bias_grad)
+                if k == 0:
+                    self._scale_first_gradient()
             for player in (LEADER, FOLLOWER):
                 if grads[player] is not None and player in owners[:k]:
                     grads[player] = torch.mm(grads[player], layer.weight, out=D[player][k - 1])
@@ -193,6 +219,13 @@ class DenseBackprop:
             [] if logit_grad is None else [flat_grad]
             for logit_grad, flat_grad in zip(logit_grads, self.flat_grads, strict=True)
         )
+
+    def _scale_first_gradient(self):
+        """Turn the gradient in W times s, in the first layer, into the gradients in W and in s."""
+        (first, *_), scale = self.layers, self.scale
+        torch.mul(first.transposed_grad, first.transposed, out=scale.product)
+        torch.sum(scale.product, 1, out=scale.grad)
+        first.transposed_grad.mul_(scale.scale[:, None])
 
     def _buffers_of(self, n_samples):
         """Return the buffers for a batch size."""

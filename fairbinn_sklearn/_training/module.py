@@ -1,17 +1,51 @@
 """The default module: base layers, fairness layers, head."""
 
+import itertools
 import math
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
+
+INITIAL_SCALE = 0.1
+
+
+class ScaledLinear(nn.Linear):
+    r"""First layer, with a trained scale of each feature: :math:`Z = X (W \odot s)^T + b`.
+
+    Weight decay on both factors penalises :math:`\sum_j \lVert W_{:j} s_j \rVert`, a group lasso
+    over the features, because each feature has one scale [1]_. Features that do not help lose their
+    weights as a whole. This matters most for wide encodings with few samples per feature. A small
+    initial scale makes the function smooth in the beginning, and lets the features that help grow
+    first.
+
+    References
+    ----------
+    .. [1] Ziyin, L., and Wang, Z. (2023). spred: Solving L1 Penalty with SGD. ICML.
+           https://arxiv.org/abs/2210.01212.
+    """
+
+    def __init__(self, n_in, n_out, device=None, dtype=None):
+        super().__init__(n_in, n_out, device=device, dtype=dtype)
+        self.scale = nn.Parameter(torch.full((n_in,), INITIAL_SCALE, device=device, dtype=dtype))
+
+    @property
+    def scaled_weight(self):
+        """Return W times s, of shape (n_out, n_in)."""
+        return self.weight * self.scale
+
+    def forward(self, X):
+        """Return the outputs, of shape (N, n_out)."""
+        return linear(X, self.scaled_weight, self.bias)
 
 
 class FairBiNNModule(nn.Module):
     """Fully connected module whose fairness layers are updated by the follower.
 
     The hidden layers before `fairness_position` are the base, the others are in the head; the
-    leader updates both. Initial weights have the distribution of :class:`torch.nn.Linear`, but
-    come from a separate generator, so that no global state is read or changed.
+    leader updates both. The first layer of all is a `ScaledLinear`. Initial weights have the
+    distribution of :class:`torch.nn.Linear`, but come from a separate generator, so that no global
+    state is read or changed.
     """
 
     def __init__(
@@ -32,20 +66,26 @@ class FairBiNNModule(nn.Module):
         fairness = [width] if fairness_layer_sizes is None else fairness_layer_sizes
         generator = torch.Generator().manual_seed(seed)
 
+        layer_types = itertools.chain([ScaledLinear], itertools.repeat(nn.Linear))
+
         def chain(n_inputs, sizes):
             layers = []
             for n_in, n_out in zip([n_inputs, *sizes], sizes, strict=False):
-                layers += [_linear(n_in, n_out, generator), activation()]
+                layers += [_linear(next(layer_types), n_in, n_out, generator), activation()]
             return nn.Sequential(*layers)
 
         self.base = chain(n_features, base)
         self.fairness = chain(width, fairness)
         self.head = chain(fairness[-1], head)
-        self.head.append(_linear([*fairness, *head][-1], n_outputs, generator))
+        self.head.append(_linear(nn.Linear, [*fairness, *head][-1], n_outputs, generator))
 
     def forward(self, X):
         """Return logits of shape (N, n_outputs)."""
         return self.head(self.fairness(self.base(X)))
+
+    def first_layer(self):
+        """Return the layer that takes X."""
+        return next(layer for layer in self.modules() if isinstance(layer, ScaledLinear))
 
     def accuracy_parameters(self):
         """Return the leader's parameters, theta_a."""
@@ -56,10 +96,13 @@ class FairBiNNModule(nn.Module):
         return list(self.fairness.parameters())
 
 
-def _linear(n_in, n_out, generator):
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, device="cpu", dtype=torch.float32)
+def _linear(layer_type, n_in, n_out, generator):
+    """Return a layer whose weights are drawn by a generator."""
+    layer = nn.utils.skip_init(layer_type, n_in, n_out, device="cpu", dtype=torch.float32)
     bound = 1 / math.sqrt(n_in)
     with torch.no_grad():
+        if layer_type is ScaledLinear:
+            layer.scale.fill_(INITIAL_SCALE)
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
     return layer

@@ -31,7 +31,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     n_bins : int, default=64
         Maximum number of bins between quantiles of the feature, or of leaves of its decision tree.
 
-    n_tail_bins : int, default=32
+    n_tail_bins : int, default=128
         Maximum number of additional bins between quantiles of the samples that are not at a spike.
         Used if `strategy` is "quantile"; 0 adds none. A spike is a value of more than
         ``1 / n_bins`` of the samples, such as 0 among capital gains. Many quantiles fall on a
@@ -121,7 +121,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         self,
         n_bins=64,
         *,
-        n_tail_bins=32,
+        n_tail_bins=128,
         strategy="quantile",
         handle_missing="error",
         dtype=None,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from ..._training.module import FairBiNNModule
+from ..._training.module import FairBiNNModule, ScaledLinear
 from . import _activations
 
 # Modules whose forward pass runs their children one after the other.
@@ -110,7 +110,8 @@ def _read(module):
 
 
 def _linear(module):
-    weight = module.weight.detach().cpu().double()  # MPS has no float64
+    weight = module.scaled_weight if isinstance(module, ScaledLinear) else module.weight
+    weight = weight.detach().cpu().double()  # MPS has no float64
     largest = torch.linalg.matrix_norm(weight, ord=2).item()
     return "linear", largest, False, "largest singular value of the weights, exact"
 
@@ -154,4 +155,5 @@ LAYERS = {
     nn.LayerNorm: _sample_norm,
     nn.Linear: _linear,
     nn.RMSNorm: _sample_norm,
+    ScaledLinear: _linear,
 }
