@@ -267,11 +267,11 @@ class FairBiNNClassifier(
         "nadam", "rmsprop", "sgd", or a class. Its parameters are passed as ``optimizer__<name>``,
         such as ``optimizer__betas=(0.9, 0.99)``.
 
-    lr : float, default=2e-3
+    lr : float, default=1e-3
         The leader's learning rate, > 0.
 
     weight_decay : float or "auto", default="auto"
-        Weight decay of the leader's optimizer, >= 0. "auto" is 3e-4, or 3e-3 with a fairness loss,
+        Weight decay of the leader's optimizer, >= 0. "auto" is 3e-4, or 1e-3 with a fairness loss,
         1,000 samples or more, and fewer than 2 samples per feature and group, where networks
         overfit. It is 3e-4 in `partial_fit` and with a custom `module`.
 
@@ -295,8 +295,7 @@ class FairBiNNClassifier(
     max_epochs : int or "auto", default="auto"
         Number of passes over the training samples, >= 1. "auto" is 20, or more if 20 epochs have
         fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class.
-        Where `weight_decay` "auto" is 3e-3, it is at most 0.9 times the number of samples per
-        feature, but at least 350 steps. If a class is rare, the first half of the epochs of `fit`
+        If a class is rare, the first half of the epochs of `fit`
         trains for accuracy alone; see :ref:`thresholds`.
 
     batch_size : int or "auto", default="auto"
@@ -524,7 +523,7 @@ class FairBiNNClassifier(
         module=None,
         fairness_modules=None,
         optimizer="adam",
-        lr=2e-3,
+        lr=1e-3,
         weight_decay="auto",
         fairness_optimizer="sgd",
         fairness_lr=1e-3,

@@ -1,16 +1,15 @@
 """Regularisation of networks that are trained for fairness on few samples per feature and group.
 
 Such a network equalises the rates of its training samples by memorising them, and the rates of
-other samples differ. Fewer epochs and a stronger weight decay prevent this.
+other samples differ. A stronger weight decay, which removes features as a whole, prevents this.
 """
 
 from dataclasses import replace
 
 WEIGHT_DECAY = 3e-4
-STRONG_WEIGHT_DECAY = 3e-3
+STRONG_WEIGHT_DECAY = 1e-3
 FEW = 2.0  # samples per feature and group
 MIN_SAMPLES = 1000  # with fewer samples, 20 epochs have too few steps to memorise them
-EPOCHS_PER_RATIO = 0.9  # largest number of epochs for each sample per feature
 
 
 def has_few_samples(options, samples, n_groups):
@@ -40,8 +39,3 @@ def with_weight_decay(options, samples, n_groups):
         return options
     is_strong = has_few_samples(options, samples, n_groups)
     return replace(options, weight_decay=STRONG_WEIGHT_DECAY if is_strong else WEIGHT_DECAY)
-
-
-def most_epochs(samples):
-    """Return the largest number of epochs for few samples."""
-    return round(EPOCHS_PER_RATIO * len(samples) / samples.X.shape[1])

@@ -3,12 +3,10 @@
 import math
 
 from .._data.batches import samples_per_batch
-from .few_samples import has_few_samples, most_epochs
 
 EPOCHS = 20
 FAIR_STEPS = 200  # with fewer steps and a fairness loss, networks predict one class only
 RARE_STEPS = 1000  # networks learn a rare class late
-FEW_STEPS = 350  # with few samples, training is not shortened below this number of steps
 MIN_EPOCHS, MIN_STEPS = 2, 220  # of a point of a path
 RARE = 0.1  # a class is rare if its frequency is below RARE / n_classes
 
@@ -22,18 +20,13 @@ def number_of_epochs(max_epochs, options, samples, n_classes, n_groups):
     """Return the number of epochs of a fit.
 
     It is `max_epochs`. "auto" means `EPOCHS`, or more if these have too few steps: fewer than
-    `RARE_STEPS` with a rare class, or fewer than `FAIR_STEPS` with a fairness loss. With few
-    samples per feature and group, it means fewer epochs. `n_groups` is the number of groups of each
-    partition, and empty without a fairness loss.
+    `RARE_STEPS` with a rare class, or fewer than `FAIR_STEPS` with a fairness loss. `n_groups` is
+    the number of groups of each partition, and empty without a fairness loss.
     """
     if max_epochs != "auto":
         return max_epochs
-    steps = steps_per_epoch(options, len(samples))
-    epochs = EPOCHS
-    if has_few_samples(options, samples, n_groups):
-        epochs = min(EPOCHS, max(most_epochs(samples), math.ceil(FEW_STEPS / steps)))
     n_steps = RARE_STEPS if has_rare_class(samples, n_classes) else FAIR_STEPS if n_groups else 0
-    return max(epochs, math.ceil(n_steps / steps))
+    return max(EPOCHS, math.ceil(n_steps / steps_per_epoch(options, len(samples))))
 
 
 def epochs_per_point(max_epochs, options, n_samples):

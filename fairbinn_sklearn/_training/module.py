@@ -7,27 +7,32 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-INITIAL_SCALE = 0.1
+MANY_FEATURES = 100  # with more features, the initial scale is below 1
 
 
 class ScaledLinear(nn.Linear):
     r"""First layer, with a trained scale of each feature: :math:`Z = X (W \odot s)^T + b`.
 
     Weight decay on both factors penalises :math:`\sum_j \lVert W_{:j} s_j \rVert`, a group lasso
-    over the features, because each feature has one scale [1]_. Features that do not help lose their
-    weights as a whole. This matters most for wide encodings with few samples per feature. A small
-    initial scale makes the function smooth in the beginning, and lets the features that help grow
-    first.
+    over the features [1]_, so features that do not help lose their weights as a whole. This matters
+    most for wide encodings with few samples per feature.
+
+    The initial scale is 1, and with more than 50 features it is 50 divided by their number. A step
+    of Adam changes all weights by about the learning rate, so without the scale the output would
+    change the faster, the more features there are [2]_.
 
     References
     ----------
     .. [1] Ziyin, L., and Wang, Z. (2023). spred: Solving L1 Penalty with SGD. ICML.
            https://arxiv.org/abs/2210.01212.
+    .. [2] Yang, G., et al. (2021). Tuning Large Neural Networks via Zero-Shot Hyperparameter
+           Transfer. NeurIPS. https://arxiv.org/abs/2203.03466. Their table 8 divides Adam's
+           learning rate by the number of inputs of a layer.
     """
 
     def __init__(self, n_in, n_out, device=None, dtype=None):
         super().__init__(n_in, n_out, device=device, dtype=dtype)
-        self.scale = nn.Parameter(torch.full((n_in,), INITIAL_SCALE, device=device, dtype=dtype))
+        self.scale = nn.Parameter(torch.empty(n_in, device=device, dtype=dtype))
 
     @property
     def scaled_weight(self):
@@ -102,7 +107,7 @@ def _linear(layer_type, n_in, n_out, generator):
     bound = 1 / math.sqrt(n_in)
     with torch.no_grad():
         if layer_type is ScaledLinear:
-            layer.scale.fill_(INITIAL_SCALE)
+            layer.scale.fill_(min(1, MANY_FEATURES / n_in))
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
     return layer

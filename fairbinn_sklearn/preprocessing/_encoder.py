@@ -11,6 +11,11 @@ from .._data.validation import numeric_features
 from .._utils.upstream import Interval, Options, StrOptions, check_feature_names_in, fit_context
 from ._bins import encode, learn_bins
 
+# Numbers of bins for "auto".
+SAMPLES_PER_BIN = 64
+FEWEST_BINS = 8
+MOST_BINS, MOST_TAIL_BINS = 64, 128
+
 
 class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     r"""Encode numeric features as piecewise-linear functions over bins.
@@ -28,14 +33,16 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_bins : int, default=64
+    n_bins : int or "auto", default="auto"
         Maximum number of bins between quantiles of the feature, or of leaves of its decision tree.
+        "auto" is one bin for 64 samples, at least 8 and at most 64.
 
-    n_tail_bins : int, default=128
+    n_tail_bins : int or "auto", default="auto"
         Maximum number of additional bins between quantiles of the samples that are not at a spike.
         Used if `strategy` is "quantile"; 0 adds none. A spike is a value of more than
         ``1 / n_bins`` of the samples, such as 0 among capital gains. Many quantiles fall on a
-        spike, so that few are left for the other values.
+        spike, so that few are left for the other values. "auto" is one bin for 64 samples, at least
+        8 and at most 128.
 
     strategy : {"quantile", "target"}, default="quantile"
         How bin edges are chosen.
@@ -110,8 +117,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "n_bins": [Interval(Integral, 1, None, closed="left")],
-        "n_tail_bins": [Interval(Integral, 0, None, closed="left")],
+        "n_bins": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_tail_bins": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "strategy": [StrOptions({"quantile", "target"})],
         "handle_missing": [StrOptions({"error", "median"})],
         "dtype": [Options(type, {np.float32, np.float64}), None],
@@ -119,9 +126,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_bins=64,
+        n_bins="auto",
         *,
-        n_tail_bins=128,
+        n_tail_bins="auto",
         strategy="quantile",
         handle_missing="error",
         dtype=None,
@@ -165,10 +172,11 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         else:
             X, y = self._validate(X, plain_labels(y), reset=True)
         self.has_missing_ = np.isnan(X).any(axis=0)
-        bins = [
-            learn_bins(feature.astype(np.float64), y, self.n_bins, self.n_tail_bins)
-            for feature in X.T
-        ]
+        n_bins, n_tail_bins = (
+            int(np.clip(len(X) // SAMPLES_PER_BIN, FEWEST_BINS, most)) if given == "auto" else given
+            for given, most in ((self.n_bins, MOST_BINS), (self.n_tail_bins, MOST_TAIL_BINS))
+        )
+        bins = [learn_bins(feature.astype(np.float64), y, n_bins, n_tail_bins) for feature in X.T]
         self.edges_ = [edges for edges, _ in bins]
         self.medians_ = np.array([median for _, median in bins])
         return self

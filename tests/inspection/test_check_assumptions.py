@@ -168,6 +168,15 @@ def test_linear_layer_bound_is_exact():
     assert only_bound(layer) == pytest.approx(np.linalg.norm(layer.weight.detach().numpy(), 2))
 
 
+def test_bound_of_the_first_layer_includes_the_scale_of_the_features(clf):
+    layer = clf.module_.base[0]
+    with torch.no_grad():
+        layer.scale.copy_(torch.linspace(0.5, 2, len(layer.scale)))
+    expected = np.linalg.norm((layer.weight * layer.scale).detach().numpy(), 2)
+    assert only_bound(layer) == pytest.approx(expected)
+    assert expected != pytest.approx(np.linalg.norm(layer.weight.detach().numpy(), 2))
+
+
 def test_batch_norm_bound_is_exact():
     layer = nn.BatchNorm1d(3)
     with torch.no_grad():
@@ -466,7 +475,7 @@ def test_largest_output_of_each_layer(clf, data):
 def test_overparameterised(fit, data):
     clf = fit(hidden_layer_sizes=(5,))
     frame = check_assumptions(clf, data[0][:50]).to_frame()
-    assert frame.loc["overparameterised", "result"] == "31 parameters, 300 samples"  # 5 * 5 + 6
+    assert frame.loc["overparameterised", "result"] == "35 parameters, 300 samples"  # 4 + 5 * 5 + 6
     assert frame.loc["overparameterised", "verdict"] == "does not hold"
     assert verdicts(fit(hidden_layer_sizes=(50,)), data[0])["overparameterised"] == "holds"
 
@@ -477,7 +486,7 @@ def test_rescaled_layers_have_the_same_output(clf, data):
     before = clf.decision_function(data[0])
     base = clf.module_.base
     with torch.no_grad():
-        for parameter in base[0].parameters():
+        for parameter in (base[0].weight, base[0].bias):
             parameter.mul_(3)
         base[2].weight.div_(3)
     assert clf.decision_function(data[0]) == pytest.approx(before, abs=1e-5)

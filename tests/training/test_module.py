@@ -3,19 +3,22 @@
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
-from fairbinn_sklearn._training.module import FairBiNNModule
+from fairbinn_sklearn._training.module import FairBiNNModule, ScaledLinear
+
+
+SETTINGS = {
+    "hidden_layer_sizes": [7, 5],
+    "fairness_layer_sizes": None,
+    "fairness_position": 2,
+    "activation": nn.ReLU,
+    "seed": 0,
+}
 
 
 def build(**params):
-    settings = {
-        "hidden_layer_sizes": [7, 5],
-        "fairness_layer_sizes": None,
-        "fairness_position": 2,
-        "activation": nn.ReLU,
-        "seed": 0,
-    }
-    return FairBiNNModule(4, 1, **{**settings, **params})
+    return FairBiNNModule(4, 1, **{**SETTINGS, **params})
 
 
 def widths(part):
@@ -46,7 +49,31 @@ def test_fairness_layers_have_their_widths():
 
 def test_the_activation_follows_each_layer_except_the_last():
     layers = [*(module := build(activation=nn.Tanh)).base, *module.fairness, *module.head]
-    assert [type(layer) for layer in layers] == [nn.Linear, nn.Tanh] * 3 + [nn.Linear]
+    assert [type(layer) for layer in layers] == [
+        *(ScaledLinear, nn.Tanh),
+        *([nn.Linear, nn.Tanh] * 2),
+        nn.Linear,
+    ]
+
+
+@pytest.mark.parametrize("n_features, scale", [(1, 1.0), (50, 1.0), (200, 0.25)])
+def test_the_first_layer_scales_the_features(n_features, scale):
+    layer = ScaledLinear(n_features, 3)
+    with torch.no_grad():
+        layer.scale.fill_(2.0)
+    X = torch.rand(5, n_features)
+    assert_close(layer(X), X @ (2 * layer.weight).T + layer.bias)
+    module = FairBiNNModule(n_features, 1, **SETTINGS)
+    assert module.first_layer().scale.unique().tolist() == [scale]
+
+
+@pytest.mark.parametrize("position, part", [(0, "fairness"), (1, "base")])
+def test_the_scale_belongs_to_the_player_of_the_first_layer(position, part):
+    module = build(fairness_position=position)
+    scales = [name for name, _ in module.named_parameters() if name.endswith("scale")]
+    assert scales == [f"{part}.0.scale"]
+    owner = module.fairness_parameters() if part == "fairness" else module.accuracy_parameters()
+    assert any(param is module.first_layer().scale for param in owner)
 
 
 def test_players_share_no_parameter_and_the_seed_draws_the_weights():

@@ -102,8 +102,8 @@ class Reference:
         }
 
     def scores(self, X, follower):
-        (w1, b1, w2, b2, w4, b4), (w3, b3) = self.leader, follower
-        for w, b in ((w1, b1), (w2, b2), (w3, b3)):
+        (w1, b1, s1, w2, b2, w4, b4), (w3, b3) = self.leader, follower
+        for w, b in ((w1 * s1, b1), (w2, b2), (w3, b3)):
             X = torch.tanh(X @ w.T + b)
         return torch.sigmoid(X @ w4.T + b4)[:, 0]
 
