@@ -185,7 +185,9 @@ class DenseBackprop:
         """Return the logits, and keep the arrays of all layers for `backward`."""
         Z, H, *_ = self._buffers_of(X.shape[0])
         self.inputs = [X, *H]
-        first = torch.mul(self.layers[0].transposed, self.scale.scale[:, None], out=self.scale.product)
+        first = torch.mul(
+            self.layers[0].transposed, self.scale.scale[:, None], out=self.scale.product
+        )
         weights = [first, *(layer.transposed for layer in self.layers[1:])]
         for layer, weight, H_in, Z_out, H_out in zip(
             self.layers, weights, self.inputs, Z, [*H, None], strict=True

@@ -224,3 +224,17 @@ def test_dataframe():
     assert encoded.index.equals(X.index)
     np.testing.assert_array_equal(encoded.loc[1], [1, 0, 0, 1])
     assert encoder.feature_names_in_.tolist() == ["age", "pay"]
+
+
+@pytest.mark.parametrize(
+    "n_samples, n_bins, n_tail_bins",
+    [(100, 8, 8), (64 * 20, 20, 20), (64 * 100, 64, 100), (64 * 200, 64, 128)],
+)
+def test_the_number_of_bins_follows_the_number_of_samples(n_samples, n_bins, n_tail_bins):
+    values = np.linspace(0, 1, n_samples)
+    assert len(PiecewiseLinearEncoder().fit(values[:, None]).edges_[0]) == n_bins + 1
+    spike = np.concatenate([np.zeros(n_samples // 2), 1 + values[: n_samples - n_samples // 2]])
+    given = PiecewiseLinearEncoder(n_bins=n_bins, n_tail_bins=n_tail_bins).fit(spike[:, None])
+    (edges,) = PiecewiseLinearEncoder().fit(spike[:, None]).edges_
+    assert edges.tolist() == given.edges_[0].tolist()
+    assert len(edges) > n_tail_bins

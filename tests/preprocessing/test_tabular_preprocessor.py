@@ -229,7 +229,7 @@ def test_sensitive_features_are_routed_to_the_classifier(data):
 def test_numbers_of_any_type_are_encoded_as_numbers(make):
     X = pd.DataFrame({"pay": make(list(range(200)))})
     names = tabular_preprocessor().fit(X).get_feature_names_out()
-    assert names[0] == "pay_bin_0" and len(names) > 10
+    assert names[0] == "pay_bin_0" and len(names) >= 8
 
 
 def test_a_category_called_nan_is_not_a_missing_value():

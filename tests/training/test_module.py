@@ -7,7 +7,6 @@ from torch.testing import assert_close
 
 from fairbinn_sklearn._training.module import FairBiNNModule, ScaledLinear
 
-
 SETTINGS = {
     "hidden_layer_sizes": [7, 5],
     "fairness_layer_sizes": None,
