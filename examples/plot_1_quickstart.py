@@ -27,16 +27,15 @@ from fairlearn.metrics import (
     selection_rate,
     true_positive_rate,
 )
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.datasets import load_adult
 from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay
 from fairbinn_sklearn.metrics import best_under, fairness_scoring
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 sklearn.set_config(enable_metadata_routing=True)
 
@@ -52,13 +51,7 @@ print("Share of samples with income > 50K:", y_train.groupby(sex_train).mean().r
 # With ``eta=0`` the fairness loss has no weight. Neural networks need scaled features, so the
 # classifier follows a preprocessor.
 
-preprocessor = make_column_transformer(
-    (StandardScaler(), make_column_selector(dtype_include="number")),
-    (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_exclude="number"),
-    ),
-)
+preprocessor = tabular_preprocessor()
 
 
 def make_model(eta):

@@ -18,25 +18,18 @@ The script takes about two minutes on two CPU cores.
 # once, for the audit. To save time, the training set has 8,000 samples of Adult.
 
 import matplotlib.pyplot as plt
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.datasets import load_adult
 from fairbinn_sklearn.inspection import AuditDisplay, ParetoFrontDisplay
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 train, test = load_adult(subset="train"), load_adult(subset="test")
 train_index, valid_index = train_test_split(
     train.data.index, train_size=8000, stratify=train.target, random_state=0
 )
-preprocessor = make_column_transformer(
-    (StandardScaler(), make_column_selector(dtype_include="number")),
-    (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_exclude="number"),
-    ),
-)
+preprocessor = tabular_preprocessor()
 X_train = preprocessor.fit_transform(train.data.loc[train_index])
 X_valid = preprocessor.transform(train.data.loc[valid_index])
 X_test = preprocessor.transform(test.data)

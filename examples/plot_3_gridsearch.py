@@ -19,28 +19,21 @@ The script takes about a minute on two CPU cores.
 import matplotlib.pyplot as plt
 import pandas as pd
 import sklearn
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier, FairBiNNClassifierCV
 from fairbinn_sklearn.datasets import load_adult
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
 from fairbinn_sklearn.metrics import best_under, fairness_scoring
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 sklearn.set_config(enable_metadata_routing=True)
 
 train = load_adult(subset="train")
 X = train.data.sample(5000, random_state=0)
 y, sex = train.target[X.index], X["sex"]
-preprocessor = make_column_transformer(
-    (StandardScaler(), make_column_selector(dtype_include="number")),
-    (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_exclude="number"),
-    ),
-)
+preprocessor = tabular_preprocessor()
 estimator = FairBiNNClassifier(random_state=0)
 search = GridSearchCV(
     make_pipeline(preprocessor, estimator),

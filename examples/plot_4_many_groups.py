@@ -22,23 +22,16 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.datasets import load_adult
 from fairbinn_sklearn.inspection import AuditDisplay
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 train, test = load_adult(subset="train"), load_adult(subset="test")
 X = train.data.sample(15_000, random_state=0)
 y = train.target[X.index]
-preprocessor = make_column_transformer(
-    (StandardScaler(), make_column_selector(dtype_include="number")),
-    (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_exclude="number"),
-    ),
-)
+preprocessor = tabular_preprocessor()
 X_train, X_test = preprocessor.fit_transform(X), preprocessor.transform(test.data)
 
 _, edges = pd.qcut(X["age"], 5, retbins=True)

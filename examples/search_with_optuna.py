@@ -16,13 +16,12 @@ used.
 import matplotlib.pyplot as plt
 import optuna
 from fairlearn.metrics import demographic_parity_difference
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.datasets import load_adult
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 N_TRIALS = 30
 
@@ -31,13 +30,7 @@ X, y, sex = train.data, train.target, train.sensitive_features["sex"]
 X_fit, X_valid, y_fit, y_valid, sex_fit, sex_valid = train_test_split(
     X, y, sex, train_size=6000, stratify=y, random_state=0
 )
-preprocessor = make_column_transformer(
-    (StandardScaler(), make_column_selector(dtype_include="number")),
-    (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_exclude="number"),
-    ),
-)
+preprocessor = tabular_preprocessor()
 X_fit, X_valid = preprocessor.fit_transform(X_fit), preprocessor.transform(X_valid)
 
 

@@ -13,13 +13,12 @@ To run: ``python examples/threshold_optimizer.py``. It takes one to two minutes 
 import pandas as pd
 from fairlearn.metrics import demographic_parity_difference
 from fairlearn.postprocessing import ThresholdOptimizer
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.datasets import load_adult
 from fairbinn_sklearn.metrics import FairnessScorer
+from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 SEEDS, ETAS = range(3), (0, 10, 30)
 
@@ -29,13 +28,7 @@ SEEDS, ETAS = range(3), (0, 10, 30)
 # thresholds.
 
 train, test = load_adult(subset="train"), load_adult(subset="test")
-preprocessor = make_column_transformer(
-    (StandardScaler(), make_column_selector(dtype_include="number")),
-    (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_exclude="number"),
-    ),
-)
+preprocessor = tabular_preprocessor()
 X_train, X_threshold, y_train, y_threshold, sex_train, sex_threshold = train_test_split(
     train.data.drop(columns="sex"),
     train.target,

@@ -17,7 +17,7 @@ from ._classifier import FairBiNNClassifier
 from ._cv import FairBiNNClassifierCV
 from ._path import FairnessPath, fairness_path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "FairBiNNClassifier",

@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from conftest import make, make_data
@@ -50,6 +51,7 @@ def names(monkeypatch):
     """Return the names that blocks may use, with little data and short trainings."""
     monkeypatch.setitem(FairBiNNClassifier.__init__.__kwdefaults__, "max_epochs", 2)
     X, y, group = make_data(450)
+    X = pd.DataFrame(X).add_prefix("x")
     names = {"X": X, "y": y, "group": group, "X_train": X[:300], "y_train": y[:300]}
     names |= {"sex_train": group[:300]}
     for part in ("valid", "test"):

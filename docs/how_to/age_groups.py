@@ -17,7 +17,7 @@ train, test = slice(0, 6000), slice(30000, None)
 
 for target in (None, 0.05):
     clf = FairBiNNClassifier(
-        eta=0 if target is None else None, fairness_target=target, random_state=0
+        eta=0 if target is None else None, fairness_target=target, max_epochs=40, random_state=0
     )
     model = make_pipeline(tabular_preprocessor(), clf)
     model.fit(X[train], y[train], fairbinnclassifier__sensitive_features=age[train])

@@ -27,7 +27,7 @@ to_integers = make_column_transformer(
 boosting = make_pipeline(to_integers, HistGradientBoostingClassifier(random_state=0))
 with_scores = make_union(tabular_preprocessor(), CrossFittedScores(boosting))
 for name, features in (("bins", tabular_preprocessor()), ("bins and scores", with_scores)):
-    clf = FairBiNNClassifier(fairness_target=0.05, max_epochs=10, random_state=0)
+    clf = FairBiNNClassifier(fairness_target=0.05, random_state=0)
     model = make_pipeline(features, clf)
     model.fit(X[train], y[train], fairbinnclassifier__sensitive_features=sex[train])
     difference = -FairnessScorer()(model, X[test], y[test], sensitive_features=sex[test])

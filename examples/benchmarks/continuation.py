@@ -23,8 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 from adult_features import adult_features
-from frontier import load
 from sklearn.model_selection import train_test_split
+from tables import load_table
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.preprocessing import tabular_preprocessor
@@ -39,7 +39,7 @@ DIFFERENCE = "demographic_parity_difference"
 
 def folds(data, seed, n_samples=None):
     """Return features, labels and groups of training and held-out samples."""
-    X, y, group = adult_features()[:3] if data == "adult" else load(data, None)[0]
+    X, y, group = adult_features()[:3] if data == "adult" else load_table(data)[0]
     parts = train_test_split(np.arange(len(y)), test_size=0.2, stratify=y, random_state=seed)
     parts[0] = parts[0][:n_samples]
     if data == "adult":

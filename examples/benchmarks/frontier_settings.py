@@ -21,8 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import torch
-from frontier import NET, PLANS, boosted_features, encoded_features, load, measure
+from frontier import NET, PLANS, boosted_features, encoded_features, measure
 from sklearn.model_selection import StratifiedKFold
+from tables import load_table
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 
@@ -47,7 +48,6 @@ VARIANTS = {
     "activation='silu'": {"activation": torch.nn.SiLU},
     "weight_decay=0": {"weight_decay": 0.0},
     "weight_decay=3e-3": {"weight_decay": 3e-3},
-    "32 tail bins": {"n_tail_bins": 32},
     "boosted scores": {"encode": boosted_features},
     "boosted scores, equalize='both'": {"encode": boosted_features, "equalize": "both"},
     "boosted scores, 10 epochs": {"encode": boosted_features, "max_epochs": 10},
@@ -61,16 +61,12 @@ def evaluate(variant, X, y, group, folds):
     """Return the table row of a variant."""
     settings = {"fairness_position": 1, **NET, **VARIANTS[variant]}
     encode = settings.pop("encode", encoded_features)
-    plan = {**PLANS["adult"], "blind": False}
-    if "n_tail_bins" in settings:
-        plan["encoder"] = {"n_tail_bins": settings.pop("n_tail_bins")}
-    plan["encoder with scores"] = plan["encoder"]
     points = {"targets": TARGETS}
     if "etas" in settings:
         points = {"etas": settings.pop("etas")}
     scores, seconds = {}, []
     for train, held_out in folds:
-        X_train, transform = encode(X.iloc[train], y[train], group[train], plan)
+        X_train, transform = encode(X.iloc[train], y[train], group[train])
         X_new = transform(X.iloc[held_out])
         estimator = FairBiNNClassifier(**settings, random_state=0)
         start = time.process_time()
@@ -106,7 +102,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    (X, y, group), _ = load("adult", None)
+    (X, y, group), _ = load_table("adult")
     strata = pd.Series(y).astype(str) + group
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, strata))
     rows = []

@@ -34,11 +34,11 @@ from frontier import (
     RESULTS,
     encoded_features,
     gradient_boosting,
-    load,
     logistic_regression,
     with_std,
 )
 from sklearn.calibration import CalibratedClassifierCV
+from tables import load_table
 
 DATA = ("adult", "german")
 BOUNDS = (0.01, 0.02, 0.05, 0.10)
@@ -47,10 +47,10 @@ COMPARED = ("boosted", "bilevel", "closed_hgb", "closed_lr", "reduction_hgb")
 
 def known_probabilities(data):
     """Return P(y=1|x) and P(g|x) of the training and test samples, and their features."""
-    parts = load(data, None, blind=True)
+    parts = load_table(data, blind=True)
     X = pd.concat([part[0] for part in parts])
     y, group = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
-    encoded, _ = encoded_features(X, y, group, PLANS[data])
+    encoded, _ = encoded_features(X, y, group)
     models = ((gradient_boosting(0), X), (logistic_regression(0), encoded))
     label, groups = (
         np.mean(

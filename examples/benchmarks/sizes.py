@@ -26,9 +26,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import torch
-from frontier import gradient_boosting, load, measure
+from frontier import gradient_boosting, measure
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
+from tables import load_table
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.preprocessing import tabular_preprocessor
@@ -134,7 +135,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    data, _ = load("adult", None)
+    data, _ = load_table("adult")
     list(fits(1_000, 0, [(256, 1e-3)], [1], data))  # the first fit takes longer
     rows = []
     for size in args.sizes:

@@ -126,6 +126,12 @@ TABLES = {
     "compas": _compas,
     "crime": _crime,
 }
+# The sensitive feature of each table, for titles.
+SENSITIVE = {
+    **dict.fromkeys(("adult", "credit"), "sex"),
+    **dict.fromkeys(("german", "health"), "age"),
+    **dict.fromkeys(("law", "compas", "crime"), "race"),
+}
 
 
 def _file(folder, name):

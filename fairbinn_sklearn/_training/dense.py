@@ -18,7 +18,9 @@ a scale :math:`s` of each feature, so its weights are :math:`W_1 \odot s`. A los
     D_{k-1} = D_k W_k \odot \sigma'(Z_{k-1}) ,
 
 and with :math:`G = D_1^T X`, those of the first layer are :math:`G \odot s` in :math:`W_1` and
-:math:`\sum_i (G \odot W_1)_{ij}` in :math:`s_j`. Each player has a separate loss, and therefore a separate :math:`D_k`. Each layer belongs to one
+:math:`\sum_i (G \odot W_1)_{ij}` in :math:`s_j`.
+
+Each player has a separate loss, and therefore a separate :math:`D_k`. Each layer belongs to one
 player, and the :math:`D_k` of this player gives the gradients of the layer. The :math:`D_k` of a
 player is computed down to the lowest layer that the player owns. If the fairness layers are the
 last before the output, both players together need as many large matrix products as one player.

@@ -1,4 +1,4 @@
-"""Defaults for few samples per feature and group: fewer epochs, a stronger weight decay."""
+"""The default weight decay for few samples per feature and group."""
 
 import pickle
 
@@ -28,15 +28,14 @@ def weight_decay(clf):
 @pytest.mark.parametrize(
     "shape, params, expected",
     [
-        ({}, {"eta": 1.0}, (19, 3e-3)),  # 350 steps of 64 samples
-        ({}, {"eta": None, "fairness_target": 0.1}, (19, 3e-3)),
+        ({}, {"eta": 1.0}, (20, 1e-3)),
+        ({}, {"eta": None, "fairness_target": 0.1}, (20, 1e-3)),
         ({}, {"eta": 0}, (20, 3e-4)),
         ({}, {"eta": 1.0, "weight_decay": 0.01, "max_epochs": 1}, (1, 0.01)),
         ({}, {"eta": 1.0, "module": Linear, "fairness_modules": "base"}, (20, 3e-4)),
         ({"n_samples": 900}, {"eta": 1.0}, (20, 3e-4)),
         ({"n_groups": 2, "n_features": 100}, {"eta": 1.0}, (20, 3e-4)),
-        # 0.9 times 4,000 / 300
-        ({"n_samples": 4000, "n_features": 300, "n_groups": 8}, {"eta": 1.0}, (12, 3e-3)),
+        ({"n_samples": 4000, "n_features": 300, "n_groups": 8}, {"eta": 1.0}, (20, 1e-3)),
     ],
     ids=str,
 )
@@ -71,7 +70,7 @@ def test_the_weight_decay_is_kept_in_files_and_in_partial_fit():
     for fitted in (clf, loaded):
         assert fitted.weight_decay == "auto"
         fitted.partial_fit(X, y, sensitive_features=group)
-        assert weight_decay(fitted) == fitted.net_.options.weight_decay == 3e-3
+        assert weight_decay(fitted) == fitted.net_.options.weight_decay == 1e-3
     started = make(eta=1.0).partial_fit(X, y, [0, 1], sensitive_features=group)
     assert weight_decay(started) == started.net_.options.weight_decay == 3e-4
 
@@ -82,7 +81,7 @@ def test_the_networks_of_a_path_have_the_weight_decay_of_a_fit(warm_start):
     path = fairness_path(
         X, y, group, etas=[0, 1], estimator=make(max_epochs=2), warm_start=warm_start
     )
-    expected = [3e-3, 3e-3] if warm_start else [3e-4, 3e-3]
+    expected = [1e-3, 1e-3] if warm_start else [3e-4, 1e-3]
     assert [weight_decay(clf) for clf in path] == expected
     assert [clf.net_.options.weight_decay for clf in path] == expected
 

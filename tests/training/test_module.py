@@ -55,7 +55,7 @@ def test_the_activation_follows_each_layer_except_the_last():
     ]
 
 
-@pytest.mark.parametrize("n_features, scale", [(1, 1.0), (50, 1.0), (200, 0.25)])
+@pytest.mark.parametrize("n_features, scale", [(1, 1.0), (100, 1.0), (400, 0.25)])
 def test_the_first_layer_scales_the_features(n_features, scale):
     layer = ScaledLinear(n_features, 3)
     with torch.no_grad():
