@@ -128,6 +128,8 @@ class FairBiNNClassifier(
         some cost in accuracy; 0 trains for accuracy alone. None means 1.0, or under a
         `fairness_target` the weight that training finds. `eta_` contains the weight used.
 
+        .. versionchanged:: 0.2 The default is None instead of 1.0.
+
     fairness_target : float, default=None
         The difference to train for, > 0, instead of a fixed `eta`. Multipliers of the group rates
         grow while the running difference is above the target and shrink while it is below
@@ -146,6 +148,8 @@ class FairBiNNClassifier(
           difference between the rates of both parts. Use it if the network overfits, so that it
           meets the target on the training samples only; see :ref:`target-samples`. It needs a
           `fairness_target` and a `constraint` that is not a function.
+
+        .. versionadded:: 0.2
 
     constraint : str, FairnessLoss, list, fairlearn Moment or callable, default="demographic_parity"
         The criterion that the follower equalises between groups.
@@ -225,6 +229,8 @@ class FairBiNNClassifier(
         depend on it. None means ``classes_[1]``, the last of the sorted labels: "denied" if the
         labels are "approved" and "denied". With more than two classes it must be None.
 
+        .. versionadded:: 0.2
+
     threshold : float or "rate", default=0.5
         Probability of the positive class above which `predict` returns it, in (0, 1). Training
         equalises the rates of these decisions. With "rate", the model predicts as many positives
@@ -233,6 +239,8 @@ class FairBiNNClassifier(
         computed from all training samples, before each epoch and after the last. `threshold_`
         contains the final threshold. With more than two classes it must be 0.5. See
         :ref:`thresholds`.
+
+        .. versionadded:: 0.2
 
     hidden_layer_sizes : int or sequence of int, default=(128, 128)
         Widths of the hidden layers of base and head; may be empty.
@@ -275,6 +283,8 @@ class FairBiNNClassifier(
         1,000 samples or more, and fewer than 2 samples per feature and group, where networks
         overfit. It is 3e-4 in `partial_fit` and with a custom `module`.
 
+        .. versionchanged:: 0.2 The default is "auto" instead of 3e-4.
+
     fairness_optimizer : str or torch.optim.Optimizer class, default="sgd"
         The follower's optimizer, as for `optimizer`. Adaptive optimizers such as "adam" rescale the
         gradient, so that `eta` has little effect on the follower.
@@ -297,6 +307,8 @@ class FairBiNNClassifier(
         fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class.
         If a class is rare, the first half of the epochs of `fit`
         trains for accuracy alone; see :ref:`thresholds`.
+
+        .. versionchanged:: 0.2 The default is "auto" instead of 20.
 
     batch_size : int or "auto", default="auto"
         Largest number of samples in a step; batches have near-equal sizes. "auto" is a power of 2:
@@ -620,6 +632,8 @@ class FairBiNNClassifier(
             difference in every stratum. Strata without two groups are left out. A sample with a
             missing value counts in the accuracy loss only. Control features are not used for
             prediction.
+
+            .. versionadded:: 0.2
 
         Returns
         -------

@@ -209,6 +209,8 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             Features within whose values groups are compared, as in `FairBiNNClassifier.fit`.
             Each metric is then the worst value over their strata.
 
+            .. versionadded:: 0.2
+
         groups : array-like of shape (n_samples,), default=None
             Groups for a splitter such as :class:`sklearn.model_selection.GroupKFold`: samples of
             one group, such as one person, stay in one fold. They are not sensitive features.

@@ -65,6 +65,8 @@ def fairness_path(
     control_features : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
         Features within whose values groups are compared, as in `FairBiNNClassifier.fit`.
 
+        .. versionadded:: 0.2
+
     warm_start : bool or "auto", default="auto"
         Whether each network starts from the one before it. If False, each network is trained from
         initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
@@ -244,6 +246,8 @@ class FairnessPath:
             Features within whose values (strata) groups are compared. A metric is then the worst
             value over the strata.
 
+            .. versionadded:: 0.2
+
         metrics : str or list of str, default=None
             Names of metrics, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means the
             differences of demographic parity, of equalized odds and of mean scores.
@@ -259,6 +263,8 @@ class FairnessPath:
             Number of bootstrap resamples of the samples, >= 1, for `intervals`, for the
             `confidence` of `best_under`, and for the error bars of a display. They cover accuracy
             and all metrics of predictions. None means no resamples.
+
+            .. versionadded:: 0.2
 
         random_state : int, RandomState instance or None, default=None
             Draws the resamples.

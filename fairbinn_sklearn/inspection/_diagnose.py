@@ -31,6 +31,8 @@ def diagnose(
 ):
     """Diagnose training and predictions of a fitted classifier, and say what to change first.
 
+    .. versionadded:: 0.2
+
     The report looks for signs of trouble: features that are not scaled, a loss no better than that
     of constant predictions, constant predictions, overfitting, a difference between groups that is
     too large, accuracy lost without effect, and steps of the follower that are always shortened.

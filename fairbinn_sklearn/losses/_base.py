@@ -73,14 +73,20 @@ class FairnessLoss(BaseEstimator):
           rates to 1. With `AccuracyParity` and `aggregation` "max" it minimises the error rate of
           the worst group.
 
+        .. versionadded:: 0.2
+
     reference : "pairs", "overall" or a group, default="pairs"
         With `measure` "difference", what the rate of a group is compared with: the rate of each
         other group, the rate of all samples, or the rate of one group. Groups have the names of
         `groups_`; in direct calls of the loss, pass the position of the group. With "overall" or
         a group, the measure is the largest difference from the reference.
 
+        .. versionadded:: 0.2
+
     stratum_weight : {"size", "equal"}, default="size"
         How the strata of `control_features` are weighted: by their number of samples, or equally.
+
+        .. versionadded:: 0.2
 
     See Also
     --------

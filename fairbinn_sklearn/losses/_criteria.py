@@ -251,6 +251,8 @@ class EqualizedOdds(FairnessLoss):
 class PredictiveParity(FairnessLoss):
     r""":math:`P(Y = c \mid A = a, \hat Y = c) = P(Y = c \mid \hat Y = c)` for all a and c.
 
+    .. versionadded:: 0.2
+
     Equal precision [1]_, also called equal positive predictive value: a positive prediction means
     the same in every group. With several classes each class is compared against the others. The
     rate of a group is
@@ -316,6 +318,8 @@ class PredictiveParity(FairnessLoss):
 
 class FalseOmissionRateParity(FairnessLoss):
     r""":math:`P(Y = c \mid A = a, \hat Y \ne c) = P(Y = c \mid \hat Y \ne c)` for all a and c.
+
+    .. versionadded:: 0.2
 
     Equal false omission rates: the fraction of positive samples among those predicted as negative.
     Together with `PredictiveParity` it is called conditional use accuracy equality [1]_. The rate
@@ -385,6 +389,8 @@ class FalseOmissionRateParity(FairnessLoss):
 class AccuracyParity(FairnessLoss):
     r""":math:`P(\hat Y = Y \mid A = a) = P(\hat Y = Y)` for all groups a.
 
+    .. versionadded:: 0.2
+
     Equal accuracy, or equal error rates, also called overall accuracy equality [1]_. With several
     classes it is the accuracy of each class against the others. The rate of a group is
 
@@ -451,6 +457,8 @@ class AccuracyParity(FairnessLoss):
 class F1Parity(FairnessLoss):
     r"""Equal F1 scores of all groups.
 
+    .. versionadded:: 0.2
+
     The F1 score is the harmonic mean of precision and true positive rate [1]_. With several
     classes, each class is compared against the others. The rate of a group is
 
@@ -514,6 +522,8 @@ class F1Parity(FairnessLoss):
 
 class TreatmentEquality(FairnessLoss):
     r"""Equal shares of false negatives among the errors in all groups.
+
+    .. versionadded:: 0.2
 
     Treatment equality [1]_ compares the ratio of false negatives to false positives, FN / FP, which
     has no upper limit. The rate used here is FN / (FN + FP), which lies between 0 and 1. Two groups

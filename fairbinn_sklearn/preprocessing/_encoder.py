@@ -37,12 +37,16 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Maximum number of bins between quantiles of the feature, or of leaves of its decision tree.
         "auto" is one bin for 64 samples, at least 8 and at most 64.
 
+        .. versionchanged:: 0.2 The default is "auto" instead of 64.
+
     n_tail_bins : int or "auto", default="auto"
         Maximum number of additional bins between quantiles of the samples that are not at a spike.
         Used if `strategy` is "quantile"; 0 adds none. A spike is a value of more than
         ``1 / n_bins`` of the samples, such as 0 among capital gains. Many quantiles fall on a
         spike, so that few are left for the other values. "auto" is one bin for 64 samples, at least
         8 and at most 128.
+
+        .. versionchanged:: 0.2 The default is "auto" instead of 32.
 
     strategy : {"quantile", "target"}, default="quantile"
         How bin edges are chosen.
