@@ -71,6 +71,7 @@ def candidates():
         "KBinsDiscretizer, 64 quantiles",
         KBinsDiscretizer(64, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
     )
+    yield "PiecewiseLinearEncoder, default", PiecewiseLinearEncoder()
     for n_bins, n_tail_bins in [(64, 0), (16, 8), (32, 16), (64, 32), (128, 64), (256, 128)]:
         name = f"PiecewiseLinearEncoder, {n_bins} + {n_tail_bins}"
         yield name, PiecewiseLinearEncoder(n_bins, n_tail_bins=n_tail_bins)
