@@ -20,7 +20,7 @@ from ._points import fit_points, points_of, refuse_target, seeds_of, split_pipel
 from ._utils.fit_warnings import SharedWarnings, warn_of_many, warnings_of
 from ._utils.upstream import HasMethods, Interval, StrOptions, fit_context, safe_indexing
 from .metrics import best_under
-from .metrics._measure import DEFAULT_METRICS, measure, sign
+from .metrics._measure import default_metrics, measure, sign, trained_metric
 
 
 class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -52,8 +52,13 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
     bound : float, default=0.05
         Largest mean difference over the folds, or smallest mean ratio, from 0 to 1.
 
-    metric : str, default="demographic_parity_difference"
-        Name of a difference or ratio, as in `fairbinn_sklearn.metrics.FairnessScorer`.
+    metric : str, default=None
+        Name of a difference or ratio, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means
+        the metric of `constraint`, such as "equal_opportunity_difference", or
+        "equal_opportunity_ratio" if its `measure` is "ratio". If the constraint has no name, it is
+        "demographic_parity_difference".
+
+        .. versionchanged:: 0.2 The default follows the constraint.
 
     scoring : str, default="accuracy"
         Name of a scorer of scikit-learn.
@@ -138,7 +143,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         "estimator": [HasMethods("fit"), None],
         "cv": ["cv_object"],
         "bound": [Interval(Real, 0, 1, closed="both")],
-        "metric": [str],
+        "metric": [str, None],
         "scoring": [str],
         "warm_start": ["boolean", StrOptions({"auto"})],
         "epochs_per_point": [Interval(Integral, 1, None, closed="left"), None],
@@ -160,7 +165,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         estimator=None,
         cv=5,
         bound=0.05,
-        metric="demographic_parity_difference",
+        metric=None,
         scoring="accuracy",
         warm_start="auto",
         epochs_per_point=None,
@@ -240,9 +245,10 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
         estimator, classifier = self.estimator, split_pipeline(self.estimator)[1]
         if self.targets is None:
             refuse_target(classifier)
-        choose = best_under(self.bound, self.metric, self.scoring)
+        metric = trained_metric(classifier) if self.metric is None else self.metric
+        choose = best_under(self.bound, metric, self.scoring)
         points, (seed,) = points_of(self.etas, self.targets), seeds_of(None, classifier)
-        metrics = list(dict.fromkeys([self.metric, *DEFAULT_METRICS]))
+        metrics = list(dict.fromkeys([metric, *default_metrics(classifier)]))
         if sensitive_features is None:
             points, metrics = points[-1:], []  # nothing to choose; the classifier warns of that
         scoring = {"metrics": metrics, "score": self.scoring}

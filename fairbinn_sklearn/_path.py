@@ -8,7 +8,7 @@ from ._utils.fit_warnings import warn_of_many
 from .metrics import best_under
 from .metrics._bootstrap import check_bootstrap, interval
 from .metrics._bound import dominated
-from .metrics._measure import measure, sign
+from .metrics._measure import measure, sign, trained_metric
 
 
 def fairness_path(
@@ -250,7 +250,8 @@ class FairnessPath:
 
         metrics : str or list of str, default=None
             Names of metrics, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means the
-            differences of demographic parity, of equalized odds and of mean scores.
+            differences of demographic parity, of equalized odds, of mean scores, and the metric of
+            `constraint`.
 
         score : str, default="accuracy"
             Name of a scorer of scikit-learn.
@@ -404,13 +405,14 @@ class FairnessPath:
         parts = {"mean": grouped.mean(), "std": grouped.std(ddof=0)}
         return pd.concat(parts, axis=1).swaplevel(axis=1)[list(self.figures)]
 
-    def nondominated(self, metric="demographic_parity_difference", score=None):
+    def nondominated(self, metric=None, score=None):
         """Return the points that no other point dominates, by their means over the seeds.
 
         Parameters
         ----------
-        metric : str, default="demographic_parity_difference"
-            Name of a difference in the table.
+        metric : str, default=None
+            Name of a difference in the table. None means that of `constraint`, such as
+            "equal_opportunity_difference", or of demographic parity if it has no name.
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
@@ -425,19 +427,18 @@ class FairnessPath:
         ValueError
             If the table has no such metric.
         """
-        metric, score = self._columns(metric, score)
+        metric, score = self._columns(metric, score, difference=True)
         means = self.summary().xs("mean", axis=1, level=1)[[metric, score]]
         return means[~dominated(means[metric], means[score])].sort_values(metric)
 
-    def hypervolume(
-        self, metric="demographic_parity_difference", score=None, *, reference=(1.0, 0.0)
-    ):
+    def hypervolume(self, metric=None, score=None, *, reference=(1.0, 0.0)):
         """Return the area that the points of each seed dominate, by moocore.
 
         Parameters
         ----------
-        metric : str, default="demographic_parity_difference"
-            Name of a difference in the table.
+        metric : str, default=None
+            Name of a difference in the table. None means that of `constraint`, such as
+            "equal_opportunity_difference", or of demographic parity if it has no name.
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
@@ -458,7 +459,7 @@ class FairnessPath:
         ImportError
             If moocore is not installed.
         """
-        metric, score = self._columns(metric, score)
+        metric, score = self._columns(metric, score, difference=True)
         try:
             from moocore import hypervolume
         except ImportError as error:
@@ -477,9 +478,7 @@ class FairnessPath:
             name="hypervolume",
         ).rename_axis("seed")
 
-    def best_under(
-        self, bound, metric="demographic_parity_difference", score=None, *, confidence=None
-    ):
+    def best_under(self, bound, metric=None, score=None, *, confidence=None):
         """Choose the classifier with the best score among those whose difference meets a bound.
 
         With several seeds, eta or the target is chosen by the means over the seeds, and the
@@ -490,8 +489,12 @@ class FairnessPath:
         bound : float
             Largest difference allowed, or smallest ratio, from 0 to 1.
 
-        metric : str, default="demographic_parity_difference"
-            Name of a difference or ratio in the table.
+        metric : str, default=None
+            Name of a difference or ratio in the table. None means that of `constraint`, such as
+            "equal_opportunity_difference", or "equal_opportunity_ratio" if its `measure` is
+            "ratio". If the constraint has no name, it is "demographic_parity_difference".
+
+            .. versionchanged:: 0.2 The default follows the constraint.
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
@@ -580,7 +583,9 @@ class FairnessPath:
     def _seeds(self):
         return pd.Series([clf.random_state for clf in self._classifiers()], name="seed")
 
-    def _columns(self, metric, score):
+    def _columns(self, metric, score, *, difference=False):
+        if metric is None:
+            metric = trained_metric(self._classifiers()[0], difference=difference)
         score = self.figures.columns[0] if score is None else score
         for parameter, name in (("metric", metric), ("score", score)):
             if name not in self.figures:

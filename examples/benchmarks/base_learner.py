@@ -5,10 +5,11 @@ Compare the network without a fairness loss and gradient boosting on several tab
 
 The network is ``make_pipeline(tabular_preprocessor(), FairBiNNClassifier(eta=0))``, and gradient
 boosting is ``HistGradientBoostingClassifier(categorical_features="from_dtype")``, both with default
-parameters. The default parameters were chosen on validation samples. The table contains means over
-seeds and the standard deviation of the difference. All samples are test samples: of the official
-split, which differs between seeds only by the initial weights, or of a split that each seed draws
-anew (`--redraw`). See `tables.py` for the files of the folder.
+parameters. The table contains means over seeds and the standard deviation of the difference. The
+models are evaluated on the test samples of the official split, so that seeds differ only by the
+initial weights, or of a split that each seed draws anew from all samples (`--redraw`). The default
+parameters were chosen on parts of these tables, so redrawn test samples overlap with samples on
+which they were chosen. See `tables.py` for the files of the folder.
 """
 
 import argparse
@@ -60,9 +61,8 @@ def redraw(parts, seed):
     return [Part(X.iloc[part], y[part], group[part]) for part in rows]
 
 
-def compare(name, folder, seed, redrawn):
+def compare(name, parts, seed, redrawn):
     """Return one record for each model."""
-    parts = load_table(name, folder)
     train, test = redraw(parts, seed) if redrawn else parts
     records = []
     for model_name, model in models(seed).items():
@@ -107,10 +107,11 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    tables = {name: load_table(name, args.folder) for name in args.data}
     runs = [(name, seed) for name in args.data for seed in range(args.seeds)]
     records = []
     for name, seed in track(runs, "fits"):
-        records += compare(name, args.folder, seed, args.redraw)
+        records += compare(name, tables[name], seed, args.redraw)
     table = summary(records)
     print(table.T.to_string())
     print(pd.DataFrame(records).groupby("model")["CPU s"].mean().round(1).to_dict())

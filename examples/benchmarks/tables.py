@@ -45,7 +45,7 @@ def load_table(name, folder=None, *, blind=False):
         A key of `TABLES`.
 
     folder : str, default=None
-        Folder with the file of the table. Not needed for Adult and German credit.
+        Folder with the file of the table, or the file. Not needed for Adult and German credit.
 
     blind : bool, default=False
         Whether to drop the columns from which the groups are made.
@@ -135,9 +135,11 @@ SENSITIVE = {
 
 
 def _file(folder, name):
-    """Return the path of a file in the folder, or of its zip archive."""
+    """Return the path of a file in the folder, or of its zip archive, or the file itself."""
     if folder is None:
         raise SystemExit(f"Name the folder that contains {name}.")
+    if Path(folder).is_file():
+        return Path(folder)
     for path in (Path(folder) / name, Path(folder) / f"{name}.zip"):
         if path.exists():
             return path

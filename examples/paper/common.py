@@ -25,7 +25,8 @@ from fairbinn_sklearn.losses import DemographicParity  # noqa: E402
 RESULTS = Path(__file__).parents[2] / "docs/results"
 
 # Settings of the paper: two layers before the fairness layer, batches of 100, Adam for both
-# players, the largest difference of mean scores between two groups, no additions of this package.
+# players, the largest difference of mean scores between two groups, no additions of this
+# package except the scale of the features in the first layer.
 PAPER = {
     "constraint": DemographicParity(aggregation="max"),
     "equalize": "scores",

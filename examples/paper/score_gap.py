@@ -1,7 +1,7 @@
 """Show the limits of the difference of mean scores, and the best accuracy under parity.
 
     python examples/paper/score_gap.py
-    python examples/paper/score_gap.py --data health --file DATA/health.csv
+    python examples/paper/score_gap.py --data health --file HHP.csv
 
 The paper reports the difference of mean scores. Gradient boosting without mitigation reaches an
 arbitrarily small difference of mean scores if its log-odds are multiplied by a small number, while
@@ -10,7 +10,7 @@ threshold per group reaches on these scores if thresholds are chosen with the te
 about the best accuracy that these scores allow under a bound on the difference of decisions.
 """
 
-from common import RESULTS, Path, np, parse_args, pd
+from common import RESULTS, np, parse_args, pd
 from frontier import gradient_boosting, measure
 from scipy.special import expit, logit
 from tables import load_table
@@ -36,7 +36,7 @@ def best_by_group(scores, y, group, bounds, n_rates=1001):
 
 
 args = parse_args(__doc__)
-(X, y, _), (X_new, y_new, group_new) = load_table(args.data, args.file and Path(args.file).parent)
+(X, y, _), (X_new, y_new, group_new) = load_table(args.data, args.file)
 scores = gradient_boosting(0).fit(X, y).predict_proba(X_new)[:, 1]
 table = pd.DataFrame(
     {"log-odds times": factor, **measure(expit(factor * logit(scores)), y_new, group_new)}

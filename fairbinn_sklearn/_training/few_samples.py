@@ -1,7 +1,7 @@
 """Regularisation of networks that are trained for fairness on few samples per feature and group.
 
 Such a network equalises the rates of its training samples by memorising them, and the rates of
-other samples differ. A stronger weight decay, which removes features as a whole, prevents this.
+other samples differ. A stronger weight decay, which shrinks features as a whole, counteracts this.
 """
 
 from dataclasses import replace

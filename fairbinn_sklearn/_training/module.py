@@ -14,20 +14,20 @@ class ScaledLinear(nn.Linear):
     r"""First layer, with a trained scale of each feature: :math:`Z = X (W \odot s)^T + b`.
 
     Weight decay on both factors penalises :math:`\sum_j \lVert W_{:j} s_j \rVert`, a group lasso
-    over the features [1]_, so features that do not help lose their weights as a whole. This matters
-    most for wide encodings with few samples per feature.
+    over the features [1]_, which shrinks features that do not help as a whole. This matters most
+    for wide encodings with few samples per feature.
 
-    The initial scale is 1, and with more than 50 features it is 50 divided by their number. A step
-    of Adam changes all weights by about the learning rate, so without the scale the output would
-    change the faster, the more features there are [2]_.
+    The initial scale is 1, and with more than 100 features it is 100 divided by their number. A
+    step of Adam changes each weight by about the learning rate. With a constant scale, the output
+    would therefore change faster if there are more features [2]_.
 
     References
     ----------
     .. [1] Ziyin, L., and Wang, Z. (2023). spred: Solving L1 Penalty with SGD. ICML.
            https://arxiv.org/abs/2210.01212.
     .. [2] Yang, G., et al. (2021). Tuning Large Neural Networks via Zero-Shot Hyperparameter
-           Transfer. NeurIPS. https://arxiv.org/abs/2203.03466. Their table 8 divides Adam's
-           learning rate by the number of inputs of a layer.
+           Transfer. NeurIPS. https://arxiv.org/abs/2203.03466. For hidden layers, they
+           divide Adam's learning rate by the number of inputs.
     """
 
     def __init__(self, n_in, n_out, device=None, dtype=None):

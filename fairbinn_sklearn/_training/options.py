@@ -245,7 +245,7 @@ def _check_eta(eta, target, constraint):
     if eta is not None:
         raise ValueError(
             f"eta must be None with a fairness_target, got eta={eta} and fairness_target={target}. "
-            "The weight that reaches the target is found by training and stored in eta_."
+            "Training finds the multipliers that reach the target."
         )
     if isinstance(constraint, FairnessLoss) and target >= 1:
         reason = "every model meets it, as a difference between rates is at most 1"

@@ -22,7 +22,13 @@ def lasting_state(net):
 
 def restore_lasting(net, state):
     """Load a state that `lasting_state` returned of a network with the same layers."""
-    net.module_.load_state_dict(state["module"])
+    try:
+        net.module_.load_state_dict(state["module"])
+    except RuntimeError as error:
+        raise ValueError(
+            "The saved network must have the parameters of this version of fairbinn_sklearn. Fit "
+            f"the model again, or use the version that saved it. {error}"
+        ) from error
     net.criterion_.load_state_dict(state["criterion"])
     net.optimizer_.load_state_dict(state["optimizer"])
     net.fairness_optimizer_.load_state_dict(state["fairness_optimizer"])

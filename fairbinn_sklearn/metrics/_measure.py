@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from .._data.frames import check_order
 from .._data.groups import UNKNOWN
 from .._data.labels import label_codes, plain_labels, plain_weights, trained_pos_label
+from ..losses import CONSTRAINTS
 from ._bootstrap import resampled_totals
 from ._metrics import METRICS, count
 from ._scorers import FairnessScorer, cells, columns_of, ordered_classes
@@ -20,6 +21,27 @@ DEFAULT_METRICS = (
     "equalized_odds_difference",
     "mean_score_difference",
 )
+
+
+def trained_metric(clf, *, difference=False):
+    """Return the name of the metric of the criterion that a classifier is trained for.
+
+    It is "<constraint>_<measure>", or always "<constraint>_difference" if `difference`, for a
+    criterion with a name. For lists, custom criteria, moments and functions it is
+    "demographic_parity_difference".
+    """
+    constraint = clf.constraint
+    names = {cls: name for name, cls in CONSTRAINTS.items()}
+    name = constraint if isinstance(constraint, str) else names.get(type(constraint))
+    kind = "difference" if difference else getattr(constraint, "measure", "difference")
+    metric = f"{name}_{kind}"
+    return metric if metric in METRICS else DEFAULT_METRICS[0]
+
+
+def default_metrics(clf):
+    """Return the names of the metrics of a path or a cross-validation of a classifier."""
+    trained = [trained_metric(clf, difference=difference) for difference in (True, False)]
+    return list(dict.fromkeys([*DEFAULT_METRICS, *trained]))
 
 
 def measure(
@@ -49,7 +71,7 @@ def measure(
         X = estimators[0][:-1].transform(X)
         classifiers = [pipeline[-1] for pipeline in estimators]
     if metrics is None:
-        metrics = DEFAULT_METRICS if sensitive_features is not None else ()
+        metrics = default_metrics(classifiers[0]) if sensitive_features is not None else ()
     scorers = {score: get_scorer(score)}
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     for name in dict.fromkeys([*names, *(["selection_rate"] if names else [])]):

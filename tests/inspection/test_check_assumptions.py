@@ -480,15 +480,16 @@ def test_overparameterised(fit, data):
     assert verdicts(fit(hidden_layer_sizes=(50,)), data[0])["overparameterised"] == "holds"
 
 
-def test_rescaled_layers_have_the_same_output(clf, data):
+def test_rescaled_factors_have_the_same_output(clf, data):
     frame = check_assumptions(clf, data[0]).to_frame()
-    assert frame.loc["strict_convexity", "result"] == "constant between base.0 and base.2"
+    assert (
+        frame.loc["strict_convexity", "result"] == "constant between base.0.weight and base.0.scale"
+    )
     before = clf.decision_function(data[0])
     base = clf.module_.base
     with torch.no_grad():
-        for parameter in (base[0].weight, base[0].bias):
-            parameter.mul_(3)
-        base[2].weight.div_(3)
+        base[0].weight.mul_(3)
+        base[0].scale.div_(3)
     assert clf.decision_function(data[0]) == pytest.approx(before, abs=1e-5)
 
 
@@ -496,9 +497,11 @@ def test_rescaled_layers_have_the_same_output(clf, data):
     ("params", "verdict"),
     [
         ({"activation": "leaky_relu"}, "does not hold"),
-        ({"fairness_position": 0}, "does not hold"),  # the pair is in the head
-        ({"activation": "tanh"}, "unknown"),
-        ({"hidden_layer_sizes": (8,)}, "unknown"),  # the follower is in between
+        ({"activation": "tanh"}, "does not hold"),  # by the scale of the features
+        # The follower has the scale, and the pair is in the head.
+        ({"fairness_position": 0, "hidden_layer_sizes": (8, 8)}, "does not hold"),
+        ({"fairness_position": 0, "activation": "tanh"}, "unknown"),
+        ({"fairness_position": 0, "hidden_layer_sizes": ()}, "unknown"),
     ],
 )
 def test_strict_convexity(fit, data, params, verdict):

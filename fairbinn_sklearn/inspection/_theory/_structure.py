@@ -2,6 +2,7 @@
 
 import math
 
+from ..._training.module import ScaledLinear
 from .._report import FAILS, HOLDS, UNKNOWN, Finding, judge
 from ._activations import HOMOGENEOUS
 from ._layers import OPAQUE, lipschitz_bound
@@ -100,13 +101,12 @@ def check_convexity(layers, history):
         verdict=FAILS,
         result=f"constant between {pair[0]} and {pair[1]}",
         how=(
-            "the first layer times c and the second divided by c > 0 give the same network, so the "
-            "loss is constant along a curve through each optimum"
+            "the first times c and the second divided by c > 0 give the same network, so the loss "
+            "is constant along a curve through each optimum"
         ),
         advice=(
-            "No action needed: ReLU networks can be rescaled without changing their output. "
-            f"Weight decay (now {history.weight_decay:g}) selects one network of each curve, and "
-            "tanh layers have no such curves."
+            "No action needed: such networks can be rescaled without changing their output. "
+            f"Weight decay (now {history.weight_decay:g}) selects one network of each curve."
         ),
     )
 
@@ -143,10 +143,17 @@ def _judge_constants(layers, constants):
 
 
 def _rescalable(layers, leader):
-    """Return the names of two linear layers of the leader that can trade their scale, or None."""
+    """Return the names of two factors of the leader that can trade their scale, or None.
+
+    These are the weights and the scale of a `ScaledLinear`, or two linear layers with a homogeneous
+    activation between them.
+    """
     if any(layer.kind in OPAQUE for layer in layers):
         return None
     leader_ids = {id(parameter) for parameter in leader}
+    for layer in layers:
+        if isinstance(layer.module, ScaledLinear) and id(layer.module.scale) in leader_ids:
+            return f"{layer.name}.weight", f"{layer.name}.scale"
     chain = [
         layer for layer in layers if layer.kind != "pass" and type(layer.module) not in HOMOGENEOUS
     ]
