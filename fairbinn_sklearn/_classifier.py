@@ -383,8 +383,9 @@ class FairBiNNClassifier(
     eta_ : float
         Weight of the fairness loss: `eta`, or under a `fairness_target` the weight of a squared gap
         whose gradient at the target equals the final multipliers. It is 0 if the final multipliers
-        are 0. A fit with this weight as `eta` does not reach the same difference, because the
-        multipliers were larger before. With `equalize` "both" it is the sum of two weights.
+        are 0. Refitting with this weight as `eta` generally gives another difference, because the
+        multipliers may have been larger before. With `equalize` "both" it is the sum of two
+        weights.
 
     history_ : list of dict
         One record per epoch of the last `fit`, or of all calls of `partial_fit`. Convert it by

@@ -55,8 +55,9 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
     metric : str, default=None
         Name of a difference or ratio, as in `fairbinn_sklearn.metrics.FairnessScorer`. None means
         the metric of `constraint`, such as "equal_opportunity_difference", or
-        "equal_opportunity_ratio" if its `measure` is "ratio". If the constraint has no name, it is
-        "demographic_parity_difference".
+        "equal_opportunity_ratio" if its `measure` is "ratio". For lists, custom criteria
+        and functions it means "demographic_parity_difference". If `measure` is "minimum", the bound
+        is the lowest rate allowed.
 
         .. versionchanged:: 0.2 The default follows the constraint.
 

@@ -412,7 +412,8 @@ class FairnessPath:
         ----------
         metric : str, default=None
             Name of a difference in the table. None means that of `constraint`, such as
-            "equal_opportunity_difference", or of demographic parity if it has no name.
+            "equal_opportunity_difference". For lists, custom criteria and functions it means
+            "demographic_parity_difference".
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
@@ -438,7 +439,8 @@ class FairnessPath:
         ----------
         metric : str, default=None
             Name of a difference in the table. None means that of `constraint`, such as
-            "equal_opportunity_difference", or of demographic parity if it has no name.
+            "equal_opportunity_difference". For lists, custom criteria and functions it means
+            "demographic_parity_difference".
 
         score : str, default=None
             Name of a score in the table. None means its first metric.
@@ -492,7 +494,9 @@ class FairnessPath:
         metric : str, default=None
             Name of a difference or ratio in the table. None means that of `constraint`, such as
             "equal_opportunity_difference", or "equal_opportunity_ratio" if its `measure` is
-            "ratio". If the constraint has no name, it is "demographic_parity_difference".
+            "ratio". For lists, custom criteria and functions it means
+            "demographic_parity_difference". If `measure` is "minimum", the bound is the lowest
+            rate allowed.
 
             .. versionchanged:: 0.2 The default follows the constraint.
 

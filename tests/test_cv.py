@@ -188,7 +188,10 @@ def test_metric_and_scoring_determine_the_choice(fitted_cv, biased, params, eta)
     assert fitted_cv.eta_ == 1
     X, y, group = biased
     clf = clone(fitted_cv).set_params(**params).fit(X, y, sensitive_features=group)
-    metric, scoring = f"mean_test_{clf.metric}", f"mean_test_{clf.scoring}"
+    metric, scoring = (
+        f"mean_test_{clf.metric or 'demographic_parity_difference'}",
+        f"mean_test_{clf.scoring}",
+    )
     within = -clf.cv_results_[metric] <= clf.bound
     assert clf.best_index_ == np.where(within, clf.cv_results_[scoring], -np.inf).argmax()
     assert clf.eta_ == eta
@@ -267,3 +270,15 @@ def test_invalid_parameters_leave_the_fitted_classifier_as_it_was(
         clf.fit(X, y, sensitive_features=group)
     assert {key: value for key, value in vars(clf).items() if key.endswith("_")} == before
     np.testing.assert_array_equal(clf.predict(X), fitted_cv.predict(X))
+
+
+def test_the_choice_follows_the_criterion(biased):
+    X, y, group = biased
+    clf = FairBiNNClassifierCV(
+        [0, 30], estimator=make(constraint="equal_opportunity"), cv=2, bound=0.1
+    ).fit(X, y, sensitive_features=group)
+    assert clf.metric is None
+    differences = -clf.cv_results_["mean_test_equal_opportunity_difference"]
+    within = differences <= 0.1
+    expected = np.where(within, clf.cv_results_["mean_test_accuracy"], -np.inf).argmax()
+    assert clf.best_index_ == (expected if within.any() else differences.argmin())

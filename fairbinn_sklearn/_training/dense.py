@@ -225,7 +225,7 @@ class DenseBackprop:
         )
 
     def _scale_first_gradient(self):
-        """Turn the gradient in W times s, in the first layer, into the gradients in W and in s."""
+        """Convert the gradient in W times s of the first layer to the gradients in W and in s."""
         (first, *_), scale = self.layers, self.scale
         torch.mul(first.transposed_grad, first.transposed, out=scale.product)
         torch.sum(scale.product, 1, out=scale.grad)

@@ -1,7 +1,8 @@
 """Regularisation of networks that are trained for fairness on few samples per feature and group.
 
 Such a network equalises the rates of its training samples by memorising them, and the rates of
-other samples differ. A stronger weight decay, which shrinks features as a whole, counteracts this.
+other samples differ. A stronger weight decay, which shrinks all weights of a feature together,
+counteracts this.
 """
 
 from dataclasses import replace

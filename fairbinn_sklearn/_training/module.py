@@ -11,15 +11,15 @@ MANY_FEATURES = 100  # with more features, the initial scale is below 1
 
 
 class ScaledLinear(nn.Linear):
-    r"""First layer, with a trained scale of each feature: :math:`Z = X (W \odot s)^T + b`.
+    r"""First layer, with a learned scale for each feature: :math:`Z = X (W \odot s)^T + b`.
 
     Weight decay on both factors penalises :math:`\sum_j \lVert W_{:j} s_j \rVert`, a group lasso
-    over the features [1]_, which shrinks features that do not help as a whole. This matters most
-    for wide encodings with few samples per feature.
+    over the features [1]_, which shrinks all weights of an uninformative feature together. This
+    matters most for wide encodings with few samples per feature.
 
     The initial scale is 1, and with more than 100 features it is 100 divided by their number. A
     step of Adam changes each weight by about the learning rate. With a constant scale, the output
-    would therefore change faster if there are more features [2]_.
+    would therefore change faster with more features [2]_.
 
     References
     ----------
@@ -48,9 +48,9 @@ class FairBiNNModule(nn.Module):
     """Fully connected module whose fairness layers are updated by the follower.
 
     The hidden layers before `fairness_position` are the base, the others are in the head; the
-    leader updates both. The first layer of all is a `ScaledLinear`. Initial weights have the
-    distribution of :class:`torch.nn.Linear`, but come from a separate generator, so that no global
-    state is read or changed.
+    leader updates both. The first layer of the network is a `ScaledLinear`. Initial weights have
+    the distribution of :class:`torch.nn.Linear`, but come from a separate generator, so that no
+    global state is read or changed.
     """
 
     def __init__(

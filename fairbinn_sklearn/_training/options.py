@@ -245,7 +245,7 @@ def _check_eta(eta, target, constraint):
     if eta is not None:
         raise ValueError(
             f"eta must be None with a fairness_target, got eta={eta} and fairness_target={target}. "
-            "Training finds the multipliers that reach the target."
+            "Remove eta, or remove fairness_target to train with a fixed weight."
         )
     if isinstance(constraint, FairnessLoss) and target >= 1:
         reason = "every model meets it, as a difference between rates is at most 1"

@@ -235,7 +235,8 @@ def _why_missed_on(criterion, net, training, group_encoder):
     if float(training.constraint_value()) <= largest_met(options.bound):
         return (
             "The target is met on the training samples, and sampling alone explains the difference "
-            "on the samples set aside. Raise validation_fraction to measure it on more samples."
+            "on the samples set aside. Raise validation_fraction to measure the difference on more "
+            "samples."
         )
     return _why_missed(net, training, group_encoder)
 

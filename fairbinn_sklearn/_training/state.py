@@ -26,8 +26,8 @@ def restore_lasting(net, state):
         net.module_.load_state_dict(state["module"])
     except RuntimeError as error:
         raise ValueError(
-            "The saved network must have the parameters of this version of fairbinn_sklearn. Fit "
-            f"the model again, or use the version that saved it. {error}"
+            "The saved network must match the network of this version of fairbinn_sklearn. Fit the "
+            f"model again, or load it with the version that saved it. {error}"
         ) from error
     net.criterion_.load_state_dict(state["criterion"])
     net.optimizer_.load_state_dict(state["optimizer"])

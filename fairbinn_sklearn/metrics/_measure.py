@@ -24,7 +24,7 @@ DEFAULT_METRICS = (
 
 
 def trained_metric(clf, *, difference=False):
-    """Return the name of the metric of the criterion that a classifier is trained for.
+    """Return the name of the metric that matches the training criterion.
 
     It is "<constraint>_<measure>", or always "<constraint>_difference" if `difference`, for a
     criterion with a name. For lists, custom criteria, moments and functions it is
@@ -39,7 +39,7 @@ def trained_metric(clf, *, difference=False):
 
 
 def default_metrics(clf):
-    """Return the names of the metrics of a path or a cross-validation of a classifier."""
+    """Return the names of the default metrics of a path or a cross-validation."""
     trained = [trained_metric(clf, difference=difference) for difference in (True, False)]
     return list(dict.fromkeys([*DEFAULT_METRICS, *trained]))
 

@@ -35,7 +35,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     ----------
     n_bins : int or "auto", default="auto"
         Maximum number of bins between quantiles of the feature, or of leaves of its decision tree.
-        "auto" is one bin for 64 samples, at least 8 and at most 64.
+        "auto" is one bin per 64 samples, between 8 and 64.
 
         .. versionchanged:: 0.2 The default is "auto" instead of 64.
 
@@ -43,8 +43,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         Maximum number of additional bins between quantiles of the samples that are not at a spike.
         Used if `strategy` is "quantile"; 0 adds none. A spike is a value of more than
         ``1 / n_bins`` of the samples, such as 0 among capital gains. Many quantiles fall on a
-        spike, so that few are left for the other values. "auto" is one bin for 64 samples, at least
-        8 and at most 128.
+        spike, so that few are left for the other values. "auto" is one bin per 64 samples, between
+        8 and 128.
 
         .. versionchanged:: 0.2 The default is "auto" instead of 32.
 
@@ -177,8 +177,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             X, y = self._validate(X, plain_labels(y), reset=True)
         self.has_missing_ = np.isnan(X).any(axis=0)
         n_bins, n_tail_bins = (
-            int(np.clip(len(X) // SAMPLES_PER_BIN, FEWEST_BINS, most)) if given == "auto" else given
-            for given, most in ((self.n_bins, MOST_BINS), (self.n_tail_bins, MOST_TAIL_BINS))
+            int(np.clip(len(X) // SAMPLES_PER_BIN, FEWEST_BINS, most)) if n == "auto" else n
+            for n, most in ((self.n_bins, MOST_BINS), (self.n_tail_bins, MOST_TAIL_BINS))
         )
         bins = [learn_bins(feature.astype(np.float64), y, n_bins, n_tail_bins) for feature in X.T]
         self.edges_ = [edges for edges, _ in bins]

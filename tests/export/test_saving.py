@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import make
 
 from fairbinn_sklearn import FairBiNNClassifier
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds
@@ -222,3 +223,13 @@ def test_weights_as_safetensors(biased, tmp_path):
     assert (second.predict_proba(X) != clf.predict_proba(X)).any()
     second.module_.load_state_dict(torch_files.load_file(tmp_path / "weights.safetensors"))
     np.testing.assert_array_equal(second.predict_proba(X), clf.predict_proba(X))
+
+
+def test_a_network_of_other_parameters_raises(fitted):
+    state = fitted.__getstate__()
+    description, lasting = state["net_"]
+    module = {name: value for name, value in lasting["module"].items() if "scale" not in name}
+    assert len(module) < len(lasting["module"])
+    damaged = {**state, "net_": [description, {**lasting, "module": module}]}
+    with pytest.raises(ValueError, match="must match the network of this version .* Fit the model"):
+        make().__setstate__(damaged)

@@ -234,7 +234,7 @@ def test_the_number_of_bins_follows_the_number_of_samples(n_samples, n_bins, n_t
     values = np.linspace(0, 1, n_samples)
     assert len(PiecewiseLinearEncoder().fit(values[:, None]).edges_[0]) == n_bins + 1
     spike = np.concatenate([np.zeros(n_samples // 2), 1 + values[: n_samples - n_samples // 2]])
-    given = PiecewiseLinearEncoder(n_bins=n_bins, n_tail_bins=n_tail_bins).fit(spike[:, None])
+    explicit = PiecewiseLinearEncoder(n_bins=n_bins, n_tail_bins=n_tail_bins).fit(spike[:, None])
     (edges,) = PiecewiseLinearEncoder().fit(spike[:, None]).edges_
-    assert edges.tolist() == given.edges_[0].tolist()
+    assert edges.tolist() == explicit.edges_[0].tolist()
     assert len(edges) > n_tail_bins

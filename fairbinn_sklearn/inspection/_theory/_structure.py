@@ -101,8 +101,8 @@ def check_convexity(layers, history):
         verdict=FAILS,
         result=f"constant between {pair[0]} and {pair[1]}",
         how=(
-            "the first times c and the second divided by c > 0 give the same network, so the loss "
-            "is constant along a curve through each optimum"
+            "multiplying the first by c > 0 and dividing the second by c does not change the "
+            "network, so the loss is constant along a curve through each optimum"
         ),
         advice=(
             "No action needed: such networks can be rescaled without changing their output. "
