@@ -7,8 +7,8 @@ table:
 - ``none``: `FairBiNNClassifier(eta=0)`. Each criterion has its own difference.
 - ``FairBiNN``: the target is a fifth of the difference of ``none`` on the training samples, at
   least 0.005. All other parameters have their defaults.
-- ``fairret``: the same network, epochs and batches, in a plain loop with Adam, and the NormLoss of
-  fairret with strength 1.
+- ``fairret``: a network of the same layers, epochs and batches, in a plain loop with Adam, and
+  the NormLoss of fairret with strength 1.
 - ``ExponentiatedGradient``: the method of fairlearn on logistic regression, with the same target
   as its difference bound.
 

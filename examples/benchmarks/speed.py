@@ -36,7 +36,7 @@ ETA, WINDOW, MAX_STEP = 10.0, 10_000, 0.01
 
 
 def bare_loop(X, y, group, *, epochs, batch_size, seed=0):
-    """Train the default network with the default update rule in plain eager torch."""
+    """Train the default network, without its scale of the features, in plain eager torch."""
     torch.manual_seed(seed)
     base = nn.Sequential(nn.Linear(X.shape[1], 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
     fairness = nn.Sequential(nn.Linear(128, 128), nn.ReLU())
