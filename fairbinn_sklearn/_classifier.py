@@ -383,7 +383,7 @@ class FairBiNNClassifier(
     eta_ : float
         Weight of the fairness loss: `eta`, or under a `fairness_target` the weight of a squared gap
         whose gradient at the target equals the final multipliers. It is 0 if the final multipliers
-        are 0. Refitting with this weight as `eta` generally gives another difference, because the
+        are 0. Refitting with this weight as `eta` may give another difference, because the
         multipliers may have been larger before. With `equalize` "both" it is the sum of two
         weights.
 
