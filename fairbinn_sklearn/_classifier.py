@@ -305,8 +305,8 @@ class FairBiNNClassifier(
     max_epochs : int or "auto", default="auto"
         Number of passes over the training samples, >= 1. "auto" is 20, or more if 20 epochs have
         fewer than 200 steps with a fairness loss, or fewer than 1,000 steps with a rare class.
-        If a class is rare, the first half of the epochs of `fit`
-        trains for accuracy alone; see :ref:`thresholds`.
+        If a class is rare, the first half of the epochs of `fit` trains for accuracy alone; see
+        :ref:`thresholds`.
 
         .. versionchanged:: 0.2 The default is "auto" instead of 20.
 
