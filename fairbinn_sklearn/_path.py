@@ -74,8 +74,11 @@ def fairness_path(
         initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
         True on a CPU with 4,096 samples or more, otherwise False. With fewer samples, the network
         that is trained for accuracy overfits, and a path that starts from it is worse. "auto" also
-        means False for `targets` of more than two groups, or of decisions and scores together,
-        because a few epochs are not enough for them to converge (:ref:`surrogate-slope`).
+        means False for more than two groups, because continued networks are less accurate there
+        (:ref:`path-benchmark`), and for `targets` of decisions and scores together, because a few
+        epochs are not enough for them to converge (:ref:`surrogate-slope`).
+
+        .. versionchanged:: 0.2 "auto" means False for more than two groups, with `etas` too.
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
