@@ -16,17 +16,17 @@ ETAS = [0, 0.3, 1, 3, 10, 30]
 # Reference points: difference of mean scores, accuracy.
 REFERENCES = {"adult": (0.25, 0.75), "health": (0.65, 0.65)}
 
-args = parse_args(__doc__)
-data = load(args)
-tables = [
-    sweep(f"position {position}", {**OURS, "fairness_position": position}, ETAS, args, data)
+VARIANTS = {
+    f"position {position}": ({**OURS, "fairness_position": position}, ETAS)
     for position in (0, 1, 2)
-]
-tables += [
-    sweep(name, {**OURS, "fairness_layer_sizes": (128,) * n}, ETAS, args, data)
+}
+VARIANTS |= {
+    name: ({**OURS, "fairness_layer_sizes": (128,) * n}, ETAS)
     for n, name in ((1, "1 layer"), (2, "2 layers"), (3, "3 layers"))
-]
-table = pd.concat(tables)
+}
+
+args = parse_args(__doc__)
+table = sweep(VARIANTS, args, load(args))
 draw("layers", args, finish("layers", args, table))
 
 difference, accuracy = REFERENCES[args.data]
