@@ -276,7 +276,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
             control_features=control_features,
             **scoring,
         )
-        path = FairnessPath(classifiers, table, reason)
+        path = FairnessPath(classifiers, table, reason, of_training=True)
         fit_and_measure = partial(_fold, estimator, points, seed, training, scoring)
         results, of_folds, n_folds = self._cross_validate(
             fit_and_measure,

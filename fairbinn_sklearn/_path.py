@@ -1,5 +1,7 @@
 """The whole trade-off curve: a classifier for each eta or target."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -72,8 +74,11 @@ def fairness_path(
         initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
         True on a CPU with 4,096 samples or more, otherwise False. With fewer samples, the network
         that is trained for accuracy overfits, and a path that starts from it is worse. "auto" also
-        means False for `targets` of more than two groups, or of decisions and scores together,
-        because a few epochs are not enough for them to converge (:ref:`surrogate-slope`).
+        means False for more than two groups, because continued networks are less accurate there
+        (:ref:`path-benchmark`), and for `targets` of decisions and scores together, because a few
+        epochs are not enough for them to converge (:ref:`surrogate-slope`).
+
+        .. versionchanged:: 0.2 "auto" means False for more than two groups, with `etas` too.
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
@@ -170,7 +175,7 @@ def fairness_path(
         sample_weight=sample_weight,
         control_features=control_features,
     )
-    return FairnessPath(estimators, metrics, reason)
+    return FairnessPath(estimators, metrics, reason, of_training=True)
 
 
 class FairnessPath:
@@ -193,6 +198,11 @@ class FairnessPath:
     resamples : dict of str to ndarray of shape (n_points, n_boot), default=None
         Metrics on bootstrap resamples, by name, if the path was evaluated with `n_boot`.
 
+    of_training : bool, default=False
+        Whether the metrics are those of the training samples. `best_under` then warns.
+
+        .. versionadded:: 0.2
+
     Attributes
     ----------
     by : str
@@ -204,11 +214,12 @@ class FairnessPath:
     fairbinn_sklearn.inspection.ParetoFrontDisplay.from_path : Draw them.
     """
 
-    def __init__(self, estimators, figures, reason=None, resamples=None):
+    def __init__(self, estimators, figures, reason=None, resamples=None, of_training=False):
         self.estimators = estimators
         self.figures = figures
         self.reason = reason
         self.resamples = resamples
+        self.of_training = of_training
         target = self._classifiers()[0].fairness_target
         self.by = "eta" if target is None else "fairness_target"
 
@@ -373,10 +384,11 @@ class FairnessPath:
         return self.estimators[index]
 
     def __repr__(self):
-        """Return the name and values of the parameter, and the number of seeds."""
+        """Return the values of the parameter, the number of seeds, and what was measured."""
         values = ", ".join(f"{value:g}" for value in self._values().unique())
         seeds = len(self._seeds().unique())
-        return f"FairnessPath({self.by} {values}; {seeds} seed{'s' if seeds > 1 else ''})"
+        measured = "; measured on its training samples" if self.of_training else ""
+        return f"FairnessPath({self.by} {values}; {seeds} seed{'s' if seeds > 1 else ''}{measured})"
 
     def to_frame(self):
         """Return a table of the points.
@@ -520,6 +532,11 @@ class FairnessPath:
         ValueError
             If the bound is not valid, or the table has no such metric.
 
+        Warns
+        -----
+        UserWarning
+            If the metrics are those of the training samples, or no point meets the bound.
+
         Notes
         -----
         The metrics are those of the samples on which the path was measured. Before choosing, call
@@ -538,6 +555,12 @@ class FairnessPath:
             by_seed = rates.first().unstack().loc[means.index]
             names = [f"split{i}_test_selection_rate" for i in range(by_seed.shape[1])]
             results |= dict(zip(names, by_seed.to_numpy().T, strict=True))
+        if self.of_training:
+            warnings.warn(
+                "best_under chooses by metrics of the training samples, which are too optimistic. "
+                "First call evaluate with samples that were not used for training.",
+                stacklevel=2,
+            )
         value = means.index[choose(results)]
         return self.estimators[int(np.flatnonzero(self._values() == value)[0])]
 

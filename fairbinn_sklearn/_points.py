@@ -220,11 +220,11 @@ def _choose_trainer(warm_start, data, options):
         return f"on a device of type {device!r}, training one network at a time is faster"
     if len(samples) < MIN_SAMPLES:
         return f"there are {len(samples)} training samples, fewer than {MIN_SAMPLES}"
-    is_hard = options.equalize == "both" or max(data.n_groups) > 2
-    if options.fairness_target is not None and is_hard:
+    if max(data.n_groups) > 2:
+        return "with more than two groups, continued networks are less accurate than separate fits"
+    if options.fairness_target is not None and options.equalize == "both":
         return (
-            "targets for more than two groups, or for decisions and scores together, need more "
-            "epochs than a point of a path has"
+            "targets for decisions and scores together need more epochs than a point of a path has"
         )
     return _continue
 

@@ -286,6 +286,15 @@ def with_figures(path, accuracy, difference):
     return FairnessPath(path.estimators, figures)
 
 
+def test_a_choice_by_training_samples_warns(small, path):
+    X, y, group = small
+    with pytest.warns(UserWarning, match="First call evaluate with samples that were not used"):
+        chosen = path.best_under(1)
+    measured = path.evaluate(X, y, sensitive_features=group)
+    assert measured.best_under(1) is chosen  # without a warning
+    assert repr(measured) == "FairnessPath(eta 0, 1, 30; 2 seeds)"
+
+
 def test_nondominated_points_and_hypervolume(path):
     of_both = with_figures(path, [0.9, 0.7, 0.8] * 2, [0.3, 0.2, 0.1] * 2)
     front = of_both.nondominated()
@@ -357,7 +366,8 @@ def test_classifiers_of_a_path_can_be_pickled_and_trained_further(small):
     )
     again = pickle.loads(pickle.dumps(path))
     pd.testing.assert_frame_equal(again.to_frame(), path.to_frame())
-    assert repr(again) == "FairnessPath(eta 0, 1, 30; 2 seeds)"
+    of_training = "; measured on its training samples"
+    assert repr(again) == f"FairnessPath(eta 0, 1, 30; 2 seeds{of_training})"
     clf, alone = again[1], fit(small, **again[1].get_params())
     for classifier in (clf, alone):
         classifier.partial_fit(X, y, sensitive_features=group)
@@ -460,6 +470,7 @@ def test_the_choice_follows_the_criterion(small, constraint, metric, difference)
     path = fairness_path(
         *small, etas=[0, 3, 30], estimator=make(**SMALL, constraint=constraint), warm_start=False
     )
+    path = path.evaluate(*small[:2], sensitive_features=small[2])
     difference = difference or metric
     assert {metric, difference} <= set(path.to_frame())
     assert path.nondominated().columns[0] == difference
@@ -473,6 +484,7 @@ def test_the_choice_differs_from_that_by_demographic_parity(biased):
     path = fairness_path(
         *biased, etas=[0, 30], estimator=make(constraint="equal_opportunity", max_epochs=20)
     )
+    path = path.evaluate(*biased[:2], sensitive_features=biased[2])
     table = path.to_frame()
     assert table["equal_opportunity_difference"][1] < table["demographic_parity_difference"][1]
     bound = table["equal_opportunity_difference"][1] + 1e-9

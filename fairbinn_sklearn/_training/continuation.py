@@ -5,15 +5,14 @@ values at the previous point. So few epochs are sufficient. At step t of T, the 
 
 .. math::
 
-    \frac{0.3}{\sqrt{\max(1, \eta)}}\; 10^{-1.5\, t / T}
+    \frac{1}{\max(1, \eta / 3)}\; 10^{-1.5\, t / T}
 
 times `lr`. Under a target, the first factor is 0.3. The running rates follow the network with a
 delay, and training oscillates if it reacts strongly to delayed rates. The strength of the reaction
-is the product of eta and the learning rate. A fit of `FairBiNNClassifier` lowers the learning rate
-to 0 over many epochs. A point has few epochs, so its first steps must already be small.
+is the product of eta and the learning rate, which the factor limits. A fit of `FairBiNNClassifier`
+lowers the learning rate to 0 over many epochs. A point has few epochs, so it does this faster.
 """
 
-import math
 from functools import partial
 
 from torch.optim.lr_scheduler import ExponentialLR
@@ -21,7 +20,8 @@ from torch.optim.lr_scheduler import ExponentialLR
 from .build import updated_net
 from .length import steps_per_epoch
 
-LR_SCALE = 0.3
+LR_SCALE_OF_TARGETS = 0.3
+LARGEST_ETA_AT_FULL_LR = 3
 LR_DECAY = 10**-1.5
 
 
@@ -57,7 +57,10 @@ def continued(net, options, samples, n_groups, epochs, callbacks=(), held_out=No
         Trained network.
     """
     net = updated_net(net, options, n_groups)
-    strength = 1.0 if options.fairness_target is not None else max(1.0, options.eta)
+    if options.fairness_target is None:
+        lr_scale = 1 / max(1, options.eta / LARGEST_ETA_AT_FULL_LR)
+    else:
+        lr_scale = LR_SCALE_OF_TARGETS
     n_steps = epochs * steps_per_epoch(options, len(samples))
     return net.train(
         samples,
@@ -66,7 +69,7 @@ def continued(net, options, samples, n_groups, epochs, callbacks=(), held_out=No
         schedule=partial(_exponential, n_steps),
         fair=options.wants_fairness,
         callbacks=callbacks,
-        lr_scale=LR_SCALE / math.sqrt(strength),
+        lr_scale=lr_scale,
         is_continued=True,
     )
 

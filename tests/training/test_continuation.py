@@ -67,7 +67,7 @@ def test_few_epochs_per_point(path):
 
 def test_learning_rates_decrease_by_step_and_with_eta(path):
     for clf, eta in zip(list(path)[1:], ETAS[1:], strict=True):
-        start = 1e-3 * 0.3 / math.sqrt(max(1, eta))
+        start = 1e-3 / max(1, eta / 3)
         last = clf.history_[-1]["lr"]
         assert last == pytest.approx(start * 10**-1.5, rel=1e-6)
         first = clf.history_[-clf.net_.last_run.epochs]["lr"]
@@ -194,14 +194,16 @@ def test_invalid_arguments(biased, arguments, match):
 
 @pytest.mark.filterwarnings("ignore:The difference on the training samples")
 @pytest.mark.parametrize(
-    "groups, equalize, is_continued",
-    [("ab", "decisions", True), ("ab", "both", False), ("abc", "decisions", False)],
+    "groups, equalize, of_etas, of_targets",
+    [
+        ("ab", "decisions", None, None),
+        ("ab", "both", None, "need more epochs"),
+        ("abc", "decisions", "more than two groups", "more than two groups"),
+    ],
 )
-def test_auto_continues_targets_of_two_groups_only(groups, equalize, is_continued):
+def test_auto_continues_where_continuation_is_as_good(groups, equalize, of_etas, of_targets):
     X, y, group = make_data(4096, groups=list(groups))
     estimator = make(max_epochs=2, equalize=equalize)
-    path = fairness_path(X, y, group, targets=[0.1, 0.2], estimator=estimator)
-    assert (path.reason is None) == is_continued
-    assert is_continued or "need more epochs" in path.reason
-    path = fairness_path(X, y, group, etas=[1, 3], estimator=estimator)
-    assert path.reason is None
+    for points, reason in (({"etas": [1, 3]}, of_etas), ({"targets": [0.1, 0.2]}, of_targets)):
+        path = fairness_path(X, y, group, estimator=estimator, **points)
+        assert path.reason is None if reason is None else reason in path.reason
