@@ -10,7 +10,7 @@ last epoch.
 
 from common import OURS, PAPER, finish, fit_path, load, parse_args, pd, run
 
-ETAS = [0.3, 1, 3, 10, 30]
+ETAS = [1, 3, 10, 30]
 VARIANTS = {
     "bilevel": (OURS, ETAS),
     "lagrangian": ({**OURS, "method": "lagrangian"}, ETAS),
