@@ -10,12 +10,12 @@ last epoch.
 
 from common import OURS, PAPER, finish, fit_path, load, parse_args, pd, run
 
-ETAS = [1, 3, 10, 30]
+ETAS = [1, 10]
 VARIANTS = {
     "bilevel": (OURS, ETAS),
     "lagrangian": ({**OURS, "method": "lagrangian"}, ETAS),
-    "bilevel, settings of the paper": ({**PAPER, "method": "bilevel"}, [1, 10]),
-    "lagrangian, settings of the paper": ({**PAPER, "method": "lagrangian"}, [1, 10]),
+    "bilevel, settings of the paper": ({**PAPER, "method": "bilevel"}, ETAS),
+    "lagrangian, settings of the paper": ({**PAPER, "method": "lagrangian"}, ETAS),
 }
 
 args = parse_args(__doc__)

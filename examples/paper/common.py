@@ -97,11 +97,12 @@ def run(settings, args):
 
 
 def fit_path(settings, etas, args, train):
-    """Return the path over the values of eta and the seeds."""
+    """Return a network for each eta and seed, all trained from initial weights as in the paper."""
     if args.epochs is not None:
         settings = {**settings, "max_epochs": args.epochs}
     estimator = FairBiNNClassifier(device="cpu", **settings)
-    return fairness_path(*train, etas=etas, seeds=range(args.seeds), estimator=estimator)
+    seeds = range(args.seeds)
+    return fairness_path(*train, etas=etas, seeds=seeds, estimator=estimator, warm_start=False)
 
 
 def sweep(variants, args, data):
