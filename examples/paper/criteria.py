@@ -7,7 +7,7 @@ from common import finish, fit_path, load, parse_args, pd, run
 
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds, EqualOpportunity
 
-ETAS = [0, 1, 3, 10, 30, 100]
+ETAS = [0, 1, 10, 30]
 METRICS = [
     "demographic_parity_difference",
     "equal_opportunity_difference",
