@@ -39,6 +39,7 @@ PAPER = {
     "fairness_max_step": 1e6,
     "lr_schedule": "constant",
     "batch_size": 100,
+    "max_epochs": 50,
 }
 
 
@@ -57,8 +58,8 @@ def first_group_against_all(scores, y, groups):
 # In the updates of the released code, the leader steps along the gradients of both losses.
 RELEASED = {**PAPER, "method": "bilevel", "constraint": first_group_against_all}
 
-# Defaults of the package, with the batch size and the number of epochs of the paper.
-OURS = {"constraint": DemographicParity(aggregation="max"), "equalize": "scores", "batch_size": 100}
+# Defaults of the package, batch size and number of epochs included, with the paper's criterion.
+OURS = {"constraint": DemographicParity(aggregation="max"), "equalize": "scores"}
 
 
 def parse_args(description):
@@ -67,7 +68,8 @@ def parse_args(description):
     parser.add_argument("--data", choices=["adult", "health"], default="adult")
     parser.add_argument("--file", help="Heritage Health table, for --data health")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--settings", nargs="+", help="only these rows; saved rows of others stay")
+    parser.add_argument("--epochs", type=int, help="number of epochs, instead of each setting's")
     parser.add_argument("--samples", type=int, help="number of training samples, for a trial run")
     args = parser.parse_args()
     if args.data == "health" and args.file is None:
@@ -89,54 +91,83 @@ def measure(model, X, y, group):
     return metrics
 
 
-def sweep(label, settings, etas, args, data):
-    """Return the metrics on the test samples for each eta and seed."""
+def run(settings, args):
+    """Return True if the rows of these settings are to be run; see ``--settings``."""
+    return args.settings is None or settings in args.settings
+
+
+def fit_path(settings, etas, args, train):
+    """Return a network for each eta and seed, all trained from initial weights as in the paper."""
+    if args.epochs is not None:
+        settings = {**settings, "max_epochs": args.epochs}
+    estimator = FairBiNNClassifier(device="cpu", **settings)
+    seeds = range(args.seeds)
+    return fairness_path(*train, etas=etas, seeds=seeds, estimator=estimator, warm_start=False)
+
+
+def sweep(variants, args, data):
+    """Return the metrics on the test samples for each variant, eta and seed.
+
+    `variants` maps the name of each variant to its settings and its values of eta.
+    """
     train, test = data
-    settings = {"max_epochs": args.epochs, "device": "cpu", **settings}
-    path = fairness_path(
-        *train, etas=etas, seeds=range(args.seeds), estimator=FairBiNNClassifier(**settings)
-    )
-    print(f"{label}: {len(path)} networks", flush=True)
-    rows = [
-        {"setting": label, "eta": clf.eta, "seed": clf.random_state, **measure(clf, *test)}
-        for clf in path
-    ]
+    rows = []
+    for label, (settings, etas) in variants.items():
+        if run(label, args):
+            path = fit_path(settings, etas, args, train)
+            print(f"{label}: {len(path)} networks", flush=True)
+            rows += [
+                {"setting": label, "eta": clf.eta, "seed": clf.random_state, **measure(clf, *test)}
+                for clf in path
+            ]
     return pd.DataFrame(rows)
 
 
 def finish(name, args, table, by=("setting", "eta")):
-    """Print mean and standard deviation over the seeds; save the table except in a trial run."""
+    """Print mean and standard deviation over the seeds; save the table except in a trial run.
+
+    Rows of other settings that are in the file stay there.
+    """
     grouped = table.drop(columns="seed").groupby(list(by), sort=False)
     summary = grouped.agg(["mean", lambda values: values.std(ddof=0)]).round(4)
     metrics = list(summary.columns.unique(level=0))
-    summary.columns = [f"{metric} {part}" for metric in metrics for part in ("mean", "std")]
-    print(summary.to_string())
+    texts = {
+        metric.replace("_", " "): [
+            f"{mean:.4f} ± {std:.4f}" for mean, std in summary[metric].to_numpy()
+        ]
+        for metric in metrics
+    }
+    seeds = table.groupby(list(by), sort=False)["seed"].nunique()
+    texts = pd.DataFrame(texts, index=summary.index).assign(seeds=seeds).reset_index()
+    file = RESULTS / f"paper_{name}_{args.data}.csv"
+    if args.settings is not None and file.exists():
+        saved = pd.read_csv(file)
+        texts = pd.concat([saved[~saved["setting"].isin(texts["setting"])], texts])
+    print(texts.to_string(index=False))
     if args.samples is None:
-        texts = {
-            metric: [
-                f"{mean:.4f} ± {std:.4f}" if args.seeds > 1 else f"{mean:.4f}"
-                for mean, std in summary[[f"{metric} mean", f"{metric} std"]].to_numpy()
-            ]
-            for metric in metrics
-        }
-        file = RESULTS / f"paper_{name}_{args.data}.csv"
-        pd.DataFrame(texts, index=summary.index).reset_index().to_csv(file, index=False)
-    return summary
+        texts.to_csv(file, index=False)
+    return texts
 
 
-def draw(name, args, summary):
+def draw(name, args, texts):
     """Draw accuracy against the difference of mean scores, by setting."""
     _, ax = plt.subplots(figsize=(8, 5), layout="constrained")
-    for setting, rows in summary.groupby(level="setting", sort=False):
+    for setting, rows in texts.groupby("setting", sort=False):
+        (difference, difference_std), (accuracy, accuracy_std) = (
+            rows[metric].str.split(" ± ", expand=True).astype(float).to_numpy().T
+            for metric in ("soft", "accuracy")
+        )
         ParetoFrontDisplay(
-            rows["soft mean"],
-            rows["accuracy mean"],
-            difference_std=rows["soft std"],
-            score_std=rows["accuracy std"],
+            difference,
+            accuracy,
+            difference_std=difference_std,
+            score_std=accuracy_std,
             label=setting,
         ).plot(ax)
     ax.set(
-        xlabel="Difference of mean scores", ylabel="Accuracy", title=f"{args.data}, test samples"
+        xlabel="Difference of mean scores",
+        ylabel="Accuracy",
+        title=f"{args.data.capitalize()}, test samples",
     )
     if args.samples is None:
         ax.figure.savefig(RESULTS / f"paper_{name}_{args.data}.png", dpi=110)

@@ -3,12 +3,11 @@
 python examples/paper/criteria.py
 """
 
-from common import OURS, finish, load, parse_args, pd
+from common import finish, fit_path, load, parse_args, pd, run
 
-from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 from fairbinn_sklearn.losses import DemographicParity, EqualizedOdds, EqualOpportunity
 
-ETAS = [0, 1, 3, 10, 30, 100]
+ETAS = [0, 1, 10, 30]
 METRICS = [
     "demographic_parity_difference",
     "equal_opportunity_difference",
@@ -19,10 +18,10 @@ args = parse_args(__doc__)
 train, (X, y, group) = load(args)
 tables = []
 for criterion in (DemographicParity, EqualOpportunity, EqualizedOdds):
-    settings = {**OURS, "constraint": criterion(aggregation="max"), "equalize": "decisions"}
-    estimator = FairBiNNClassifier(**settings, max_epochs=args.epochs, device="cpu")
-    path = fairness_path(*train, etas=ETAS, seeds=range(args.seeds), estimator=estimator)
-    table = path.evaluate(X, y, sensitive_features=group, metrics=METRICS).to_frame()
-    tables.append(table.assign(setting=criterion.__name__))
+    if run(criterion.__name__, args):
+        settings = {"constraint": criterion(aggregation="max"), "equalize": "decisions"}
+        path = fit_path(settings, ETAS, args, train)
+        table = path.evaluate(X, y, sensitive_features=group, metrics=METRICS).to_frame()
+        tables.append(table.assign(setting=criterion.__name__))
 short_names = {name: name.replace("_", " ").removesuffix(" difference") for name in METRICS}
 finish("criteria", args, pd.concat(tables).rename(columns=short_names))

@@ -9,16 +9,15 @@ sweep with algorithm 1 to the letter ("alternating"), with the updates of the re
 with those of this package.
 """
 
-from common import OURS, PAPER, RELEASED, draw, finish, load, parse_args, pd, sweep
+from common import OURS, PAPER, RELEASED, draw, finish, load, parse_args, sweep
 
-ETAS = [0, 1, 10, 100, 1000, 6000]
+ETAS = [1, 10, 100, 1000, 6000]
+VARIANTS = {
+    "algorithm 1": ({**PAPER, "method": "alternating"}, ETAS),
+    "released code": (RELEASED, ETAS),
+    "bilevel, settings of the paper": ({**PAPER, "method": "bilevel"}, ETAS),
+    "ours": (OURS, [0, 0.1, 0.3, 1, 3, 10, 30, 100]),
+}
 
 args = parse_args(__doc__)
-data = load(args)
-tables = [
-    sweep("algorithm 1", {**PAPER, "method": "alternating"}, ETAS, args, data),
-    sweep("released code", RELEASED, ETAS, args, data),
-    sweep("bilevel, settings of the paper", {**PAPER, "method": "bilevel"}, ETAS, args, data),
-    sweep("ours", OURS, [0, 0.1, 0.3, 1, 3, 10, 30, 100], args, data),
-]
-draw("eta", args, finish("eta", args, pd.concat(tables)))
+draw("eta", args, finish("eta", args, sweep(VARIANTS, args, load(args))))

@@ -12,21 +12,21 @@ import numpy as np
 from common import OURS, draw, finish, load, parse_args, pd, sweep
 from moocore import hypervolume
 
-ETAS = [0, 0.3, 1, 3, 10, 30]
+ETAS = [0, 1, 10]
 # Reference points: difference of mean scores, accuracy.
 REFERENCES = {"adult": (0.25, 0.75), "health": (0.65, 0.65)}
 
+# The default is one layer at position 2, just before the output.
+VARIANTS = {
+    "position 0": ({**OURS, "fairness_position": 0}, ETAS),
+    "position 1": ({**OURS, "fairness_position": 1}, ETAS),
+    "position 2": (OURS, ETAS),
+    "position 2, 2 layers": ({**OURS, "fairness_layer_sizes": (128, 128)}, ETAS),
+    "position 2, 3 layers": ({**OURS, "fairness_layer_sizes": (128, 128, 128)}, ETAS),
+}
+
 args = parse_args(__doc__)
-data = load(args)
-tables = [
-    sweep(f"position {position}", {**OURS, "fairness_position": position}, ETAS, args, data)
-    for position in (0, 1, 2)
-]
-tables += [
-    sweep(name, {**OURS, "fairness_layer_sizes": (128,) * n}, ETAS, args, data)
-    for n, name in ((1, "1 layer"), (2, "2 layers"), (3, "3 layers"))
-]
-table = pd.concat(tables)
+table = sweep(VARIANTS, args, load(args))
 draw("layers", args, finish("layers", args, table))
 
 difference, accuracy = REFERENCES[args.data]

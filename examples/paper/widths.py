@@ -3,14 +3,12 @@
 python examples/paper/widths.py
 """
 
-from common import OURS, finish, load, parse_args, pd, sweep
+from common import OURS, finish, load, parse_args, sweep
+
+VARIANTS = {
+    f"2 x {width}": ({**OURS, "hidden_layer_sizes": (width, width)}, [0, 1, 10, 100])
+    for width in (2, 8, 32, 128, 512)
+}
 
 args = parse_args(__doc__)
-data = load(args)
-tables = [
-    sweep(
-        f"2 x {width}", {**OURS, "hidden_layer_sizes": (width, width)}, [0, 1, 10, 100], args, data
-    )
-    for width in (2, 8, 32, 128, 512)
-]
-finish("widths", args, pd.concat(tables))
+finish("widths", args, sweep(VARIANTS, args, load(args)))
