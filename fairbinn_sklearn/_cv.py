@@ -87,7 +87,7 @@ class FairBiNNClassifierCV(SharedWarnings, MetaEstimatorMixin, ClassifierMixin, 
 
     path_ : FairnessPath
         Classifiers of all etas or targets, fitted on all samples, with their metrics on the same
-        samples.
+        samples. To compare them, use `cv_results_`, which has metrics of held-out samples.
 
     cv_results_ : dict of str to array
         Metrics on the held-out samples of the folds, with the keys of

@@ -74,9 +74,9 @@ def fairness_path(
         initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
         True on a CPU with 4,096 samples or more, otherwise False. With fewer samples, the network
         that is trained for accuracy overfits, and a path that starts from it is worse. "auto" also
-        means False for more than two groups, because continued networks are less accurate there
-        (:ref:`path-benchmark`), and for `targets` of decisions and scores together, because a few
-        epochs are not enough for them to converge (:ref:`surrogate-slope`).
+        means False for more than two groups, because continued networks have a worse trade-off
+        there (:ref:`path-benchmark`), and for `targets` of decisions and scores together, because
+        a few epochs are not enough for them to converge (:ref:`surrogate-slope`).
 
         .. versionchanged:: 0.2 "auto" means False for more than two groups, with `etas` too.
 
@@ -117,9 +117,9 @@ def fairness_path(
     -----
     With ``warm_start=True``, the first network is trained with ``eta=0`` for `max_epochs`.
     Optimizers, running rates and, under targets, multipliers continue from point to point. The
-    learning rates of a point are small and decrease, so that an eta has nearly the effect that it
-    has in `fit`; see :ref:`path-benchmark`. A classifier depends on the points before it, so it
-    changes if the call has other etas or targets.
+    learning rates of a point decrease quickly, and start lower for an eta above 3 and for targets,
+    so that an eta has nearly the effect that it has in `fit`; see :ref:`path-benchmark`. A
+    classifier depends on the points before it, so it changes if the call has other etas or targets.
 
     With ``warm_start=False``, a classifier equals that of `fit` with its eta or target and seed. On
     a GPU, both are equal up to the rounding of float32. The networks of one seed start from the
@@ -145,7 +145,11 @@ def fairness_path(
     >>> differences = path.to_frame()["demographic_parity_difference"]
     >>> bool(differences[0] > 0.3 > 0.1 > differences[2])
     True
-    >>> path.best_under(0.1).eta
+    >>> new = rng.normal(size=(500, 3))
+    >>> of_new = rng.choice(["a", "b"], 500)
+    >>> new[of_new == "a"] += 1
+    >>> y_new = new.sum(axis=1) + rng.normal(size=500) > 1.5
+    >>> path.evaluate(new, y_new, sensitive_features=of_new).best_under(0.15).eta
     10
     """
     if sensitive_features is None:

@@ -221,7 +221,7 @@ def _choose_trainer(warm_start, data, options):
     if len(samples) < MIN_SAMPLES:
         return f"there are {len(samples)} training samples, fewer than {MIN_SAMPLES}"
     if max(data.n_groups) > 2:
-        return "with more than two groups, continued networks are less accurate than separate fits"
+        return "with more than two groups, separate fits have the better trade-off"
     if options.fairness_target is not None and options.equalize == "both":
         return (
             "targets for decisions and scores together need more epochs than a point of a path has"

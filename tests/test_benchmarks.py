@@ -3,12 +3,13 @@
 import itertools
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "examples" / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))
 from known_optimum import distances, expected, optimum
 from tables import load_table
 
@@ -64,18 +65,39 @@ def test_loaders_separate_features_labels_and_groups(name, tmp_path):
         assert named[0][0] != named[1][0]
 
 
-def test_acs_is_read_by_folktables(tmp_path):
-    pytest.importorskip("folktables")
-    codes = {name: 1 + CYCLE % 2 for name in ("SEX", "COW", "MAR", "RELP", "RAC1P", "PWGTP")}
-    columns = {"SERIALNO": CYCLE, **codes, "AGEP": 30, "SCHL": 20, "OCCP": 10, "POBP": 6}
-    columns |= {"WKHP": 40, "PINCP": np.where(CYCLE % 4 < 2, 60_000, 40_000)}
-    file = tmp_path / "2018" / "1-Year" / "psam_p06.csv"
-    file.parent.mkdir(parents=True)
-    pd.DataFrame(columns, index=CYCLE).to_csv(file, index=False)
+class ACSDataSource:
+    """The part of folktables that the loader uses, with made-up people."""
+
+    def __init__(self, survey_year, horizon, survey, root_dir):
+        assert (survey_year, horizon, survey) == ("2018", "1-Year", "person")
+        assert isinstance(root_dir, str)
+
+    def get_data(self, states, download):
+        assert (states, download) == (["CA"], True)
+        codes = {name: 1.0 + CYCLE % 2 for name in ("SEX", "COW", "MAR", "RELP", "RAC1P")}
+        return pd.DataFrame({**codes, "AGEP": 30.0, "PINCP": np.where(CYCLE % 4 < 2, 6e4, 4e4)})
+
+
+class ACSIncome:
+    """The problem of folktables: features, label and group."""
+
+    @staticmethod
+    def df_to_pandas(people):
+        return people.drop(columns="PINCP"), people[["PINCP"]] > 50_000, people[["RAC1P"]]
+
+
+def test_acs_is_read_by_folktables(tmp_path, monkeypatch):
+    module = SimpleNamespace(ACSDataSource=ACSDataSource, ACSIncome=ACSIncome)
+    monkeypatch.setitem(sys.modules, "folktables", module)
     train, test = load_table("acs", tmp_path, blind=True)
     assert "SEX" not in train.X
+    assert train.X["COW"].dtype == "category"
+    assert train.X["AGEP"].dtype == float
     assert set(train.group) == set(test.group) == {"1", "2"}
     assert np.mean(np.r_[train.y, test.y]) == 0.5
+    monkeypatch.setitem(sys.modules, "folktables", None)
+    with pytest.raises(SystemExit, match="pip install folktables"):
+        load_table("acs", tmp_path)
 
 
 @pytest.mark.parametrize("name", [*FILES, "health", "acs"])

@@ -89,15 +89,12 @@ def estimator():
 
 
 def fit_path(X, y, sex):
-    """Fit a path for 6 seeds; return the metrics and the chosen eta."""
+    """Fit a path for 6 seeds; return the metrics."""
     path = fairness_path(
         *(X, y, sex), etas=ETAS, seeds=range(6), estimator=estimator(), n_jobs=WORKERS
     )
     table = path.to_frame()
-    return {
-        **{name: table[name].to_numpy() for name in table},
-        "chosen eta": path.best_under(0.05).eta,
-    }
+    return {name: table[name].to_numpy() for name in table}
 
 
 def fit_search(X, y, sex):

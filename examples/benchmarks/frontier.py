@@ -81,7 +81,7 @@ PLANS = {
     "credit": {**SMALL, "bounds": (0.005, 0.01, 0.02), "targets": (0.0025, 0.005, 0.01, 0.02, 0.9)},
     "compas": SMALL,
     "crime": SMALL,
-    "acs": {**SMALL, "bounds": (0.01, 0.02, 0.05), "targets": FEW_TARGETS, "net": NET},
+    "acs": {**SMALL, "bounds": (0.01, 0.02, 0.05), "net": NET},
     "health": {
         "bounds": (0.05, 0.1, 0.2, 0.3),
         "targets": (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.9),

@@ -119,8 +119,8 @@ def _crime(folder):
 
 
 def _acs(folder):
-    if folder is None:
-        raise SystemExit("--folder must be a folder for the files of folktables, got None.")
+    if folder is None or not Path(folder).is_dir():
+        raise SystemExit(f"--folder must be a folder for the files of folktables, got {folder!r}.")
     try:
         from folktables import ACSDataSource, ACSIncome
     except ImportError:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from adult_features import adult_features  # noqa: E402
 from health_features import health_features  # noqa: E402
@@ -62,18 +62,26 @@ RELEASED = {**PAPER, "method": "bilevel", "constraint": first_group_against_all}
 OURS = {"constraint": DemographicParity(aggregation="max"), "equalize": "scores"}
 
 
-def parse_args(description):
-    """Parse the command line that all scripts share."""
+def parse_args(description, variants=()):
+    """Parse the command line that all scripts share. `variants` are the names of the settings."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", choices=["adult", "health"], default="adult")
     parser.add_argument("--file", help="Heritage Health table, for --data health")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--settings", nargs="+", help="only these rows; saved rows of others stay")
+    if variants:
+        parser.add_argument(
+            "--settings",
+            nargs="+",
+            choices=list(variants),
+            default=list(variants),
+            help="run these rows only; saved rows of the others stay",
+        )
     parser.add_argument("--epochs", type=int, help="number of epochs, instead of each setting's")
     parser.add_argument("--samples", type=int, help="number of training samples, for a trial run")
     args = parser.parse_args()
     if args.data == "health" and args.file is None:
         parser.error("--data health needs --file")
+    args.variants = list(variants)
     return args
 
 
@@ -89,11 +97,6 @@ def measure(model, X, y, group):
     for name, values in (("hard", model.predict(X)), ("soft", model.predict_proba(X)[:, 1])):
         metrics[name] = np.ptp(pd.Series(values).groupby(group).mean())
     return metrics
-
-
-def run(settings, args):
-    """Return True if the rows of these settings are to be run; see ``--settings``."""
-    return args.settings is None or settings in args.settings
 
 
 def fit_path(settings, etas, args, train):
@@ -113,7 +116,7 @@ def sweep(variants, args, data):
     train, test = data
     rows = []
     for label, (settings, etas) in variants.items():
-        if run(label, args):
+        if label in args.settings:
             path = fit_path(settings, etas, args, train)
             print(f"{label}: {len(path)} networks", flush=True)
             rows += [
@@ -126,7 +129,7 @@ def sweep(variants, args, data):
 def finish(name, args, table, by=("setting", "eta")):
     """Print mean and standard deviation over the seeds; save the table except in a trial run.
 
-    Rows of other settings that are in the file stay there.
+    Rows of other settings that are in the file stay there, in the order of the settings.
     """
     grouped = table.drop(columns="seed").groupby(list(by), sort=False)
     summary = grouped.agg(["mean", lambda values: values.std(ddof=0)]).round(4)
@@ -140,9 +143,13 @@ def finish(name, args, table, by=("setting", "eta")):
     seeds = table.groupby(list(by), sort=False)["seed"].nunique()
     texts = pd.DataFrame(texts, index=summary.index).assign(seeds=seeds).reset_index()
     file = RESULTS / f"paper_{name}_{args.data}.csv"
-    if args.settings is not None and file.exists():
+    if args.samples is None and file.exists():
         saved = pd.read_csv(file)
-        texts = pd.concat([saved[~saved["setting"].isin(texts["setting"])], texts])
+        others = [setting for setting in args.variants if setting not in args.settings]
+        texts = pd.concat([saved[saved["setting"].isin(others)], texts])
+        texts = texts.sort_values(
+            "setting", key=lambda s: s.map(args.variants.index), kind="stable"
+        )
     print(texts.to_string(index=False))
     if args.samples is None:
         texts.to_csv(file, index=False)

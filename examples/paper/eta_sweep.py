@@ -19,5 +19,5 @@ VARIANTS = {
     "ours": (OURS, [0, 0.1, 0.3, 1, 3, 10, 30, 100]),
 }
 
-args = parse_args(__doc__)
+args = parse_args(__doc__, VARIANTS)
 draw("eta", args, finish("eta", args, sweep(VARIANTS, args, load(args))))

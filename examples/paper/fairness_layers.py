@@ -25,7 +25,7 @@ VARIANTS = {
     "position 2, 3 layers": ({**OURS, "fairness_layer_sizes": (128, 128, 128)}, ETAS),
 }
 
-args = parse_args(__doc__)
+args = parse_args(__doc__, VARIANTS)
 table = sweep(VARIANTS, args, load(args))
 draw("layers", args, finish("layers", args, table))
 

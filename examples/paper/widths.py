@@ -10,5 +10,5 @@ VARIANTS = {
     for width in (2, 8, 32, 128, 512)
 }
 
-args = parse_args(__doc__)
+args = parse_args(__doc__, VARIANTS)
 finish("widths", args, sweep(VARIANTS, args, load(args)))

@@ -74,6 +74,14 @@ def test_learning_rates_decrease_by_step_and_with_eta(path):
         assert start > first > last
 
 
+def test_learning_rates_of_targets_start_lower(many):
+    path = fairness_path(*many, targets=[0.05, 0.9], estimator=make(max_epochs=2))
+    start = 1e-3 * 0.3
+    first = path[0].history_[-path[0].net_.last_run.epochs]["lr"]
+    assert start * 0.1 < first < start
+    assert path[0].history_[-1]["lr"] == pytest.approx(start * 10**-1.5, rel=1e-6)
+
+
 def test_order_of_the_points_does_not_matter(path, many):
     shuffled = fairness_path(*many, etas=[10, 0, 1], estimator=make(**FULL))
     for k, clf in zip([2, 0, 1], shuffled, strict=True):
@@ -164,6 +172,7 @@ def test_networks_of_cross_validation_continue(many):
     cv = FairBiNNClassifierCV(ETAS, estimator=make(max_epochs=2), epochs_per_point=1, cv=2, bound=1)
     cv.fit(X, y, sensitive_features=group)
     assert [clf.n_iter_ for clf in cv.path_] == [2, 3, 4]
+    assert cv.path_.of_training
 
 
 @pytest.mark.parametrize(
