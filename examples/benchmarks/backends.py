@@ -185,7 +185,7 @@ def main():
                 "smallest": ratios.min(),
                 "largest": ratios.max(),
                 "scores equal to loky": all(equal(result, reference) for result in results[name]),
-                "chosen eta": results[name][0]["chosen eta"],
+                "chosen eta": results[name][0].get("chosen eta", ""),
             }
         )
     table = pd.DataFrame(records)

@@ -75,7 +75,7 @@ def test_learning_rates_decrease_by_step_and_with_eta(path):
 
 
 def test_learning_rates_of_targets_start_lower(many):
-    path = fairness_path(*many, targets=[0.05, 0.9], estimator=make(max_epochs=2))
+    path = fairness_path(*many, targets=[0.8, 0.9], estimator=make(max_epochs=2))
     start = 1e-3 * 0.3
     first = path[0].history_[-path[0].net_.last_run.epochs]["lr"]
     assert start * 0.1 < first < start
