@@ -127,9 +127,10 @@ def report(table, known):
     import matplotlib.pyplot as plt
 
     rows, grid = [], np.linspace(0.005, 0.12, 47)
-    _, axes = plt.subplots(
+    figure, axes = plt.subplots(
         *(1, len(known)), figsize=(5 * len(known), 4), layout="constrained", squeeze=False
     )
+    lines = {}
     for ax, (data, (_, test)) in zip(axes[0], known.items(), strict=True):
         best, fine = (optimum(*test[1:], differences) for differences in (BOUNDS, grid))
         for method, runs in table[table["data"] == data].groupby("method", sort=False):
@@ -137,13 +138,15 @@ def report(table, known):
             pairs = zip(BOUNDS, by_seed.mean(axis=0), by_seed.std(axis=0), strict=True)
             row = {f"at {bound}": with_std(mean, std) for bound, mean, std in pairs}
             rows.append({"data": data, "method": METHODS[method][0], **row, "seeds": len(by_seed)})
-            ax.plot(grid, distances(runs, grid, fine).mean(axis=0), label=METHODS[method][0])
+            curve = distances(runs, grid, fine).mean(axis=0)
+            color = f"C{list(METHODS).index(method) % 10}"
+            (lines[METHODS[method][0]],) = ax.plot(grid, curve, color=color)
         row = {f"at {bound}": f"{value:.4f}" for bound, value in zip(BOUNDS, best, strict=True)}
         rows.append({"data": data, "method": "accuracy of the optimum", **row, "seeds": ""})
         ax.set(xlabel="demographic parity difference", title=f"{data.capitalize()}, blind")
         ax.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("accuracy below the optimum")
-    axes[0, 0].legend()
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=3)
     frame = pd.DataFrame(rows)
     print(frame.to_string(index=False))
     frame.to_csv(RESULTS / "known_optimum.csv", index=False)
