@@ -74,11 +74,11 @@ def fairness_path(
         initial weights, as by `fit`; on a GPU, the networks are trained side by side. "auto" means
         True on a CPU with 4,096 samples or more, otherwise False. With fewer samples, the network
         that is trained for accuracy overfits, and a path that starts from it is worse. "auto" also
-        means False for more than two groups, because continued networks have a worse trade-off
-        there (:ref:`path-benchmark`), and for `targets` of decisions and scores together, because
-        a few epochs are not enough for them to converge (:ref:`surrogate-slope`).
+        means False in two more cases. With more than two groups, continued networks have a worse
+        trade-off (:ref:`path-benchmark`). If `targets` apply to decisions and scores together, a
+        few epochs are not enough to converge (:ref:`surrogate-slope`).
 
-        .. versionchanged:: 0.2 "auto" means False for more than two groups, with `etas` too.
+        .. versionchanged:: 0.2 "auto" means False in these two cases.
 
     epochs_per_point : int, default=None
         Number of epochs from one network to the next, >= 1. None means a tenth of `max_epochs`, but
@@ -117,9 +117,9 @@ def fairness_path(
     -----
     With ``warm_start=True``, the first network is trained with ``eta=0`` for `max_epochs`.
     Optimizers, running rates and, under targets, multipliers continue from point to point. The
-    learning rates of a point decrease quickly, and start lower for an eta above 3 and for targets,
-    so that an eta has nearly the effect that it has in `fit`; see :ref:`path-benchmark`. A
-    classifier depends on the points before it, so it changes if the call has other etas or targets.
+    learning rates of a point decrease quickly. They start lower if eta is above 3, or under a
+    target. Each eta then has nearly the same effect as in `fit`; see :ref:`path-benchmark`. A
+    classifier depends on the points before it, so it changes if other etas or targets are passed.
 
     With ``warm_start=False``, a classifier equals that of `fit` with its eta or target and seed. On
     a GPU, both are equal up to the rounding of float32. The networks of one seed start from the
@@ -561,7 +561,8 @@ class FairnessPath:
             results |= dict(zip(names, by_seed.to_numpy().T, strict=True))
         if self.of_training:
             warnings.warn(
-                "best_under chooses by metrics of the training samples, which are too optimistic. "
+                "best_under compared metrics of the training samples, which are too optimistic: "
+                "the chosen classifier may exceed the bound on new samples. "
                 "First call evaluate with samples that were not used for training.",
                 stacklevel=2,
             )

@@ -223,9 +223,7 @@ def _choose_trainer(warm_start, data, options):
     if max(data.n_groups) > 2:
         return "with more than two groups, separate fits have the better trade-off"
     if options.fairness_target is not None and options.equalize == "both":
-        return (
-            "targets for decisions and scores together need more epochs than a point of a path has"
-        )
+        return "targets for decisions and scores together need more epochs than a point has"
     return _continue
 
 

