@@ -23,6 +23,7 @@ from .thresholds import threshold_at_rate
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
 
 EVALUATION_SIZE = 4096  # samples at a time without gradients
+SPEED_OF_EVENTS = 2.0  # of the change from scores to decisions, with several events and a target
 
 
 class TwoPlayerNet(NeuralNet):
@@ -283,7 +284,9 @@ class TwoPlayerNet(NeuralNet):
         # The mean scores of a group say little about the level of its decisions.
         of_level = self.options.has_rates and self.options.constraint.measures_level
         is_last = run.is_continued or not last or of_level
-        self.criterion_.decision_weight = 1.0 if is_last else progress
+        criterion, target = self.criterion_, self.options.fairness_target
+        speed = SPEED_OF_EVENTS if target is not None and criterion.n_events > 1 else 1.0
+        self.criterion_.decision_weight = 1.0 if is_last else min(speed * progress, 1.0)
         # Increase the slope slowly, because a steep slope from the first epoch can end in one
         # predicted class. A point of a path keeps slope 1, because it has too few epochs.
         self.criterion_.steepness = 0.0 if run.is_continued else progress

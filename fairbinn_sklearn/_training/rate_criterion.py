@@ -12,6 +12,7 @@ from .multipliers import gradient_and_update, squared_excess
 from .offsets import offsets_of
 from .partitions import Partitions, stratum_weights
 
+SHARED = ["counts", "sizes"]  # buffers that do not depend on the network
 MIN_COUNT = 1e-20  # decayed count below which a group counts as absent
 MIN_DENOMINATOR = 1e-6  # smallest mean denominator of a sample, in gradients
 SURROGATE_SLOPE = 4.0  # slope of the surrogate of decisions at the end of training
@@ -70,6 +71,7 @@ class RateCriterion(Criterion):
         n_cells, n_sums = sum(self.n_cells), max(self.kinds + [SCORES]) + 1
         shapes = {
             "counts": (n_events, n_cells),
+            "sizes": (1, n_cells),
             "sums": (n_sums, n_events, n_cells, self.n_outputs),
             "multipliers": (len(self.kinds), n_events, n_cells, self.n_outputs),
             "offsets": (n_sums, n_events, n_cells, self.n_outputs),
@@ -90,7 +92,10 @@ class RateCriterion(Criterion):
     def prepare(self, batch):
         """Return the batch with the fields that do not depend on the network."""
         batch = super().prepare(batch)
-        if self.is_mean or batch.groups is None:
+        if batch.groups is None:
+            return batch
+        batch = batch._replace(cells=self.indicator(batch))
+        if self.is_mean:
             return batch
         dtype = batch.membership.dtype
         a, b, c, d = self.constraint.expanded_coefficients(
@@ -200,7 +205,7 @@ class RateCriterion(Criterion):
         augmented Lagrangian, and the multipliers are updated for the next batch.
         """
         rates, multipliers = self.steering_rates(), self.multipliers
-        counts = self._counts_of(SCORES)
+        counts, sizes = self._counts_of(SCORES), self.sizes[..., None]
         if self.target is None:
             scale = 1.0 / len(self.kinds)
             n_samples = self.counts[..., None]
@@ -220,6 +225,7 @@ class RateCriterion(Criterion):
                     lambda *part: squared_excess(self.constraint, *part, bound),
                     rates,
                     counts,
+                    sizes,
                     multipliers,
                 ),
                 strict=True,
@@ -232,6 +238,7 @@ class RateCriterion(Criterion):
                 lambda *part: gradient_and_update(self.constraint, *part, bound, step_size),
                 rates,
                 counts,
+                sizes,
                 multipliers,
             ),
             strict=True,
@@ -248,13 +255,15 @@ class RateCriterion(Criterion):
             values += [(logits > self._threshold(k)).to(scores.dtype) for k in self.kinds]
         sums, denominators = self.sums_of(batch, torch.stack(values))  # (2, ..., E, cells, C)
         counts = batch.membership.sum(0).view(self.counts.shape)
+        sizes = batch.cells.sum(0)
         decay = self.decay(batch)
         if self.is_mean:
-            counts, sums = self.summed(counts, sums)
+            counts, sizes, sums = self.summed(counts, sizes, sums)
         else:
-            counts, sums, denominators = self.summed(counts, sums, denominators)
+            counts, sizes, sums, denominators = self.summed(counts, sizes, sums, denominators)
             threshold_(self.denominators.mul_(decay).add_(denominators), MIN_COUNT, 0.0)
         threshold_(self.counts.mul_(decay).add_(counts), MIN_COUNT, 0.0)
+        self.sizes.mul_(decay).add_(sizes)
         self.sums.mul_(decay).add_(sums)
         return counts
 
@@ -380,7 +389,7 @@ class RateCriterion(Criterion):
         self.partitions = Partitions(self.n_groups, self.n_strata)
         for name in self.state_names():
             buffer = getattr(self, name)
-            axis = 1 if name == "counts" else buffer.ndim - 2
+            axis = 1 if name in SHARED else buffer.ndim - 2
             parts = buffer.split(before, axis)
             later_axes = (0, 0) * (buffer.ndim - 1 - axis)
             wider = [
@@ -391,7 +400,7 @@ class RateCriterion(Criterion):
 
     def state_names(self):
         """Return the names of the buffers that have an axis of cells."""
-        names = ["counts", "sums", "multipliers", "offsets"]
+        names = [*SHARED, "sums", "multipliers", "offsets"]
         return names if self.is_mean else [*names, "denominators"]
 
     def summary(self):

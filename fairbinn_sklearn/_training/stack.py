@@ -14,6 +14,7 @@ from torch.func import functional_call, vmap
 
 from .function_criterion import FunctionCriterion
 from .module import players
+from .rate_criterion import SHARED
 from .resolve import OPTIMIZERS
 
 
@@ -118,7 +119,8 @@ def unstacked(many, net, options, k):
         params = zip(single.module_.parameters(), many.module_.weights, strict=True)
         for param, weights in params:
             param.copy_(weights[k])
-    single.criterion_.counts = many.criterion_.counts.clone()
+    for name in SHARED:
+        setattr(single.criterion_, name, getattr(many.criterion_, name).clone())
     for name in _sums_of_networks(net):
         setattr(single.criterion_, name, getattr(many.criterion_, name)[:, k].clone())
     single.criterion_.logit_threshold = many.criterion_.logit_threshold[k].clone()
@@ -140,7 +142,7 @@ def unstacked(many, net, options, k):
 
 def _sums_of_networks(net):
     """Return the names of the criterion's buffers that have an axis of networks."""
-    return [name for name in net.criterion_.state_names() if name != "counts"]
+    return [name for name in net.criterion_.state_names() if name not in SHARED]
 
 
 def _optimizer_state_of(state_dict, k):

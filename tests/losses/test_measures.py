@@ -185,7 +185,9 @@ def test_multipliers_lead_to_the_nearest_rates_that_meet_the_target(name):
     counts = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.double)[None, :, None]
     rates, multipliers = wanted.clone(), torch.zeros_like(wanted)
     for _ in range(1_000):
-        gradient, multipliers = gradient_and_update(loss, rates, counts, multipliers, bound, 0.05)
+        gradient, multipliers = gradient_and_update(
+            loss, rates, counts, counts, multipliers, bound, 0.05
+        )
         rates = rates - 0.03 * (rates - wanted + gradient)
     assert loss.difference(rates, counts).item() == pytest.approx(0.2, abs=1e-3)
     expected = nearest(name, wanted[0, :, 0].numpy(), 0.2, counts[0, :, 0].numpy())

@@ -195,9 +195,10 @@ def nearest_excess(rates, target):
 
 def updated_multipliers(multipliers, rates, target, present, step_size):
     target = torch.tensor(target, dtype=rates.dtype)
-    return gradient_and_update(DemographicParity(), rates, present, multipliers, target, step_size)[
-        1
-    ]
+    _, updated = gradient_and_update(
+        DemographicParity(), rates, present, present, multipliers, target, step_size
+    )
+    return updated
 
 
 def excess(rates, target, present):
@@ -266,7 +267,24 @@ def test_multipliers_converge_to_the_gradient_at_the_nearest_rates():
     assert_close(multipliers, excess(wanted, 0.3, present), atol=1e-6, rtol=0)
     assert np.ptp((wanted - multipliers).numpy()) == pytest.approx(0.3, abs=1e-6)
     assert multipliers[0, 2, 0] == 0  # the group inside the band
-    assert weight_of_excess(wanted, present).item() == GAIN
+    assert weight_of_excess(wanted, present, present).item() == GAIN
+
+
+def test_excess_of_a_rare_event_has_less_weight():
+    rates, sizes = torch.rand(2, 2, 1), torch.tensor([[[300.0], [700.0]]])
+    counts = torch.tensor([[[30.0], [280.0]], [[270.0], [420.0]]])
+    shrunk = (counts + 0.01 * counts.sum(1, keepdim=True)) / (sizes + 10)
+    expected = 4 * GAIN / 2 / (1 / shrunk).mean(1, keepdim=True)  # two events
+    assert_close(weight_of_excess(rates, counts, sizes), expected)
+    assert expected[0].item() < 0.3 * expected[1].item()
+
+
+def test_a_small_group_without_positive_labels_does_not_stop_the_multipliers():
+    sizes = torch.tensor([[[5000.0], [5000.0], [3.0]]])
+    counts = torch.tensor([[[1000.0], [2500.0], [1e-12]]])
+    weight = weight_of_excess(torch.rand(1, 3, 1), counts, sizes)
+    without = weight_of_excess(torch.rand(1, 2, 1), counts[:, :2], sizes[:, :2])
+    assert weight.item() > 0.4 * without.item()  # the weight decreases with G - 1
 
 
 @pytest.mark.parametrize(

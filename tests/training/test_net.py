@@ -64,6 +64,19 @@ def test_decision_weight_grows_from_0_to_1_over_the_epochs(biased, epochs, expec
     assert values == expected
 
 
+@pytest.mark.parametrize(
+    "constraint, expected",
+    [
+        ("equalized_odds", [0.0, 0.5, 1.0, 1.0, 1.0]),
+        ("demographic_parity", [0.0, 0.25, 0.5, 0.75, 1.0]),
+    ],
+)
+def test_several_events_under_a_target_use_decisions_earlier(biased, constraint, expected):
+    net, samples = prepare(biased, fairness_target=0.05, constraint=constraint)
+    values = train(net, samples, lambda net: net.criterion_.decision_weight, epochs=5)
+    assert values == expected
+
+
 @pytest.mark.parametrize("epochs, expected", [(1, [0.0]), (3, [0.0, 0.5, 1.0])])
 def test_surrogate_becomes_steep_over_the_epochs_but_not_in_a_path(biased, epochs, expected):
     def steepness(net):
