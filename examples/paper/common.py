@@ -152,7 +152,7 @@ def finish(name, args, table, by=("setting", "eta")):
         )
     print(texts.to_string(index=False))
     if args.samples is None:
-        texts.to_csv(file, index=False)
+        texts.to_csv(file, index=False, float_format="%g")
     return texts
 
 
