@@ -8,37 +8,53 @@ SHRINKAGE = 0.01  # samples added to a group to estimate a share, relative to al
 MAX_STEP = 0.05  # largest step size, because a network needs many steps to follow
 
 
-def weight_of_excess(rates, counts, sizes):
+def weight_of_excess(rates, counts, shares):
     """Return the weight (..., E, 1, 1) or (..., E, 1, C) of the excess in the gradient.
 
     For demographic parity between two groups, the weighted excess is the gradient of `GAIN` times
     the squared excess of the difference. The weight decreases with the numbers of groups, events
     and scores, as the mean over pairs does.
 
-    The weight is proportional to the harmonic mean over groups of the share `counts` / `sizes`,
-    such as the share of positive labels. A gradient in the rate of a rare event acts on few
-    samples, moves each of them further, and makes the rate oscillate if the weight is large. The
-    shares of small groups are shrunk towards that of all samples.
+    The weight is proportional to the share of samples in the event, such as the share of positive
+    labels: a gradient in the rate of a rare event acts on few samples, moves each of them further,
+    and makes the rate oscillate if the weight is large.
     """
-    shrunk = [values + SHRINKAGE * values.sum(-2, keepdim=True) for values in (counts, sizes)]
     n_others = ((counts > 0).sum(-2, keepdim=True) - 1).clamp(min=1)
     n_terms = (n_others * rates.shape[-3] * rates.shape[-1]).to(rates.dtype)
-    return 4.0 * GAIN / (n_terms * (shrunk[1] / shrunk[0]).mean(-2, keepdim=True))
+    return 4.0 * GAIN * shares / n_terms
 
 
-def squared_excess(constraint, rates, counts, sizes, multipliers, bound):
+def event_shares(counts, sizes):
+    """Return the harmonic mean over groups of the share of samples in each event (..., E, 1, 1).
+
+    The shares of small groups are shrunk towards that of all samples.
+
+    Parameters
+    ----------
+    counts : torch.Tensor of shape (..., E, G, 1)
+        Weights of the samples of each event and group.
+
+    sizes : torch.Tensor of shape (..., 1, G, 1)
+        Weights of all samples of each group.
+    """
+    counts, sizes = (v + SHRINKAGE * v.sum(-2, keepdim=True) for v in (counts, sizes))
+    shares = counts / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
+    return 1.0 / shares.reciprocal().mean(-2, keepdim=True)
+
+
+def squared_excess(constraint, rates, counts, shares, multipliers, bound):
     """Return the two terms of the augmented Lagrangian, both of the shape (..., E, G, C).
 
     These are half the weighted squared excess, and the product of multipliers and deviations. The
     parameters are those of `gradient_and_update`.
     """
-    weight = weight_of_excess(rates, counts, sizes)
+    weight = weight_of_excess(rates, counts, shares)
     deviations = constraint.deviations(rates, counts)
     outside = constraint.excess(deviations, bound, torch.ones_like(weight), counts)
     return 0.5 * weight * outside.square(), multipliers * deviations
 
 
-def gradient_and_update(constraint, rates, counts, sizes, multipliers, bound, step_size):
+def gradient_and_update(constraint, rates, counts, shares, multipliers, bound, step_size):
     r"""Return the gradient of the augmented Lagrangian, and the multipliers after a step.
 
     The follower's loss is an augmented Lagrangian [1]_ of the constraint that the rates r of all
@@ -64,8 +80,8 @@ def gradient_and_update(constraint, rates, counts, sizes, multipliers, bound, st
     counts : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
         Denominators of the rates. A group with 0 keeps its multiplier.
 
-    sizes : torch.Tensor of shape (..., 1, G, 1)
-        Weights of all samples of the groups.
+    shares : torch.Tensor of shape (..., E, 1, 1)
+        Share of samples in each event, from `event_shares`.
 
     bound : torch.Tensor of shape () or (..., 1, 1, 1)
         Bound on the difference.
@@ -85,7 +101,7 @@ def gradient_and_update(constraint, rates, counts, sizes, multipliers, bound, st
     .. [1] Hestenes, M. R. (1969). Multiplier and gradient methods. Journal of Optimization Theory
        and Applications 4, 303-320.
     """
-    weight = weight_of_excess(rates, counts, sizes)
+    weight = weight_of_excess(rates, counts, shares)
     # s e(r + mu / s) equals e(s r + mu) for a bound that is scaled by s. Use the second form,
     # because it avoids a division by a small s.
     s = step_size * weight

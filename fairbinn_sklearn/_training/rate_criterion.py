@@ -8,7 +8,7 @@ from torch.nn.functional import pad, threshold_
 from ..losses import FairnessLoss
 from ..losses._aggregate import divide, gap_of_extremes
 from .criterion import DECISIONS, SCORES, THRESHOLDS, Criterion
-from .multipliers import gradient_and_update, squared_excess
+from .multipliers import event_shares, gradient_and_update, squared_excess
 from .offsets import offsets_of
 from .partitions import Partitions, stratum_weights
 
@@ -205,10 +205,9 @@ class RateCriterion(Criterion):
         augmented Lagrangian, and the multipliers are updated for the next batch.
         """
         rates, multipliers = self.steering_rates(), self.multipliers
-        counts, sizes = self._counts_of(SCORES), self.sizes[..., None]
+        counts, n_samples = self._counts_of(SCORES), self.counts[..., None]
         if self.target is None:
             scale = 1.0 / len(self.kinds)
-            n_samples = self.counts[..., None]
             grads = self._by_partition(self._gradient, rates, counts, n_samples)
             grad = self.partitions.join(grads)
 
@@ -218,31 +217,21 @@ class RateCriterion(Criterion):
             return (grad if scale == 1.0 else scale * grad), mean_penalty
 
         bound, step_size = self._bound(rates), self.multiplier_step(batch)
+        values = (counts, n_samples, self.sizes[..., None], multipliers)
+
+        def of_parts(function, rates, *args):
+            def of_part(rates, counts, n_samples, sizes, multipliers):
+                shares = event_shares(n_samples, sizes)
+                return function(self.constraint, rates, counts, shares, multipliers, bound, *args)
+
+            return zip(*self._by_partition(of_part, rates, *values), strict=True)
 
         def lagrangian(rates):
-            squared, linear = zip(
-                *self._by_partition(
-                    lambda *part: squared_excess(self.constraint, *part, bound),
-                    rates,
-                    counts,
-                    sizes,
-                    multipliers,
-                ),
-                strict=True,
-            )
+            squared, linear = of_parts(squared_excess, rates)
             axes = (-3, -2, -1) if self.n_strata == 1 else (-4, -3, -2, -1)
             return sum(part.sum(axes) for part in squared + linear)
 
-        grads, updated = zip(
-            *self._by_partition(
-                lambda *part: gradient_and_update(self.constraint, *part, bound, step_size),
-                rates,
-                counts,
-                sizes,
-                multipliers,
-            ),
-            strict=True,
-        )
+        grads, updated = of_parts(gradient_and_update, rates, step_size)
         self.multipliers = self.partitions.join(updated)
         return self.partitions.join(grads), lagrangian
 

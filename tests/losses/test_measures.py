@@ -186,7 +186,7 @@ def test_multipliers_lead_to_the_nearest_rates_that_meet_the_target(name):
     rates, multipliers = wanted.clone(), torch.zeros_like(wanted)
     for _ in range(1_000):
         gradient, multipliers = gradient_and_update(
-            loss, rates, counts, counts, multipliers, bound, 0.05
+            loss, rates, counts, torch.ones(1, 1, 1), multipliers, bound, 0.05
         )
         rates = rates - 0.03 * (rates - wanted + gradient)
     assert loss.difference(rates, counts).item() == pytest.approx(0.2, abs=1e-3)

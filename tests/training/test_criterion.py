@@ -12,7 +12,13 @@ from fairbinn_sklearn._data.batches import Batch
 from fairbinn_sklearn._training.criterion import DECISIONS, SCORES
 from fairbinn_sklearn._training.function_criterion import FunctionCriterion
 from fairbinn_sklearn._training.rate_criterion import SURROGATE_SLOPE, RateCriterion
-from fairbinn_sklearn.losses import CONSTRAINTS, DemographicParity, EqualizedOdds, PredictiveParity
+from fairbinn_sklearn.losses import (
+    CONSTRAINTS,
+    DemographicParity,
+    EqualizedOdds,
+    EqualOpportunity,
+    PredictiveParity,
+)
 from fairbinn_sklearn.losses._combined import CombinedLoss
 
 MIXED = CombinedLoss([DemographicParity(), PredictiveParity(), EqualizedOdds(weight=0.5)])
@@ -119,6 +125,30 @@ def test_the_loss_of_strata_is_the_weighted_mean_of_their_losses(constraint, how
     ) / sum(sizes)
     assert_close(gradient, grad(loss, logits)[0])
     assert criterion.summary()["fairness_loss"] == pytest.approx(loss.item())
+
+
+@pytest.mark.parametrize("constraint", [EqualOpportunity(), EqualizedOdds(), PredictiveParity()])
+def test_a_stratum_that_is_absent_from_the_window_has_no_multipliers(constraint):
+    logits, batch, _ = strata_and_groups(90, 2, 3)
+    criterion = RateCriterion(constraint, [3], n_strata=3, window=300.0).double()
+    criterion.target = 0.01
+    assert fairness_grad(criterion, logits, batch).isfinite().all()
+    present, absent = criterion.multipliers.split([6, 3], -2)
+    assert present.any() and not absent.any()
+
+
+def test_multipliers_of_positive_labels_are_smaller_if_these_are_rare():
+    logits, batch = random_batch(4000, 2)
+    rare = batch.y * (torch.rand(4000) < 0.2)
+    changes = []
+    for y in (batch.y, rare):
+        criterion = RateCriterion(EqualOpportunity(), [2], window=4000.0).double()
+        criterion.target = 0.0
+        fairness_grad(criterion, logits, batch._replace(y=y))
+        changes.append(criterion.multipliers.abs().max() / criterion.difference(0))
+    assert_close(
+        changes[1] / changes[0], rare.double().mean() / batch.y.double().mean(), rtol=0.1, atol=0
+    )
 
 
 @pytest.mark.parametrize("constraint", [DemographicParity(), PredictiveParity()])

@@ -9,12 +9,14 @@ import torch
 from conftest import difference, fit, make, make_data, score_difference
 from fairlearn.metrics import equalized_odds_difference
 from scipy.optimize import minimize_scalar
+from scipy.stats import hmean
 from torch.testing import assert_close
 
 from fairbinn_sklearn._data.batches import Batch
 from fairbinn_sklearn._training.multipliers import (
     FACTOR_RANGE,
     GAIN,
+    event_shares,
     gradient_and_update,
     update_factor,
     weight_of_excess,
@@ -196,7 +198,7 @@ def nearest_excess(rates, target):
 def updated_multipliers(multipliers, rates, target, present, step_size):
     target = torch.tensor(target, dtype=rates.dtype)
     _, updated = gradient_and_update(
-        DemographicParity(), rates, present, present, multipliers, target, step_size
+        DemographicParity(), rates, present, ONE, multipliers, target, step_size
     )
     return updated
 
@@ -207,6 +209,7 @@ def excess(rates, target, present):
     return DemographicParity().excess(rates, target, scale, present)
 
 
+ONE = torch.ones(1, 1, 1)
 ALL_PRESENT = {n: torch.ones(1, n, 1, dtype=torch.bool) for n in (2, 5, 9)}
 
 
@@ -267,24 +270,36 @@ def test_multipliers_converge_to_the_gradient_at_the_nearest_rates():
     assert_close(multipliers, excess(wanted, 0.3, present), atol=1e-6, rtol=0)
     assert np.ptp((wanted - multipliers).numpy()) == pytest.approx(0.3, abs=1e-6)
     assert multipliers[0, 2, 0] == 0  # the group inside the band
-    assert weight_of_excess(wanted, present, present).item() == GAIN
+    assert weight_of_excess(wanted, present, ONE).item() == GAIN
 
 
 def test_excess_of_a_rare_event_has_less_weight():
-    rates, sizes = torch.rand(2, 2, 1), torch.tensor([[[300.0], [700.0]]])
+    sizes = torch.tensor([[[300.0], [700.0]]])
     counts = torch.tensor([[[30.0], [280.0]], [[270.0], [420.0]]])
     shrunk = (counts + 0.01 * counts.sum(1, keepdim=True)) / (sizes + 10)
-    expected = 4 * GAIN / 2 / (1 / shrunk).mean(1, keepdim=True)  # two events
-    assert_close(weight_of_excess(rates, counts, sizes), expected)
-    assert expected[0].item() < 0.3 * expected[1].item()
+    shares = event_shares(counts, sizes)
+    assert_close(shares[:, 0, 0], torch.tensor([hmean(event) for event in shrunk[..., 0]]).float())
+    assert shares[0] < 0.3 * shares[1]
+    weight = weight_of_excess(torch.rand(2, 2, 1), counts, shares)
+    assert_close(weight, 4 * GAIN / 2 * shares)  # two events
+
+
+def test_demographic_parity_has_the_full_share():
+    sizes = torch.tensor([[[300.0], [700.0]]])
+    assert_close(event_shares(sizes, sizes), torch.ones(1, 1, 1), rtol=0, atol=0)
 
 
 def test_a_small_group_without_positive_labels_does_not_stop_the_multipliers():
     sizes = torch.tensor([[[5000.0], [5000.0], [3.0]]])
-    counts = torch.tensor([[[1000.0], [2500.0], [1e-12]]])
-    weight = weight_of_excess(torch.rand(1, 3, 1), counts, sizes)
-    without = weight_of_excess(torch.rand(1, 2, 1), counts[:, :2], sizes[:, :2])
-    assert weight.item() > 0.4 * without.item()  # the weight decreases with G - 1
+    counts = torch.tensor([[[1000.0], [2500.0], [0.0]]])
+    share = event_shares(counts, sizes)
+    assert share > 0.9 * event_shares(counts[:, :2], sizes[:, :2])
+
+
+def test_share_of_an_absent_event_is_zero():
+    sizes = torch.tensor([[[300.0], [700.0]]])
+    for absent in (sizes, 0 * sizes):
+        assert event_shares(0 * sizes, absent).item() == 0
 
 
 @pytest.mark.parametrize(
