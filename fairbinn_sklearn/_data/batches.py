@@ -208,9 +208,9 @@ class Batches:
 
     N samples make ``ceil(N / batch_size)`` batches whose sizes differ by at most 1, so that no step
     uses a few left-over samples only. The pools of a `Source` with spans are cut separately.
-    Without `rng` samples keep their order. `prepare` adds `y_indicator` and `membership` to a Batch
-    of many samples, before it is cut into batches. With several `processes`, each batch is the
-    shard of this process.
+    Without `rng` samples keep their order. `prepare` adds the fields that depend on the criterion
+    to a Batch of many samples, before it is cut into batches. With several `processes`, each batch
+    is the shard of this process.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from .._utils.files import write_whole
 from .._utils.identity import NoNameError, canonical, digest
 from .state import state_of
 
-FORMAT = 3
+FORMAT = 4
 # Parameters that have no effect on the model.
 NO_EFFECT = ("checkpoint", "verbose", "warm_start")
 

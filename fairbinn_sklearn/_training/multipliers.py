@@ -3,31 +3,29 @@
 import torch
 
 FACTOR_RANGE = 1e-3, 1e4
-GAIN = 4.0  # weight of the squared excess over the target, for two groups
-SHRINKAGE = 0.01  # samples added to a group to estimate a share, relative to all samples
+GAIN = 4.0  # weight of the squared excess of demographic parity between two groups
+MIN_EVENT_WEIGHT = 0.2  # with smaller weights, the multipliers need too many steps
 MAX_STEP = 0.05  # largest step size, because a network needs many steps to follow
 
 
-def weight_of_excess(rates, counts, shares):
+def weight_of_excess(rates, counts, event_weights):
     """Return the weight (..., E, 1, 1) or (..., E, 1, C) of the excess in the gradient.
 
     For demographic parity between two groups, the weighted excess is the gradient of `GAIN` times
-    the squared excess of the difference. The weight decreases with the numbers of groups, events
-    and scores, as the mean over pairs does.
-
-    The weight is proportional to the share of samples in the event, such as the share of positive
-    labels: a gradient in the rate of a rare event acts on few samples, moves each of them further,
-    and makes the rate oscillate if the weight is large.
+    the squared excess of the difference. The weight decreases with the numbers of groups and
+    scores, as the mean over pairs does. It is at most proportional to the weight of the event.
     """
     n_others = ((counts > 0).sum(-2, keepdim=True) - 1).clamp(min=1)
-    n_terms = (n_others * rates.shape[-3] * rates.shape[-1]).to(rates.dtype)
-    return 4.0 * GAIN * shares / n_terms
+    return 4.0 * GAIN * event_weights.clamp(max=1.0 / rates.shape[-1]) / n_others.to(rates.dtype)
 
 
-def event_shares(counts, sizes):
-    """Return the harmonic mean over groups of the share of samples in each event (..., E, 1, 1).
+def event_weights(counts, sizes):
+    """Return a weight between `MIN_EVENT_WEIGHT` and 1 for each event (..., E, 1, 1).
 
-    The shares of small groups are shrunk towards that of all samples.
+    It is the harmonic mean over groups of the fraction of samples in the event, divided by the
+    number of events. Groups without samples in the event are left out. The samples of a rare event
+    are few, so a large weight would change their rate too fast: the rate would oscillate, and so
+    would the rates of other events.
 
     Parameters
     ----------
@@ -37,24 +35,25 @@ def event_shares(counts, sizes):
     sizes : torch.Tensor of shape (..., 1, G, 1)
         Weights of all samples of each group.
     """
-    counts, sizes = (v + SHRINKAGE * v.sum(-2, keepdim=True) for v in (counts, sizes))
-    shares = counts / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
-    return 1.0 / shares.reciprocal().mean(-2, keepdim=True)
+    present = counts > 0
+    inverse = torch.where(present, sizes / counts, 0.0).sum(-2, keepdim=True)
+    fractions = (present.sum(-2, keepdim=True) / inverse).nan_to_num(1.0)
+    return (fractions / counts.shape[-3]).clamp(min=MIN_EVENT_WEIGHT)
 
 
-def squared_excess(constraint, rates, counts, shares, multipliers, bound):
+def squared_excess(constraint, rates, counts, weights, multipliers, bound):
     """Return the two terms of the augmented Lagrangian, both of the shape (..., E, G, C).
 
     These are half the weighted squared excess, and the product of multipliers and deviations. The
     parameters are those of `gradient_and_update`.
     """
-    weight = weight_of_excess(rates, counts, shares)
+    weight = weight_of_excess(rates, counts, weights)
     deviations = constraint.deviations(rates, counts)
     outside = constraint.excess(deviations, bound, torch.ones_like(weight), counts)
     return 0.5 * weight * outside.square(), multipliers * deviations
 
 
-def gradient_and_update(constraint, rates, counts, shares, multipliers, bound, step_size):
+def gradient_and_update(constraint, rates, counts, weights, multipliers, bound, step_size):
     r"""Return the gradient of the augmented Lagrangian, and the multipliers after a step.
 
     The follower's loss is an augmented Lagrangian [1]_ of the constraint that the rates r of all
@@ -80,8 +79,8 @@ def gradient_and_update(constraint, rates, counts, shares, multipliers, bound, s
     counts : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
         Denominators of the rates. A group with 0 keeps its multiplier.
 
-    shares : torch.Tensor of shape (..., E, 1, 1)
-        Share of samples in each event, from `event_shares`.
+    weights : torch.Tensor of shape (..., E, 1, 1)
+        Weights of the events, from `event_weights`.
 
     bound : torch.Tensor of shape () or (..., 1, 1, 1)
         Bound on the difference.
@@ -101,7 +100,7 @@ def gradient_and_update(constraint, rates, counts, shares, multipliers, bound, s
     .. [1] Hestenes, M. R. (1969). Multiplier and gradient methods. Journal of Optimization Theory
        and Applications 4, 303-320.
     """
-    weight = weight_of_excess(rates, counts, shares)
+    weight = weight_of_excess(rates, counts, weights)
     # s e(r + mu / s) equals e(s r + mu) for a bound that is scaled by s. Use the second form,
     # because it avoids a division by a small s.
     s = step_size * weight

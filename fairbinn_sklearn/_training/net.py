@@ -23,7 +23,7 @@ from .thresholds import threshold_at_rate
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
 
 EVALUATION_SIZE = 4096  # samples at a time without gradients
-SPEED_OF_EVENTS = 2.0  # of the change from scores to decisions, with several events and a target
+SPEEDUP_OF_EVENTS = 2.0  # of the change to decisions under a target, with several events
 
 
 class TwoPlayerNet(NeuralNet):
@@ -120,7 +120,7 @@ class TwoPlayerNet(NeuralNet):
         criterion = self.criterion_
         sample_size = math.prod(self.input_shape)
         if dataset.groups is not None:
-            sample_size += criterion.n_events * sum(criterion.n_cells)
+            sample_size += (criterion.n_events + 1) * sum(criterion.n_cells)
         # All processes validate on all samples.
         rng, processes = (self.rng, dataset.processes) if training else (None, None)
         return Batches(dataset, batch_size, rng, criterion.prepare, sample_size, processes)
@@ -284,9 +284,11 @@ class TwoPlayerNet(NeuralNet):
         # The mean scores of a group say little about the level of its decisions.
         of_level = self.options.has_rates and self.options.constraint.measures_level
         is_last = run.is_continued or not last or of_level
-        criterion, target = self.criterion_, self.options.fairness_target
-        speed = SPEED_OF_EVENTS if target is not None and criterion.n_events > 1 else 1.0
-        self.criterion_.decision_weight = 1.0 if is_last else min(speed * progress, 1.0)
+        # The rates of several events can agree for scores and differ for decisions. The multipliers
+        # need time to correct this.
+        is_faster = self.options.fairness_target is not None and self.criterion_.n_events > 1
+        decision_weight = min(progress * (SPEEDUP_OF_EVENTS if is_faster else 1.0), 1.0)
+        self.criterion_.decision_weight = 1.0 if is_last else decision_weight
         # Increase the slope slowly, because a steep slope from the first epoch can end in one
         # predicted class. A point of a path keeps slope 1, because it has too few epochs.
         self.criterion_.steepness = 0.0 if run.is_continued else progress

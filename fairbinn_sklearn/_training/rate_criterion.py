@@ -8,11 +8,11 @@ from torch.nn.functional import pad, threshold_
 from ..losses import FairnessLoss
 from ..losses._aggregate import divide, gap_of_extremes
 from .criterion import DECISIONS, SCORES, THRESHOLDS, Criterion
-from .multipliers import event_shares, gradient_and_update, squared_excess
+from .multipliers import event_weights, gradient_and_update, squared_excess
 from .offsets import offsets_of
 from .partitions import Partitions, stratum_weights
 
-SHARED = ["counts", "sizes"]  # buffers that do not depend on the network
+OF_SAMPLES = ["counts", "sizes"]  # names of buffers that do not depend on the network
 MIN_COUNT = 1e-20  # decayed count below which a group counts as absent
 MIN_DENOMINATOR = 1e-6  # smallest mean denominator of a sample, in gradients
 SURROGATE_SLOPE = 4.0  # slope of the surrogate of decisions at the end of training
@@ -217,14 +217,14 @@ class RateCriterion(Criterion):
             return (grad if scale == 1.0 else scale * grad), mean_penalty
 
         bound, step_size = self._bound(rates), self.multiplier_step(batch)
-        values = (counts, n_samples, self.sizes[..., None], multipliers)
+        others = (counts, n_samples, self.sizes[..., None], multipliers)
 
         def of_parts(function, rates, *args):
             def of_part(rates, counts, n_samples, sizes, multipliers):
-                shares = event_shares(n_samples, sizes)
-                return function(self.constraint, rates, counts, shares, multipliers, bound, *args)
+                weights = event_weights(n_samples, sizes)
+                return function(self.constraint, rates, counts, weights, multipliers, bound, *args)
 
-            return zip(*self._by_partition(of_part, rates, *values), strict=True)
+            return zip(*self._by_partition(of_part, rates, *others), strict=True)
 
         def lagrangian(rates):
             squared, linear = of_parts(squared_excess, rates)
@@ -378,7 +378,7 @@ class RateCriterion(Criterion):
         self.partitions = Partitions(self.n_groups, self.n_strata)
         for name in self.state_names():
             buffer = getattr(self, name)
-            axis = 1 if name in SHARED else buffer.ndim - 2
+            axis = 1 if name in OF_SAMPLES else buffer.ndim - 2
             parts = buffer.split(before, axis)
             later_axes = (0, 0) * (buffer.ndim - 1 - axis)
             wider = [
@@ -389,7 +389,7 @@ class RateCriterion(Criterion):
 
     def state_names(self):
         """Return the names of the buffers that have an axis of cells."""
-        names = [*SHARED, "sums", "multipliers", "offsets"]
+        names = [*OF_SAMPLES, "sums", "multipliers", "offsets"]
         return names if self.is_mean else [*names, "denominators"]
 
     def summary(self):

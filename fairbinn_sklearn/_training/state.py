@@ -24,12 +24,12 @@ def restore_lasting(net, state):
     """Load a state that `lasting_state` returned of a network with the same layers."""
     try:
         net.module_.load_state_dict(state["module"])
+        net.criterion_.load_state_dict(state["criterion"])
     except RuntimeError as error:
         raise ValueError(
             "The saved network must match the network of this version of fairbinn_sklearn. Fit the "
             f"model again, or load it with the version that saved it. {error}"
         ) from error
-    net.criterion_.load_state_dict(state["criterion"])
     net.optimizer_.load_state_dict(state["optimizer"])
     net.fairness_optimizer_.load_state_dict(state["fairness_optimizer"])
     net.rng = np.random.default_rng(np.random.SeedSequence(**state["seeds"]))

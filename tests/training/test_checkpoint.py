@@ -322,7 +322,7 @@ def test_a_damaged_checkpoint_raises_and_is_kept(biased, file, damage):
 
 def test_a_checkpoint_of_another_format_raises(biased, file, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
-    with pytest.raises(ValueError, match="has the format 3, this version .* reads 4 only"):
+    with pytest.raises(ValueError, match="has the format 4, this version .* reads 5 only"):
         fit(biased, checkpoint=file)
 
 

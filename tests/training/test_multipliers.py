@@ -16,7 +16,8 @@ from fairbinn_sklearn._data.batches import Batch
 from fairbinn_sklearn._training.multipliers import (
     FACTOR_RANGE,
     GAIN,
-    event_shares,
+    MIN_EVENT_WEIGHT,
+    event_weights,
     gradient_and_update,
     update_factor,
     weight_of_excess,
@@ -273,33 +274,30 @@ def test_multipliers_converge_to_the_gradient_at_the_nearest_rates():
     assert weight_of_excess(wanted, present, ONE).item() == GAIN
 
 
-def test_excess_of_a_rare_event_has_less_weight():
-    sizes = torch.tensor([[[300.0], [700.0]]])
-    counts = torch.tensor([[[30.0], [280.0]], [[270.0], [420.0]]])
-    shrunk = (counts + 0.01 * counts.sum(1, keepdim=True)) / (sizes + 10)
-    shares = event_shares(counts, sizes)
-    assert_close(shares[:, 0, 0], torch.tensor([hmean(event) for event in shrunk[..., 0]]).float())
-    assert shares[0] < 0.3 * shares[1]
-    weight = weight_of_excess(torch.rand(2, 2, 1), counts, shares)
-    assert_close(weight, 4 * GAIN / 2 * shares)  # two events
+SIZES = torch.tensor([[[300.0], [700.0], [50.0]]])
 
 
-def test_demographic_parity_has_the_full_share():
-    sizes = torch.tensor([[[300.0], [700.0]]])
-    assert_close(event_shares(sizes, sizes), torch.ones(1, 1, 1), rtol=0, atol=0)
+def test_weight_of_an_event_is_the_mean_fraction_divided_by_the_number_of_events():
+    fractions = torch.tensor([[0.6, 0.9, 0.8], [0.9, 0.6, 0.0]])[..., None]
+    expected = [hmean([0.6, 0.9, 0.8]) / 2, hmean([0.9, 0.6]) / 2]
+    assert event_weights(fractions * SIZES, SIZES).flatten().tolist() == pytest.approx(expected)
+    assert event_weights(SIZES, SIZES).item() == 1.0
 
 
-def test_a_small_group_without_positive_labels_does_not_stop_the_multipliers():
-    sizes = torch.tensor([[[5000.0], [5000.0], [3.0]]])
-    counts = torch.tensor([[[1000.0], [2500.0], [0.0]]])
-    share = event_shares(counts, sizes)
-    assert share > 0.9 * event_shares(counts[:, :2], sizes[:, :2])
+@pytest.mark.parametrize("sizes", [SIZES, 0 * SIZES])
+def test_rare_and_absent_events_have_finite_weights(sizes):
+    assert event_weights(0.01 * SIZES, SIZES).item() == pytest.approx(MIN_EVENT_WEIGHT)
+    assert event_weights(0 * SIZES, sizes).item() == 1.0
 
 
-def test_share_of_an_absent_event_is_zero():
-    sizes = torch.tensor([[[300.0], [700.0]]])
-    for absent in (sizes, 0 * sizes):
-        assert event_shares(0 * sizes, absent).item() == 0
+@pytest.mark.parametrize(
+    "n_scores, weight, expected",
+    [(1, 1.0, 1.0), (1, 0.25, 0.25), (4, 1.0, 0.25), (4, 0.25, 0.25), (4, 0.2, 0.2)],
+)
+def test_weight_of_the_excess_is_limited_by_scores_and_events(n_scores, weight, expected):
+    rates, weight = torch.rand(1, 3, n_scores), torch.full((1, 1, 1), weight)
+    result = weight_of_excess(rates, SIZES, weight)
+    assert result.item() == pytest.approx(4 * GAIN / 2 * expected)  # three groups
 
 
 @pytest.mark.parametrize(

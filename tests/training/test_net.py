@@ -65,14 +65,15 @@ def test_decision_weight_grows_from_0_to_1_over_the_epochs(biased, epochs, expec
 
 
 @pytest.mark.parametrize(
-    "constraint, expected",
+    "constraint, target, expected",
     [
-        ("equalized_odds", [0.0, 0.5, 1.0, 1.0, 1.0]),
-        ("demographic_parity", [0.0, 0.25, 0.5, 0.75, 1.0]),
+        ("equalized_odds", 0.05, [0.0, 0.5, 1.0, 1.0, 1.0]),
+        ("equalized_odds", None, [0.0, 0.25, 0.5, 0.75, 1.0]),
+        ("demographic_parity", 0.05, [0.0, 0.25, 0.5, 0.75, 1.0]),
     ],
 )
-def test_several_events_under_a_target_use_decisions_earlier(biased, constraint, expected):
-    net, samples = prepare(biased, fairness_target=0.05, constraint=constraint)
+def test_several_events_under_a_target_use_decisions_earlier(biased, constraint, target, expected):
+    net, samples = prepare(biased, fairness_target=target, constraint=constraint)
     values = train(net, samples, lambda net: net.criterion_.decision_weight, epochs=5)
     assert values == expected
 
