@@ -5,10 +5,10 @@ Draw the trade-off on Adult, a chosen model and its audit, for the README.
 
 A path is trained on three quarters of Adult's training samples. The model is chosen on the other
 quarter: the most accurate one whose difference is at most 0.05. The optimal rule is the closed form
-with probabilities estimated by gradient boosting, trained and measured on the same samples: its
-highest accuracy within each difference. The audit shows the test samples, which were used for
-neither. Sex is among the features; the sampling weight fnlwgt is not. The script takes about a
-minute on one core.
+with probabilities estimated by gradient boosting, trained and measured on the same samples. The
+line is its highest accuracy up to each difference. The audit shows the test samples, which were
+used for neither. Sex is among the features; the sampling weight fnlwgt is not. The script takes
+about a minute on one core.
 """
 
 import argparse
