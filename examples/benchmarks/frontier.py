@@ -53,8 +53,9 @@ RESULTS = Path(__file__).parents[2] / "docs/results"
 # Chosen on samples held out from Adult's training samples.
 NET = {"lr": 6e-3, "batch_size": 1024, "max_epochs": 20, "device": "cpu"}
 PATH = {"epochs_per_point": 2}
-# Train longer per point, because the multipliers of two rates move more slowly.
-PATH_OF_ODDS = {"epochs_per_point": 10}
+# Equalized odds on Adult: train longer per point, because the multipliers of several events move
+# more slowly. Both values were chosen on validation samples of the first seed.
+ODDS = {"net": {**NET, "lr": 3e-3}, "path": {"epochs_per_point": 10}}
 # The target 0.9 is met without a fairness loss.
 TARGETS = (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025)
 TARGETS += (0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.9)
@@ -570,8 +571,8 @@ def main():
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     plan = {**PLANS[args.data], "blind": args.blind, "criterion": args.criterion}
-    if args.criterion == "equalized_odds" and plan["path"]:
-        plan["path"] = {**plan["path"], **PATH_OF_ODDS}
+    if (args.data, args.criterion) == ("adult", "equalized_odds"):
+        plan.update(ODDS)
     name = f"frontier_{args.data}_{'blind' if args.blind else 'aware'}"
     name += "" if args.criterion == "demographic_parity" else f"_{args.criterion}"
     file = RESULTS / f"{name}.csv"

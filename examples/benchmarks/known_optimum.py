@@ -167,7 +167,7 @@ def main():
     done = set()
     if file.exists():
         done = set(pd.read_csv(file)[["data", "method", "seed"]].itertuples(index=False, name=None))
-    names = {*args.data, *(data for data, _, _ in done)}  # keep the saved rows of other data
+    names = {*args.data, *(data for data, _, _ in done)}  # report saved data sets, too
     known = {data: known_probabilities(data) for data in DATA if data in names}
     todo = itertools.product(args.data, range(args.seeds), args.methods)
     for data, seed, method in () if args.report else todo:

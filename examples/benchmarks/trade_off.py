@@ -4,11 +4,11 @@ Draw the trade-off on Adult, a chosen model and its audit, for the README.
     python examples/benchmarks/trade_off.py --save docs/static/trade_off.png
 
 A path is trained on three quarters of Adult's training samples. The model is chosen on the other
-quarter: the most accurate one whose difference is at most 0.05. The optimal rule is the closed form
-with probabilities estimated by gradient boosting, trained and measured on the same samples. The
-line is its highest accuracy up to each difference. The audit shows the test samples, which were
-used for neither. Sex is among the features; the sampling weight fnlwgt is not. The script takes
-about a minute on one core.
+quarter: the most accurate one whose difference is at most 0.05. The orange line is the closed form,
+with probabilities estimated by gradient boosting. It uses the same training and validation samples
+as the path, and shows the highest accuracy among the bounds with at most this difference. The audit
+shows the test samples, which were used for neither. Sex is among the features; the sampling weight
+fnlwgt is not. The script takes about a minute on one core.
 """
 
 import argparse
@@ -32,11 +32,11 @@ from fairbinn_sklearn.preprocessing import tabular_preprocessor
 
 BOUND = 0.05
 ETAS = [0, 0.3, 1, 2, 4, 8, 16, 32]
-BOUNDS = [0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 1]
+RULE_BOUNDS = [0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 1]
 
 
 def fit():
-    """Return a path and the closed form, measured on validation samples, and the test samples."""
+    """Return the path and the closed form's curve on validation samples, and the test samples."""
     train, test = load_adult(subset="train"), load_adult(subset="test")
     sex = train.sensitive_features["sex"]
     X, X_test = (part.data.drop(columns="fnlwgt") for part in (train, test))
@@ -49,22 +49,22 @@ def fit():
     boosting = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=0)
     rule = ClosedFormClassifier(boosting).fit(X, y, sensitive_features=sex)
     points = []
-    for bound in BOUNDS:
+    for bound in RULE_BOUNDS:
         y_pred = rule.set_bound(bound).predict(X_valid)
         difference = demographic_parity_difference(y_valid, y_pred, sensitive_features=sex_valid)
         points.append((difference, np.mean(y_pred == y_valid)))
     differences, accuracies = np.transpose(sorted(points))
-    optimum = differences, np.maximum.accumulate(accuracies)
-    return path, optimum, (X_test, test.target, test.sensitive_features["sex"])
+    closed_form = differences, np.maximum.accumulate(accuracies)
+    return path, closed_form, (X_test, test.target, test.sensitive_features["sex"])
 
 
-def draw(path, optimum, X, y, sex):
+def draw(path, closed_form, X, y, sex):
     """Draw the path with the chosen point and the closed form, and the audit beside it."""
     fig = plt.figure(figsize=(12, 4), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=[1, 1.2])
     ax, chosen, table = left.subplots(), path.best_under(BOUND), path.to_frame()
     ParetoFrontDisplay.from_path(path, bound=BOUND, ax=ax)
-    ax.plot(*optimum, color="tab:orange", zorder=1, label="optimal rule, estimated")
+    ax.plot(*closed_form, color="tab:orange", zorder=1, label="closed form, estimated")
     point = table.loc[table["eta"] == chosen[-1].eta]
     ax.plot(
         *(point["demographic_parity_difference"], point["accuracy"], "o"),
@@ -97,10 +97,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--save", help="path of the PNG file")
     args = parser.parse_args()
-    path, optimum, test = fit()
-    fig, chosen, audit = draw(path, optimum, *test)
+    path, closed_form, test = fit()
+    fig, chosen, audit = draw(path, closed_form, *test)
     print(path.to_frame().round(4).to_string())
-    print("closed form:", *(f"{a:.4f} at {d:.4f}" for d, a in zip(*optimum, strict=True)))
+    print("closed form:", *(f"{a:.4f} at {d:.4f}" for d, a in zip(*closed_form, strict=True)))
     for name, model in (("accuracy only", path[0]), ("chosen", chosen)):
         print(f"{name}: test accuracy {model.score(test[0], test[1]):.4f}")
     for name, table in audit.differences.items():

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     sample_weight: torch.Tensor | None  # (B,) weights in the rates
     y_indicator: torch.Tensor | None = None  # (B, 1) labels, or (B, C) indicator of the classes
     membership: torch.Tensor | None = None  # (B, E * G) weight in each event and group
-    cells: torch.Tensor | None = None  # (B, G) weight in each group
+    cells: torch.Tensor | None = None  # (B, cells) weight in each cell
     coefficients: torch.Tensor | None = None  # (B, 4, E, C) of rates that are not mean scores
     n_in_all: int | None = None  # samples of the batch in all processes, if this is a shard
 

@@ -28,7 +28,7 @@ class Criterion(nn.Module):
 
     One logit per sample means two classes, otherwise there is one for each class. Logits have the
     shape (..., B, C). Where several networks are trained side by side, logits, losses and sums have
-    an axis of networks in front; counts and sizes of groups have none.
+    an axis of networks in front; `counts` and `sizes` have none.
 
     Parameters
     ----------

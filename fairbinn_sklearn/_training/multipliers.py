@@ -3,29 +3,30 @@
 import torch
 
 FACTOR_RANGE = 1e-3, 1e4
-GAIN = 4.0  # weight of the squared excess of demographic parity between two groups
-MIN_EVENT_WEIGHT = 0.2  # with smaller weights, the multipliers need too many steps
+GAIN = 4.0  # weight of the squared excess, for demographic parity between two groups
+MIN_EVENT_WEIGHT = 0.2  # because with smaller weights, the multipliers need too many steps
 MAX_STEP = 0.05  # largest step size, because a network needs many steps to follow
 
 
-def weight_of_excess(rates, counts, event_weights):
+def weight_of_excess(rates, counts, event_weight):
     """Return the weight (..., E, 1, 1) or (..., E, 1, C) of the excess in the gradient.
 
     For demographic parity between two groups, the weighted excess is the gradient of `GAIN` times
-    the squared excess of the difference. The weight decreases with the numbers of groups and
-    scores, as the mean over pairs does. It is at most proportional to the weight of the event.
+    the squared excess of the difference. The weight is smaller for more groups and more scores, as
+    in the mean over pairs. It is proportional to the weight of the event or to 1 / C for C scores,
+    whichever is smaller.
     """
     n_others = ((counts > 0).sum(-2, keepdim=True) - 1).clamp(min=1)
-    return 4.0 * GAIN * event_weights.clamp(max=1.0 / rates.shape[-1]) / n_others.to(rates.dtype)
+    return 4.0 * GAIN * event_weight.clamp(max=1.0 / rates.shape[-1]) / n_others.to(rates.dtype)
 
 
 def event_weights(counts, sizes):
     """Return a weight between `MIN_EVENT_WEIGHT` and 1 for each event (..., E, 1, 1).
 
-    It is the harmonic mean over groups of the fraction of samples in the event, divided by the
-    number of events. Groups without samples in the event are left out. The samples of a rare event
-    are few, so a large weight would change their rate too fast: the rate would oscillate, and so
-    would the rates of other events.
+    The weight is the harmonic mean over groups of the fraction of samples in the event, divided by
+    the number of events. Groups without samples in the event are left out. A rare event has few
+    samples. A large weight would change their scores too fast, and the rates of all events would
+    oscillate.
 
     Parameters
     ----------
@@ -41,19 +42,19 @@ def event_weights(counts, sizes):
     return (fractions / counts.shape[-3]).clamp(min=MIN_EVENT_WEIGHT)
 
 
-def squared_excess(constraint, rates, counts, weights, multipliers, bound):
+def squared_excess(constraint, rates, counts, event_weight, multipliers, bound):
     """Return the two terms of the augmented Lagrangian, both of the shape (..., E, G, C).
 
     These are half the weighted squared excess, and the product of multipliers and deviations. The
     parameters are those of `gradient_and_update`.
     """
-    weight = weight_of_excess(rates, counts, weights)
+    weight = weight_of_excess(rates, counts, event_weight)
     deviations = constraint.deviations(rates, counts)
     outside = constraint.excess(deviations, bound, torch.ones_like(weight), counts)
     return 0.5 * weight * outside.square(), multipliers * deviations
 
 
-def gradient_and_update(constraint, rates, counts, weights, multipliers, bound, step_size):
+def gradient_and_update(constraint, rates, counts, event_weight, multipliers, bound, step_size):
     r"""Return the gradient of the augmented Lagrangian, and the multipliers after a step.
 
     The follower's loss is an augmented Lagrangian [1]_ of the constraint that the rates r of all
@@ -79,8 +80,8 @@ def gradient_and_update(constraint, rates, counts, weights, multipliers, bound, 
     counts : torch.Tensor of shape (..., E, G, 1) or (..., E, G, C)
         Denominators of the rates. A group with 0 keeps its multiplier.
 
-    weights : torch.Tensor of shape (..., E, 1, 1)
-        Weights of the events, from `event_weights`.
+    event_weight : torch.Tensor of shape (..., E, 1, 1)
+        Weight of each event, from `event_weights`.
 
     bound : torch.Tensor of shape () or (..., 1, 1, 1)
         Bound on the difference.
@@ -100,7 +101,7 @@ def gradient_and_update(constraint, rates, counts, weights, multipliers, bound, 
     .. [1] Hestenes, M. R. (1969). Multiplier and gradient methods. Journal of Optimization Theory
        and Applications 4, 303-320.
     """
-    weight = weight_of_excess(rates, counts, weights)
+    weight = weight_of_excess(rates, counts, event_weight)
     # s e(r + mu / s) equals e(s r + mu) for a bound that is scaled by s. Use the second form,
     # because it avoids a division by a small s.
     s = step_size * weight

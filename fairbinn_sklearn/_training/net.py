@@ -23,7 +23,7 @@ from .thresholds import threshold_at_rate
 from .update_rules import METHODS, accuracy_only, bounded_step, broadcast
 
 EVALUATION_SIZE = 4096  # samples at a time without gradients
-SPEEDUP_OF_EVENTS = 2.0  # of the change to decisions under a target, with several events
+DECISION_SPEEDUP = 2.0  # decisions count fully after half of the epochs (target, several events)
 
 
 class TwoPlayerNet(NeuralNet):
@@ -284,10 +284,10 @@ class TwoPlayerNet(NeuralNet):
         # The mean scores of a group say little about the level of its decisions.
         of_level = self.options.has_rates and self.options.constraint.measures_level
         is_last = run.is_continued or not last or of_level
-        # The rates of several events can agree for scores and differ for decisions. The multipliers
-        # need time to correct this.
-        is_faster = self.options.fairness_target is not None and self.criterion_.n_events > 1
-        decision_weight = min(progress * (SPEEDUP_OF_EVENTS if is_faster else 1.0), 1.0)
+        # Change to decisions earlier under a target with several events, because their rates can
+        # agree for scores and differ for decisions, and the multipliers need time to correct this.
+        is_early = self.options.fairness_target is not None and self.criterion_.n_events > 1
+        decision_weight = min(progress * (DECISION_SPEEDUP if is_early else 1.0), 1.0)
         self.criterion_.decision_weight = 1.0 if is_last else decision_weight
         # Increase the slope slowly, because a steep slope from the first epoch can end in one
         # predicted class. A point of a path keeps slope 1, because it has too few epochs.

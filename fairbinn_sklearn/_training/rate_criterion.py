@@ -12,7 +12,7 @@ from .multipliers import event_weights, gradient_and_update, squared_excess
 from .offsets import offsets_of
 from .partitions import Partitions, stratum_weights
 
-OF_SAMPLES = ["counts", "sizes"]  # names of buffers that do not depend on the network
+COUNT_BUFFERS = ["counts", "sizes"]  # buffers that do not depend on the network
 MIN_COUNT = 1e-20  # decayed count below which a group counts as absent
 MIN_DENOMINATOR = 1e-6  # smallest mean denominator of a sample, in gradients
 SURROGATE_SLOPE = 4.0  # slope of the surrogate of decisions at the end of training
@@ -217,21 +217,21 @@ class RateCriterion(Criterion):
             return (grad if scale == 1.0 else scale * grad), mean_penalty
 
         bound, step_size = self._bound(rates), self.multiplier_step(batch)
-        others = (counts, n_samples, self.sizes[..., None], multipliers)
+        inputs = (counts, n_samples, self.sizes[..., None], multipliers)
 
-        def of_parts(function, rates, *args):
-            def of_part(rates, counts, n_samples, sizes, multipliers):
-                weights = event_weights(n_samples, sizes)
-                return function(self.constraint, rates, counts, weights, multipliers, bound, *args)
+        def map_parts(function, rates, *args):
+            def apply(rates, counts, n_samples, sizes, multipliers):
+                weight = event_weights(n_samples, sizes)
+                return function(self.constraint, rates, counts, weight, multipliers, bound, *args)
 
-            return zip(*self._by_partition(of_part, rates, *others), strict=True)
+            return zip(*self._by_partition(apply, rates, *inputs), strict=True)
 
         def lagrangian(rates):
-            squared, linear = of_parts(squared_excess, rates)
+            squared, linear = map_parts(squared_excess, rates)
             axes = (-3, -2, -1) if self.n_strata == 1 else (-4, -3, -2, -1)
             return sum(part.sum(axes) for part in squared + linear)
 
-        grads, updated = of_parts(gradient_and_update, rates, step_size)
+        grads, updated = map_parts(gradient_and_update, rates, step_size)
         self.multipliers = self.partitions.join(updated)
         return self.partitions.join(grads), lagrangian
 
@@ -378,7 +378,7 @@ class RateCriterion(Criterion):
         self.partitions = Partitions(self.n_groups, self.n_strata)
         for name in self.state_names():
             buffer = getattr(self, name)
-            axis = 1 if name in OF_SAMPLES else buffer.ndim - 2
+            axis = 1 if name in COUNT_BUFFERS else buffer.ndim - 2
             parts = buffer.split(before, axis)
             later_axes = (0, 0) * (buffer.ndim - 1 - axis)
             wider = [
@@ -389,7 +389,7 @@ class RateCriterion(Criterion):
 
     def state_names(self):
         """Return the names of the buffers that have an axis of cells."""
-        names = [*OF_SAMPLES, "sums", "multipliers", "offsets"]
+        names = [*COUNT_BUFFERS, "sums", "multipliers", "offsets"]
         return names if self.is_mean else [*names, "denominators"]
 
     def summary(self):

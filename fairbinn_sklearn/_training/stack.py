@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 
 from .function_criterion import FunctionCriterion
 from .module import players
-from .rate_criterion import OF_SAMPLES
+from .rate_criterion import COUNT_BUFFERS
 from .resolve import OPTIMIZERS
 
 
@@ -119,7 +119,7 @@ def unstacked(many, net, options, k):
         params = zip(single.module_.parameters(), many.module_.weights, strict=True)
         for param, weights in params:
             param.copy_(weights[k])
-    for name in OF_SAMPLES:
+    for name in COUNT_BUFFERS:
         setattr(single.criterion_, name, getattr(many.criterion_, name).clone())
     for name in _sums_of_networks(net):
         setattr(single.criterion_, name, getattr(many.criterion_, name)[:, k].clone())
@@ -142,7 +142,7 @@ def unstacked(many, net, options, k):
 
 def _sums_of_networks(net):
     """Return the names of the criterion's buffers that have an axis of networks."""
-    return [name for name in net.criterion_.state_names() if name not in OF_SAMPLES]
+    return [name for name in net.criterion_.state_names() if name not in COUNT_BUFFERS]
 
 
 def _optimizer_state_of(state_dict, k):

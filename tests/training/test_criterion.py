@@ -130,7 +130,7 @@ def test_the_loss_of_strata_is_the_weighted_mean_of_their_losses(constraint, how
 @pytest.mark.parametrize(
     "constraint", [DemographicParity(), EqualOpportunity(), EqualizedOdds(), PredictiveParity()]
 )
-def test_a_stratum_that_is_absent_from_the_window_has_no_multipliers(constraint):
+def test_multipliers_of_an_absent_stratum_stay_0(constraint):
     logits, batch, _ = strata_and_groups(90, 2, 3)
     criterion = RateCriterion(constraint, [3], n_strata=3, window=300.0).double()
     criterion.target = 0.01
@@ -139,7 +139,7 @@ def test_a_stratum_that_is_absent_from_the_window_has_no_multipliers(constraint)
     assert present.any() and not absent.any()
 
 
-def test_multipliers_of_positive_labels_move_more_slowly_if_these_are_rare():
+def test_multipliers_move_in_proportion_to_the_fraction_of_positive_labels():
     logits, batch = random_batch(4000, 2)
     batch = batch._replace(sample_weight=torch.rand(4000, dtype=torch.double))
     rare = batch.y * (torch.rand(4000) < 0.6)

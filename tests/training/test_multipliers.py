@@ -199,7 +199,7 @@ def nearest_excess(rates, target):
 def updated_multipliers(multipliers, rates, target, present, step_size):
     target = torch.tensor(target, dtype=rates.dtype)
     _, updated = gradient_and_update(
-        DemographicParity(), rates, present, ONE, multipliers, target, step_size
+        DemographicParity(), rates, present, UNIT_WEIGHT, multipliers, target, step_size
     )
     return updated
 
@@ -210,7 +210,7 @@ def excess(rates, target, present):
     return DemographicParity().excess(rates, target, scale, present)
 
 
-ONE = torch.ones(1, 1, 1)
+UNIT_WEIGHT = torch.ones(1, 1, 1)
 ALL_PRESENT = {n: torch.ones(1, n, 1, dtype=torch.bool) for n in (2, 5, 9)}
 
 
@@ -271,32 +271,36 @@ def test_multipliers_converge_to_the_gradient_at_the_nearest_rates():
     assert_close(multipliers, excess(wanted, 0.3, present), atol=1e-6, rtol=0)
     assert np.ptp((wanted - multipliers).numpy()) == pytest.approx(0.3, abs=1e-6)
     assert multipliers[0, 2, 0] == 0  # the group inside the band
-    assert weight_of_excess(wanted, present, ONE).item() == GAIN
+    assert weight_of_excess(wanted, present, UNIT_WEIGHT).item() == GAIN
 
 
-SIZES = torch.tensor([[[300.0], [700.0], [50.0]]])
+GROUP_SIZES = torch.tensor([[[300.0], [700.0], [50.0]]])
 
 
-def test_weight_of_an_event_is_the_mean_fraction_divided_by_the_number_of_events():
+def test_event_weight_is_the_harmonic_mean_fraction_over_the_number_of_events():
     fractions = torch.tensor([[0.6, 0.9, 0.8], [0.9, 0.6, 0.0]])[..., None]
     expected = [hmean([0.6, 0.9, 0.8]) / 2, hmean([0.9, 0.6]) / 2]
-    assert event_weights(fractions * SIZES, SIZES).flatten().tolist() == pytest.approx(expected)
-    assert event_weights(SIZES, SIZES).item() == 1.0
+    assert event_weights(fractions * GROUP_SIZES, GROUP_SIZES).flatten().tolist() == pytest.approx(
+        expected
+    )
+    assert event_weights(GROUP_SIZES, GROUP_SIZES).item() == 1.0
 
 
-@pytest.mark.parametrize("sizes", [SIZES, 0 * SIZES])
-def test_rare_and_absent_events_have_finite_weights(sizes):
-    assert event_weights(0.01 * SIZES, SIZES).item() == pytest.approx(MIN_EVENT_WEIGHT)
-    assert event_weights(0 * SIZES, sizes).item() == 1.0
+@pytest.mark.parametrize("sizes", [GROUP_SIZES, 0 * GROUP_SIZES])
+def test_event_weight_has_a_minimum_and_is_1_for_absent_events(sizes):
+    assert event_weights(0.01 * GROUP_SIZES, GROUP_SIZES).item() == pytest.approx(MIN_EVENT_WEIGHT)
+    assert event_weights(0 * GROUP_SIZES, sizes).item() == 1.0
 
 
 @pytest.mark.parametrize(
     "n_scores, weight, expected",
     [(1, 1.0, 1.0), (1, 0.25, 0.25), (4, 1.0, 0.25), (4, 0.25, 0.25), (4, 0.2, 0.2)],
 )
-def test_weight_of_the_excess_is_limited_by_scores_and_events(n_scores, weight, expected):
+def test_weight_of_the_excess_uses_the_smaller_of_event_weight_and_1_over_scores(
+    n_scores, weight, expected
+):
     rates, weight = torch.rand(1, 3, n_scores), torch.full((1, 1, 1), weight)
-    result = weight_of_excess(rates, SIZES, weight)
+    result = weight_of_excess(rates, GROUP_SIZES, weight)
     assert result.item() == pytest.approx(4 * GAIN / 2 * expected)  # three groups
 
 

@@ -72,7 +72,9 @@ def test_decision_weight_grows_from_0_to_1_over_the_epochs(biased, epochs, expec
         ("demographic_parity", 0.05, [0.0, 0.25, 0.5, 0.75, 1.0]),
     ],
 )
-def test_several_events_under_a_target_use_decisions_earlier(biased, constraint, target, expected):
+def test_only_several_events_under_a_target_use_decisions_earlier(
+    biased, constraint, target, expected
+):
     net, samples = prepare(biased, fairness_target=target, constraint=constraint)
     values = train(net, samples, lambda net: net.criterion_.decision_weight, epochs=5)
     assert values == expected
