@@ -537,7 +537,7 @@ def report(table, name, title, bounds):
         ).plot(ax)
     accuracies = test.groupby(["method", "setting"])["accuracy"].mean()
     ax.set_ylim(bottom=accuracies.quantile(0.1) - 0.005)  # leave out constant predictions
-    ax.set_title(title)
+    ax.set(title=title, xlabel="Difference of decisions between groups (0 to 1, lower is better)")
     fig.savefig(RESULTS / f"{name}.png", dpi=110)
 
 
