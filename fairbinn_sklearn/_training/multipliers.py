@@ -38,6 +38,7 @@ def event_weights(counts, sizes):
     """
     present = counts > 0
     inverse = torch.where(present, sizes / counts, 0.0).sum(-2, keepdim=True)
+    # 0 / 0 where no group has samples in the event
     fractions = (present.sum(-2, keepdim=True) / inverse).nan_to_num(1.0)
     return (fractions / counts.shape[-3]).clamp(min=MIN_EVENT_WEIGHT)
 

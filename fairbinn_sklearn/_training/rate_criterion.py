@@ -91,11 +91,10 @@ class RateCriterion(Criterion):
 
     def prepare(self, batch):
         """Return the batch with the fields that do not depend on the network."""
+        if batch.groups is not None:
+            batch = batch._replace(cells=self.indicator(batch))
         batch = super().prepare(batch)
-        if batch.groups is None:
-            return batch
-        batch = batch._replace(cells=self.indicator(batch))
-        if self.is_mean:
+        if self.is_mean or batch.groups is None:
             return batch
         dtype = batch.membership.dtype
         a, b, c, d = self.constraint.expanded_coefficients(
@@ -108,8 +107,7 @@ class RateCriterion(Criterion):
 
     def membership(self, batch):
         """Return the weight of each sample in each event and cell (B, E * cells)."""
-        indicator = self.indicator(batch)
-        member = self.constraint.membership(self.labels(batch), indicator, self.n_classes)
+        member = self.constraint.membership(self.labels(batch), batch.cells, self.n_classes)
         return member.transpose(0, 1).flatten(1)
 
     @torch.no_grad()

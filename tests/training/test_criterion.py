@@ -441,6 +441,7 @@ def test_new_groups_are_appended_to_each_feature_and_rates_are_kept():
     logits, batch = random_batch(90, 3)
     update_rates(criterion, logits, batch._replace(groups=batch.groups + torch.tensor([[0, 2]])))
     assert (criterion.counts > 0).all()
+    assert_close(criterion.sizes, criterion.counts)  # demographic parity has all samples
 
 
 # Several sensitive features
