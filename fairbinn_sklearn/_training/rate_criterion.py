@@ -423,7 +423,9 @@ class RateCriterion(Criterion):
 
     def _bound(self, rates):
         """Return the bound on the differences, in a shape that matches the parts of rates."""
-        target = torch.as_tensor(self.target, dtype=rates.dtype, device=rates.device)
+        target = self.target
+        if not isinstance(target, torch.Tensor):
+            target = rates.new_full((), target)  # torch.tensor would make a GPU wait for the copy
         bound = self.constraint.largest_value(target)
         n_axes = 3 if self.n_strata == 1 else 4
         return bound.reshape(*bound.shape, *(1,) * n_axes) if bound.ndim else bound

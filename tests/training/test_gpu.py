@@ -1,5 +1,6 @@
 """Training on a CUDA device, skipped without one; where X is kept is tested everywhere."""
 
+import contextlib
 import pickle
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 from conftest import difference, make, make_data
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fairbinn_sklearn import FairBiNNClassifierCV, fairness_path
 from fairbinn_sklearn._data.batches import _fit_to_memory
 from fairbinn_sklearn._data.sources import Source
 from fairbinn_sklearn._training.net import TwoPlayerNet
 from fairbinn_sklearn.datasets import ArrayRows
+from fairbinn_sklearn.losses import DemographicParity
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 SETTINGS = {"eta": 10.0, "max_epochs": 15, "batch_size": 256, "device": "cuda"}
@@ -37,7 +40,7 @@ def fit(X, data, **params):
         {"method": "unrolled"},
         {"method": "lagrangian"},
         {"early_stopping": True},
-        {"eta": None, "fairness_target": 0.05, "equalize": "both"},
+        {"eta": None, "fairness_target": 0.05, "equalize": "both", "max_epochs": 40},
         {"constraint": "equalized_odds", "fairness_optimizer": "adam", "fairness_lr": 1e-4},
     ],
     ids=str,
@@ -93,22 +96,73 @@ def test_a_model_on_cuda_is_pickled(data):
     np.testing.assert_array_equal(loaded.predict_proba(data[0]), clf.predict_proba(data[0]))
 
 
-@needs_cuda
-@pytest.mark.filterwarnings("ignore:The difference on the training samples")
-@pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
-@pytest.mark.parametrize("params", [{}, {"eta": None, "fairness_target": 0.05}], ids=str)
-def test_no_training_step_waits_for_the_device(data, monkeypatch, method, params):
+TARGET = {"eta": None, "fairness_target": 0.05}
+AT_LEAST = {"fairness_target": 0.8, "constraint": DemographicParity(measure="ratio")}
+each_rule = pytest.mark.parametrize("method", ["bilevel", "alternating", "unrolled", "lagrangian"])
+each_criterion = pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        TARGET,
+        {**TARGET, "constraint": "predictive_parity"},
+        {**TARGET, **AT_LEAST},
+        {**TARGET, "equalize": "distribution"},
+    ],
+    ids=str,
+)
+
+
+def watch_steps(monkeypatch, context):
+    """Run each training step within the context."""
     step = TwoPlayerNet.train_step
 
     def watched(net, batch, **kwargs):
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with context():
             return step(net, batch, **kwargs)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(TwoPlayerNet, "train_step", watched)
+
+
+@contextlib.contextmanager
+def error_if_the_host_waits():
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@needs_cuda
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@each_rule
+@each_criterion
+def test_no_training_step_waits_for_the_device(data, monkeypatch, method, params):
+    watch_steps(monkeypatch, error_if_the_host_waits)
     fit(data[0], data, method=method, max_epochs=2, **params)
+
+
+class HostValues(TorchDispatchMode):
+    """Count the tensors that are made from values of Python; a GPU waits for each copy."""
+
+    n_tensors = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        HostValues.n_tensors += function is torch.ops.aten.lift_fresh.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@each_rule
+@each_criterion
+def test_no_training_step_copies_values_to_the_device(data, monkeypatch, method, params):
+    monkeypatch.setattr(HostValues, "n_tensors", 0)
+    watch_steps(monkeypatch, HostValues)
+    fit(data[0], data, method=method, max_epochs=1, device="cpu", **params)
+    assert HostValues.n_tensors == 0
+    with HostValues():
+        torch.tensor(0.05)
+    assert HostValues.n_tensors == 1
 
 
 def test_x_is_moved_to_the_device_if_it_takes_at_most_half_of_its_memory(
