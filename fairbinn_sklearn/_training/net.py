@@ -515,7 +515,8 @@ class TwoPlayerNet(NeuralNet):
             self.history.record(prefix + key, value)
 
     def _check_finite(self, record, eta):
-        weights_finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
+        finite = torch.stack([p.isfinite().all() for p in self.module_.parameters()])
+        weights_finite = bool(finite.all())  # one test, because a GPU waits for each
         values = [record["loss"]] if self.run.rule is accuracy_only else record.values()
         if weights_finite and all(np.isfinite(value).all() for value in values):
             return
