@@ -272,8 +272,10 @@ def reduction(make, encode):
 def adversarial(X, y, group, seed, plan):
     """Fit AdversarialFairnessClassifier with one layer; deeper networks predict a constant."""
     X, transform = encoded_features(X, y, group)
+    # fairlearn 0.15 trains the same network for all values of `random_state`.
+    order = np.random.default_rng(seed).permutation(len(y))
+    X, y, group = X[order], y[order], group[order]
     for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):
-        torch.manual_seed(seed)
         start = time.process_time()
         model = AdversarialFairnessClassifier(
             backend="torch",
