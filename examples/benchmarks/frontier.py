@@ -272,7 +272,7 @@ def reduction(make, encode):
 def adversarial(X, y, group, seed, plan):
     """Fit AdversarialFairnessClassifier with one layer; deeper networks predict a constant."""
     X, transform = encoded_features(X, y, group)
-    # fairlearn 0.15 trains the same network for all values of `random_state`.
+    # Permute the samples, because fairlearn 0.15 trains the same network for every `random_state`.
     order = np.random.default_rng(seed).permutation(len(y))
     X, y, group = X[order], y[order], group[order]
     for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):

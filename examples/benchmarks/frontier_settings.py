@@ -3,12 +3,13 @@ Compare settings for frontier.py on folds of Adult's training samples.
 
     python examples/benchmarks/frontier_settings.py --save docs/results/frontier_settings.csv
 
-Sex is not among the features. Each variant changes one setting of the base, the settings of
-frontier.py. For each of three folds, a path over the targets of frontier.py is trained on the other
-two folds, and the predictions of the held-out folds are pooled. The table has the accuracy without
-a fairness loss, the accuracy at some demographic parity differences, interpolated linearly between
-the targets, and the CPU seconds per path with one thread, without gradient boosting. The test
-samples are not used. Differences below about 0.001 are noise.
+Sex is not among the features. The base has the settings of frontier.py. Each other variant changes
+the settings that it names. For each of three folds, a path over the targets of frontier.py is
+trained on the other two folds, and the predictions of the held-out folds are pooled. The table has
+the accuracy without a fairness loss, the accuracy at some demographic parity differences,
+interpolated linearly between the targets, and the CPU seconds per path with one thread; the time of
+gradient boosting is not included. The test samples are not used. Differences below about 0.001 are
+noise.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 
 ETAS = (0.3, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22, 32, 45, 64)
 
-# Parameters of the estimator; "path", "encode", "etas" are arguments of `evaluate`.
+# Parameters of the estimator, except "path", "encode" and "etas", which `evaluate` handles.
 VARIANTS = {
     "base": {},
     "etas instead of targets": {"etas": ETAS},

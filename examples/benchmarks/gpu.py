@@ -4,14 +4,18 @@ Compare a GPU with the CPU, and with a bare loop on the same GPU, by batch size.
     python examples/benchmarks/gpu.py
 
 The data are copies of Adult's training samples. The times are milliseconds per training step: the
-additional time of a fit with more epochs, divided by its additional steps; medians over
-``--repeats``. The epochs are so many that at least ``--steps`` steps are added, and a step includes
-its share of the work of an epoch, such as the new order of the samples. The methods are the
-estimator with the default network on the CPU, with one thread and with all (the shorter time
-counts), and on the device; the bare loop of ``speed.py`` on the device; and a path over 16 values
-of eta, whose networks a GPU trains side by side. The share in kernels is the time that the device
-computes, divided by the time of the fit, with torch's profiler. ``--device cpu`` runs the script
-without a GPU.
+additional time of a fit with more epochs, divided by its additional steps. A step includes its
+share of the work of an epoch, such as shuffling. The number of epochs is chosen so that at least
+``--steps`` steps are added. Times on the device are medians over ``--repeats``; the time on the CPU
+is a single measurement of at least 40 steps.
+
+Four methods are timed. The estimator with the default network runs on the CPU and on the device.
+The CPU time is the shorter of one thread and all threads. The bare loop of ``speed.py`` runs on the
+device. A path over 16 values of eta runs on the device, too; a GPU trains its networks side by
+side.
+
+The share in kernels is measured with torch's profiler: the time during which the device computes,
+divided by the time of the fit. ``--device cpu`` runs the script without a GPU.
 """
 
 import argparse
@@ -30,7 +34,7 @@ from torch.profiler import ProfilerActivity, profile
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
 
 SIZES = (256, 1024, 4096, 16_384, 65_536)
-STEPS_PER_EPOCH = 64  # at most, to save time
+MAX_STEPS_PER_EPOCH = 64  # limit the samples, because full epochs take too long
 CPU_STEPS = 40
 
 
@@ -44,7 +48,7 @@ def seconds(function):
 
 
 def milliseconds_per_step(fit, steps_per_epoch, steps, repeats):
-    """Return the median additional time of a longer training per additional step."""
+    """Return the median time per additional step of a longer fit, in milliseconds."""
     epochs = math.ceil(steps / steps_per_epoch)
     fit(1)
     times = [seconds(lambda: fit(1 + epochs)) - seconds(lambda: fit(1)) for _ in range(repeats)]
@@ -52,7 +56,7 @@ def milliseconds_per_step(fit, steps_per_epoch, steps, repeats):
 
 
 def share_in_kernels(fit, device):
-    """Return the share of a fit in which the device computes."""
+    """Return the fraction of the fit time during which the device computes."""
     activity = ProfilerActivity.CPU if device == "cpu" else ProfilerActivity.CUDA
     with profile(activities=[activity], acc_events=True) as profiler:
         total = seconds(fit)
@@ -62,7 +66,7 @@ def share_in_kernels(fit, device):
 
 def measure(data, batch_size, device, steps, repeats):
     """Return a row of the table."""
-    n_samples = min(len(data[0]), STEPS_PER_EPOCH * batch_size)
+    n_samples = min(len(data[0]), MAX_STEPS_PER_EPOCH * batch_size)
     X, y, sex = (values[:n_samples] for values in data)
     steps_per_epoch = math.ceil(n_samples / batch_size)
     settings = {"batch_size": batch_size, "random_state": 0}
@@ -122,7 +126,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--save", help="CSV file to write")
     args = parser.parse_args()
-    warnings.simplefilter("ignore", ConvergenceWarning)  # the trainings are short
+    warnings.simplefilter("ignore", ConvergenceWarning)  # short fits do not converge
     data = [np.concatenate([values] * args.copies) for values in adult_features()[:3]]
     records = []
     for batch_size in args.sizes:

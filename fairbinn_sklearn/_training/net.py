@@ -515,8 +515,9 @@ class TwoPlayerNet(NeuralNet):
             self.history.record(prefix + key, value)
 
     def _check_finite(self, record, eta):
+        # Convert to bool once, because the host waits for a GPU at each conversion.
         finite = torch.stack([p.isfinite().all() for p in self.module_.parameters()])
-        weights_finite = bool(finite.all())  # one test, because a GPU waits for each
+        weights_finite = bool(finite.all())
         values = [record["loss"]] if self.run.rule is accuracy_only else record.values()
         if weights_finite and all(np.isfinite(value).all() for value in values):
             return

@@ -425,7 +425,8 @@ class RateCriterion(Criterion):
         """Return the bound on the differences, in a shape that matches the parts of rates."""
         target = self.target
         if not isinstance(target, torch.Tensor):
-            target = rates.new_full((), target)  # torch.tensor would make a GPU wait for the copy
+            # Fill on the device, because the host waits if torch.as_tensor copies a value to a GPU.
+            target = rates.new_full((), target)
         bound = self.constraint.largest_value(target)
         n_axes = 3 if self.n_strata == 1 else 4
         return bound.reshape(*bound.shape, *(1,) * n_axes) if bound.ndim else bound

@@ -113,7 +113,7 @@ each_criterion = pytest.mark.parametrize(
 )
 
 
-def watch_steps(monkeypatch, context):
+def run_steps_within(monkeypatch, context):
     """Run each training step within the context."""
     step = TwoPlayerNet.train_step
 
@@ -139,12 +139,15 @@ def error_if_the_host_waits():
 @each_rule
 @each_criterion
 def test_no_training_step_waits_for_the_device(data, monkeypatch, method, params):
-    watch_steps(monkeypatch, error_if_the_host_waits)
+    run_steps_within(monkeypatch, error_if_the_host_waits)
     fit(data[0], data, method=method, max_epochs=2, **params)
 
 
 class HostValues(TorchDispatchMode):
-    """Count the tensors that are made from values of Python; a GPU waits for each copy."""
+    """Count the tensors created from Python values.
+
+    On a GPU, the host waits for each copy.
+    """
 
     n_tensors = 0
 
@@ -158,7 +161,7 @@ class HostValues(TorchDispatchMode):
 @each_criterion
 def test_no_training_step_copies_values_to_the_device(data, monkeypatch, method, params):
     monkeypatch.setattr(HostValues, "n_tensors", 0)
-    watch_steps(monkeypatch, HostValues)
+    run_steps_within(monkeypatch, HostValues)
     fit(data[0], data, method=method, max_epochs=1, device="cpu", **params)
     assert HostValues.n_tensors == 0
     with HostValues():
