@@ -273,6 +273,7 @@ def adversarial(X, y, group, seed, plan):
     """Fit AdversarialFairnessClassifier with one layer; deeper networks predict a constant."""
     X, transform = encoded_features(X, y, group)
     # Permute the samples, because fairlearn 0.15 trains the same network for every `random_state`.
+    # The initial weights are still the same.
     order = np.random.default_rng(seed).permutation(len(y))
     X, y, group = X[order], y[order], group[order]
     for alpha in (0.1, 0.3, 1.0, 3.0, 10.0):

@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+import torch
 from frontier import NET, PATH, PLANS, TARGETS, boosted_features, encoded_features, measure
 from sklearn.model_selection import StratifiedKFold
 from tables import load_table
@@ -100,6 +101,7 @@ def main():
     parser.add_argument("--save", help="CSV file to write")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     args = parser.parse_args()
+    torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     (X, y, group), _ = load_table("adult", blind=True)
     strata = pd.Series(y).astype(str) + group

@@ -3,22 +3,24 @@ Compare a GPU with the CPU, and with a bare loop on the same GPU, by batch size.
 
     python examples/benchmarks/gpu.py
 
-The data are copies of Adult's training samples. The times are milliseconds per training step: the
-additional time of a fit with more epochs, divided by its additional steps. A step includes its
-share of the work of an epoch, such as shuffling. The number of epochs is chosen so that at least
-``--steps`` steps are added. Times on the device are medians over ``--repeats``; the time on the CPU
-is a single measurement of at least 40 steps.
+The data are 64 batches of repeated copies of Adult's training samples. The times are milliseconds
+per training step: the time of the training loop divided by its steps, after a fit as warm-up. A
+step includes its share of the work of an epoch, such as shuffling, but not the checks before the
+training and the predictions after it. The number of epochs is chosen so that there are at least
+``--steps`` steps. Times are medians over ``--repeats``.
 
-Four methods are timed. The estimator with the default network runs on the CPU and on the device.
-The CPU time is the shorter of one thread and all threads. The bare loop of ``speed.py`` runs on the
-device. A path over 16 values of eta runs on the device, too; a GPU trains its networks side by
-side.
+Four methods are timed. The estimator with the default network runs on the CPU, where it uses one
+thread for small batches, and on the device. The bare loop of ``speed.py`` runs on the device. On a
+GPU, a path over 16 values of eta runs, too, whose networks are trained side by side; its steps are
+those of all networks together.
 
-The share in kernels is measured with torch's profiler: the time during which the device computes,
-divided by the time of the fit. ``--device cpu`` runs the script without a GPU.
+The share in kernels is measured with torch's profiler: the time of kernels, without copies, divided
+by the time of the training loop without the profiler. ``--device cpu`` runs the script without a
+GPU.
 """
 
 import argparse
+import contextlib
 import math
 import time
 import warnings
@@ -29,39 +31,63 @@ import torch
 from adult_features import adult_features
 from sklearn.exceptions import ConvergenceWarning
 from speed import ETA, bare_loop
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from fairbinn_sklearn import FairBiNNClassifier, fairness_path
+from fairbinn_sklearn._training.net import TwoPlayerNet
 
 SIZES = (256, 1024, 4096, 16_384, 65_536)
 MAX_STEPS_PER_EPOCH = 64  # limit the samples, because full epochs take too long
-CPU_STEPS = 40
 
 
-def seconds(function):
-    """Return the wall time of a call, including the work queued on a GPU."""
-    start = time.perf_counter()
-    function()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+class TrainingClock:
+    """Adds up the time of training loops, including the work queued on the device."""
+
+    def __init__(self, device):
+        self.device = torch.device(device)
+        self.seconds = 0.0
+
+    def synchronize(self):
+        """Wait for a GPU."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    @contextlib.contextmanager
+    def running(self):
+        """Add the time of a block."""
+        self.synchronize()
+        start = time.perf_counter()
+        yield
+        self.synchronize()
+        self.seconds += time.perf_counter() - start
+
+    def of(self, function):
+        """Return the seconds that training loops take during a call."""
+        train, self.seconds = TwoPlayerNet.train, 0.0
+
+        def timed(net, *args, **kwargs):
+            with self.running():
+                return train(net, *args, **kwargs)
+
+        TwoPlayerNet.train = timed
+        try:
+            function()
+        finally:
+            TwoPlayerNet.train = train
+        return self.seconds
 
 
-def milliseconds_per_step(fit, steps_per_epoch, steps, repeats):
-    """Return the median time per additional step of a longer fit, in milliseconds."""
-    epochs = math.ceil(steps / steps_per_epoch)
-    fit(1)
-    times = [seconds(lambda: fit(1 + epochs)) - seconds(lambda: fit(1)) for _ in range(repeats)]
-    return 1e3 * float(np.median(times)) / (epochs * steps_per_epoch)
-
-
-def share_in_kernels(fit, device):
-    """Return the fraction of the fit time during which the device computes."""
-    activity = ProfilerActivity.CPU if device == "cpu" else ProfilerActivity.CUDA
-    with profile(activities=[activity], acc_events=True) as profiler:
-        total = seconds(fit)
-    name = "self_cpu_time_total" if device == "cpu" else "self_device_time_total"
-    return sum(getattr(event, name) for event in profiler.key_averages()) / 1e6 / total
+def share_in_kernels(function, seconds):
+    """Return the time of kernels during a call, relative to some seconds."""
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiler:
+        function()
+    kernels = [
+        event.self_device_time_total
+        for event in profiler.key_averages()
+        if event.device_type == DeviceType.CUDA and not event.key.startswith("Mem")
+    ]
+    return sum(kernels) / 1e6 / seconds
 
 
 def measure(data, batch_size, device, steps, repeats):
@@ -69,57 +95,55 @@ def measure(data, batch_size, device, steps, repeats):
     n_samples = min(len(data[0]), MAX_STEPS_PER_EPOCH * batch_size)
     X, y, sex = (values[:n_samples] for values in data)
     steps_per_epoch = math.ceil(n_samples / batch_size)
+    epochs = math.ceil(steps / steps_per_epoch)
     settings = {"batch_size": batch_size, "random_state": 0}
-    tensors = [
-        torch.tensor(X, device=device),
-        torch.tensor(y, dtype=torch.float32, device=device),
-        torch.tensor(sex == "Male", dtype=torch.long, device=device),
-    ]
+    clock = TrainingClock(device)
 
-    def fit(epochs, device=device):
+    def fit(device):
         clf = FairBiNNClassifier(ETA, max_epochs=epochs, device=device, **settings)
         clf.fit(X, y, sensitive_features=sex)
 
-    def path(epochs):
+    def path():
         clf = FairBiNNClassifier(max_epochs=epochs, device=device, **settings)
         fairness_path(X, y, sex, etas=np.geomspace(0.5, 50, 16), estimator=clf)
 
-    def bare(epochs):
-        bare_loop(*tensors, epochs=epochs, batch_size=batch_size)
+    def bare():
+        tensors = [
+            torch.tensor(X, device=device),
+            torch.tensor(y, dtype=torch.float32, device=device),
+            torch.tensor(sex == "Male", dtype=torch.long, device=device),
+        ]
+        with clock.running():
+            bare_loop(*tensors, epochs=epochs, batch_size=batch_size)
 
-    def on_cpu(threads):
-        all_threads = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        time = milliseconds_per_step(
-            lambda epochs: fit(epochs, "cpu"), steps_per_epoch, CPU_STEPS, 1
-        )
-        torch.set_num_threads(all_threads)
-        return time
+    def milliseconds(function):
+        function()
+        seconds = np.median([clock.of(function) for _ in range(repeats)])
+        return 1e3 * float(seconds) / (epochs * steps_per_epoch)
 
-    on_device, loop, networks = (
-        milliseconds_per_step(function, steps_per_epoch, steps, repeats)
-        for function in (fit, bare, path)
-    )
-    cpu = min(on_cpu(threads) for threads in {1, torch.get_num_threads()})
-    epochs = math.ceil(steps / steps_per_epoch)
-    return {
+    on_cpu, on_device, loop = map(milliseconds, (lambda: fit("cpu"), lambda: fit(device), bare))
+    row = {
         "batch size": batch_size,
         "samples": n_samples,
-        "CPU, ms": cpu,
+        "CPU, ms": on_cpu,
         "device, ms": on_device,
         "bare loop, ms": loop,
-        "path of 16, ms": networks,
-        "CPU / device": cpu / on_device,
+        "CPU / device": on_cpu / on_device,
         "device / bare loop": on_device / loop,
-        "path / device": networks / on_device,
-        "share in kernels": share_in_kernels(lambda: fit(epochs), device),
     }
+    if clock.device.type == "cuda":
+        networks = milliseconds(path)
+        seconds = 1e-3 * on_device * epochs * steps_per_epoch
+        row["path of 16, ms"] = networks
+        row["path / device"] = networks / on_device
+        row["share in kernels"] = share_in_kernels(lambda: fit(device), seconds)
+    return row
 
 
 def main():
     """Print, and optionally save, one row per batch size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--copies", type=int, default=8, help="copies of the training samples")

@@ -221,9 +221,9 @@ def _why_missed_on(criterion, net, training, group_encoder):
     group, count = min(criterion.widest_gap(), key=itemgetter(1))
     if count < FEW_SAMPLES:
         return (
-            f"The rate of group {group_encoder.names_[group]!r}, one of the two groups that differ "
-            f"most, is over too few samples set aside to control it (samples: {count:.0f}). Raise "
-            "validation_fraction, or merge the group with another."
+            f"Group {group_encoder.names_[group]!r}, one of the two groups that differ most, has too "
+            f"few samples set aside to control its rate: {count:.0f}. Raise validation_fraction, or "
+            "merge the group with another."
         )
     if training.offset_range(criterion) > MISSED[1]:
         return (

@@ -278,8 +278,8 @@ class RateCriterion(Criterion):
         rates = self._running_rates()
         if self.target is None or not self.has_offsets:
             return rates
-        offsets = torch.lerp(self.offsets[SCORES], self.offsets[self.kinds], self.decision_weight)
-        return rates + offsets
+        offsets = self._of_kinds(self.offsets)
+        return rates + torch.lerp(self.offsets[SCORES], offsets, self.decision_weight)
 
     def _running_rates(self):
         """Return the running rates (K, ..., E, cells, C) of the kinds that are equalised."""
@@ -311,7 +311,7 @@ class RateCriterion(Criterion):
 
     def offset_range(self, held_out):
         """Return the largest difference between the offsets of two groups, in equalised rates."""
-        offsets = self.offsets_to(held_out)[self.kinds]
+        offsets = self._of_kinds(self.offsets_to(held_out))
         ranges = self._by_partition(lambda part: part.amax(-2) - part.amin(-2), offsets)
         return max(float(part.max()) for part in ranges)
 
@@ -405,6 +405,11 @@ class RateCriterion(Criterion):
         if self.equalize == "distribution":
             record["distribution_difference"] = self.constraint_value().tolist()
         return record
+
+    def _of_kinds(self, values):
+        """Return the values of the kinds of rates that are equalised, which are neighbours."""
+        # With a list as index, the host would wait for a GPU.
+        return values[self.kinds[0] : self.kinds[-1] + 1]
 
     def _counts_of(self, kind):
         """Return the running denominators (E, cells, 1) or (..., E, cells, C) of rates."""

@@ -108,6 +108,7 @@ each_criterion = pytest.mark.parametrize(
         {**TARGET, "constraint": "predictive_parity"},
         {**TARGET, **AT_LEAST},
         {**TARGET, "equalize": "distribution"},
+        {**TARGET, "target_samples": "validation"},
     ],
     ids=str,
 )
@@ -162,11 +163,23 @@ class HostValues(TorchDispatchMode):
 def test_no_training_step_copies_values_to_the_device(data, monkeypatch, method, params):
     monkeypatch.setattr(HostValues, "n_tensors", 0)
     run_steps_within(monkeypatch, HostValues)
-    fit(data[0], data, method=method, max_epochs=1, device="cpu", **params)
+    fit(data[0], data, method=method, max_epochs=2, device="cpu", **params)
     assert HostValues.n_tensors == 0
     with HostValues():
         torch.tensor(0.05)
     assert HostValues.n_tensors == 1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("points", [{"etas": [1, 10]}, {"targets": [0.02, 0.05]}], ids=str)
+def test_no_step_of_networks_side_by_side_copies_values(data, monkeypatch, points):
+    monkeypatch.setattr("fairbinn_sklearn._points.SIDE_BY_SIDE", ("cpu",))
+    monkeypatch.setattr(HostValues, "n_tensors", 0)
+    run_steps_within(monkeypatch, HostValues)
+    estimator = make(max_epochs=2, batch_size=256)
+    path = fairness_path(*data, **points, warm_start=False, estimator=estimator)
+    assert path.reason is None
+    assert HostValues.n_tensors == 0
 
 
 def test_x_is_moved_to_the_device_if_it_takes_at_most_half_of_its_memory(
