@@ -54,14 +54,18 @@ def predict_logits(module, X):
         module.eval()
     param = next(module.parameters())
     size = max(64, min(1024, 2**24 // math.prod(X.shape[1:])))  # 64 MiB, unless X is very wide
-    logits = []
+    logits, done = None, 0
     for part in X.in_order() if isinstance(X, Source) else [X]:
         for start in range(0, part.shape[0], size):
             chunk = as_tensor(part[start : start + size], param.device, param.dtype)
             padded = chunk.new_zeros(_padded_size(module, len(chunk), size), *chunk.shape[1:])
             padded[: len(chunk)] = chunk  # a copy, as a module may work in place
-            logits.append(module(padded)[: len(chunk)])
-    return torch.cat(logits).cpu().double().numpy()  # MPS has no float64
+            output = module(padded)[: len(chunk)]
+            if logits is None:  # a list of many small outputs would fragment the memory
+                logits = output.new_empty(X.shape[0], *output.shape[1:])
+            logits[done : done + len(chunk)] = output
+            done += len(chunk)
+    return logits.cpu().double().numpy()  # MPS has no float64
 
 
 def _padded_size(module, n_samples, size):
@@ -221,9 +225,9 @@ def _why_missed_on(criterion, net, training, group_encoder):
     group, count = min(criterion.widest_gap(), key=itemgetter(1))
     if count < FEW_SAMPLES:
         return (
-            f"Group {group_encoder.names_[group]!r}, one of the two groups that differ most, has too "
-            f"few samples set aside to control its rate: {count:.0f}. Raise validation_fraction, or "
-            "merge the group with another."
+            f"Group {group_encoder.names_[group]!r}, one of the two groups that differ most, has "
+            f"too few samples set aside to control its rate: {count:.0f}. Raise "
+            "validation_fraction, or merge the group with another."
         )
     if training.offset_range(criterion) > MISSED[1]:
         return (

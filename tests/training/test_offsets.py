@@ -164,7 +164,12 @@ def test_the_warning_reports_the_difference_on_the_samples_set_aside(large):
 @pytest.mark.parametrize(
     "count, difference, offset, expected",
     [
-        (99, 0.02, 0.3, "Group 'b', one of the two groups that differ most, has too few samples set aside to control its rate: 99."),
+        (
+            99,
+            0.02,
+            0.3,
+            "Group 'b', .* has too few samples set aside to control its rate: 99.",
+        ),
         (100, 0.02, 0.0, "The target is met on the training samples, and sampling alone explains"),
         (100, 0.02, 0.02, "The network overfits: .*Train shorter .max_epochs, now 10., raise wei"),
         (100, 0.3, 0.02, "The network overfits"),

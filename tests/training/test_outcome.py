@@ -1,6 +1,7 @@
 """Predictions, and warnings at the end of a training."""
 
 import copy
+import gc
 import warnings
 from types import SimpleNamespace
 
@@ -251,6 +252,20 @@ def test_chunks_of_a_custom_module_have_one_size():
     module.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
     predict_logits(module, np.zeros((1025, 4), dtype=np.float32))
     assert sizes == [1024, 1024]
+
+
+def test_outputs_of_chunks_are_not_kept(module):
+    """Thousands of small tensors between larger ones fragment the memory."""
+    n_alive = []
+
+    def watch(module, args, output):
+        objects = gc.get_objects()
+        n_alive.append(sum(type(o) is torch.Tensor and o.shape == (1024, 1) for o in objects))
+
+    module.register_forward_hook(watch)
+    predict_logits(module, np.zeros((5000, 4), dtype=np.float32))
+    assert len(n_alive) == 5
+    assert n_alive[3] <= n_alive[1]  # the last chunk is smaller
 
 
 def test_a_target_that_only_the_running_difference_misses_does_not_warn():
