@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from .._data.labels import positive_code
+from .._data.scales import feature_scales
 from ..losses import FairnessLoss
 from .function_criterion import FunctionCriterion
-from .module import FairBiNNModule, players
+from .module import MANY_FEATURES, FairBiNNModule, initial_scale, players
 from .net import TwoPlayerNet, seeded
 from .options import TrainingOptions
 from .rate_criterion import RateCriterion
@@ -139,7 +140,7 @@ def net_for(options, data, samples, random_state, window=None):
     window : int, default=None
         Number of samples over which rates are averaged. None means `rate_window`, at most an epoch.
     """
-    return build_net(
+    net = build_net(
         options,
         input_shape=tuple(samples.X.shape[1:]),
         n_classes=len(data.classes),
@@ -151,6 +152,12 @@ def net_for(options, data, samples, random_state, window=None):
         n_strata=data.n_strata,
         group_names=names_of_groups(data.group_encoder),
     )
+    if options.module is None and samples.X.shape[1] > MANY_FEATURES:
+        squared_norm = np.square(feature_scales(samples.thinned(1_000))).sum()
+        with torch.no_grad():
+            scale = net.module_.first_layer().scale
+            scale.fill_(initial_scale(len(scale), squared_norm))
+    return net
 
 
 def names_of_groups(encoder):

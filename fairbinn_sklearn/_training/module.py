@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.functional import linear
 
 MANY_FEATURES = 100  # with more features, the initial scale is below 1
+# A sample counts as many features as this times its mean squared norm, at most all features.
+FEATURES_PER_SQUARED_NORM = 30.0
 
 
 class ScaledLinear(nn.Linear):
@@ -19,7 +21,9 @@ class ScaledLinear(nn.Linear):
 
     The initial scale is 1, and with more than 100 features it is 100 divided by their number. A
     step of Adam changes each weight by about the learning rate. With a constant scale, the output
-    would therefore change faster with more features [2]_.
+    would therefore change faster with more features [2]_. If samples are mostly zeros, as counts of
+    words are, few features change the output, and a small scale would stop the training. The number
+    of features is then replaced by 30 times the mean squared norm of the samples.
 
     References
     ----------
@@ -101,13 +105,19 @@ class FairBiNNModule(nn.Module):
         return list(self.fairness.parameters())
 
 
+def initial_scale(n_features, squared_norm=math.inf):
+    """Return the initial scale of features, from their number and the samples' squared norm."""
+    n_effective = math.ceil(min(n_features, FEATURES_PER_SQUARED_NORM * squared_norm))
+    return MANY_FEATURES / max(n_effective, MANY_FEATURES)
+
+
 def _linear(layer_type, n_in, n_out, generator):
     """Return a layer whose weights are drawn by a generator."""
     layer = nn.utils.skip_init(layer_type, n_in, n_out, device="cpu", dtype=torch.float32)
     bound = 1 / math.sqrt(n_in)
     with torch.no_grad():
         if layer_type is ScaledLinear:
-            layer.scale.fill_(min(1, MANY_FEATURES / n_in))
+            layer.scale.fill_(initial_scale(n_in))
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
     return layer

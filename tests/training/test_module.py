@@ -1,11 +1,14 @@
 """The default module: base, fairness layers and head."""
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
+from conftest import make
 from torch import nn
 from torch.testing import assert_close
 
-from fairbinn_sklearn._training.module import FairBiNNModule, ScaledLinear
+from fairbinn_sklearn._training.module import FairBiNNModule, ScaledLinear, initial_scale
 
 SETTINGS = {
     "hidden_layer_sizes": [7, 5],
@@ -84,3 +87,22 @@ def test_players_share_no_parameter_and_the_seed_draws_the_weights():
     weights = [build(seed=seed).head[0].weight for seed in (0, 0, 1)]
     assert torch.equal(*weights[:2])
     assert not torch.equal(*weights[1:])
+
+
+@pytest.mark.parametrize(
+    "n_features, squared_norm, expected",
+    [(5, 5, 1), (400, 100, 0.25), (400, 10, 1 / 3), (20_000, 1, 1), (200, 0, 1)],
+)
+def test_initial_scale(n_features, squared_norm, expected):
+    assert initial_scale(n_features, squared_norm) == pytest.approx(expected)
+
+
+def test_wide_samples_that_are_mostly_zeros_are_learned():
+    rng = np.random.default_rng(0)
+    X = sp.random(4000, 1000, 0.01, "csr", dtype=np.float32, rng=rng)
+    y = np.ravel(X[:, :500].sum(1) > X[:, 500:].sum(1)).astype(int)
+    settings = {"eta": 0, "max_epochs": 6, "batch_size": 64}
+    of_sparse = make(**settings).fit(X, y)
+    assert of_sparse.score(X, y) > 0.9
+    of_dense = make(**settings).fit(X.toarray(), y)
+    np.testing.assert_allclose(of_dense.predict_proba(X), of_sparse.predict_proba(X), atol=1e-3)
