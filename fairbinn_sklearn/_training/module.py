@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import linear
 
 MANY_FEATURES = 100  # with more features, the initial scale is below 1
-# A sample counts as many features as this times its mean squared norm, at most all features.
+# Upper bound on the number of features that count, per mean squared norm of the samples.
 FEATURES_PER_SQUARED_NORM = 30.0
 
 
@@ -106,7 +106,7 @@ class FairBiNNModule(nn.Module):
 
 
 def initial_scale(n_features, squared_norm=math.inf):
-    """Return the initial scale of features, from their number and the samples' squared norm."""
+    """Return the initial scale, from the number of features and the mean squared norm."""
     n_effective = math.ceil(min(n_features, FEATURES_PER_SQUARED_NORM * squared_norm))
     return MANY_FEATURES / max(n_effective, MANY_FEATURES)
 

@@ -1,4 +1,4 @@
-"""Training on a CUDA device, skipped without one; where X is kept is tested everywhere."""
+"""Training on a CUDA device, skipped without one. Copies to it are tested everywhere."""
 
 import contextlib
 import pickle
